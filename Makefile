@@ -1,0 +1,32 @@
+.DEFAULT_GOAL := help
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PORTABLE := $(shell find portable -name '*.py' -o -name pyproject.toml -path 'portable/*')
+
+.PHONY: help
+help: ## List what can be made
+	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+.PHONY: install
+install: $(STAMP) ## Create .venv and install everything into it
+
+$(STAMP): pyproject.toml requirements.txt $(PORTABLE)
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt '.[dev]' -e .
+	@touch $@
+
+.PHONY: test
+test: install ## Run the tests (set-up included)
+	$(BIN)/python -m pytest -q
+
+.PHONY: test-slow
+test-slow: install ## Run the tests that take minutes
+	$(BIN)/python -m pytest -q -m slow
+
+.PHONY: check
+check: install ## Check format and style, then run the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/python -m pytest -q

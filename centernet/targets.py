@@ -1,0 +1,203 @@
+"""What each cell of the feature maps should predict.
+
+Shape legend: B images, L levels, M cells of one image over all levels, A = B * M cells of the
+batch, N boxes of one image, P positive cells, K heat map channels.
+
+Cells of a batch are ordered by level, then image, then row and column.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import torch
+from detectron2.structures import Instances
+from torch import Tensor
+
+from centernet.heatmap import render_heatmap, scaled_distances, squared_radii
+
+# Regression target of a cell without an object (before the division by the stride).
+NO_OBJECT = -1e8
+
+
+@dataclass(frozen=True)
+class TargetParams:
+    """How objects are assigned to cells."""
+
+    strides_px: tuple[int, ...]  # one per level
+    size_ranges_px: tuple[tuple[float, float], ...]  # half box diagonals of a level, inclusive
+    min_overlap: float = 0.8  # overlap that defines the Gaussian radius
+    min_radius_px: float = 4.0
+    clamp_centers: bool = False  # boxes may leave the image
+
+
+class CenterNetTargets(NamedTuple):
+    """Targets of a batch."""
+
+    positive_inds: Tensor  # (P,) int64 into the A cells; an object may occur on two levels
+    labels: Tensor  # (P,) int64 class of each positive
+    ltrb: Tensor  # (A, 4) distances to the box sides in strides; very negative: no object
+    heatmap: Tensor  # (A, K) in [0, 1]
+
+
+def compute_grids(
+    shapes_hw: Sequence[tuple[int, int]], strides_px: Sequence[int], device: torch.device
+) -> list[Tensor]:
+    """Return the image coordinates of all cell centres, row by row.
+
+    Cell (x, y) of stride s looks at pixel ``(x * s + s // 2, y * s + s // 2)``.
+
+    Returns:
+        L tensors of shape (H_l * W_l, 2): x, y in pixels, float32.
+    """
+    grids = []
+    for (height, width), stride in zip(shapes_hw, strides_px, strict=True):
+        ys = torch.arange(height, dtype=torch.float32, device=device) * stride + stride // 2
+        xs = torch.arange(width, dtype=torch.float32, device=device) * stride + stride // 2
+        y, x = torch.meshgrid(ys, xs, indexing="ij")
+        grids.append(torch.stack([x, y], dim=2).reshape(-1, 2))
+    return grids
+
+
+def box_centers(boxes_xyxy: Tensor) -> Tensor:
+    """Return the centres (N, 2) of boxes (N, 4)."""
+    return (boxes_xyxy[:, :2] + boxes_xyxy[:, 2:]) / 2
+
+
+def half_diagonals_in_range(sides: Tensor, size_ranges: Tensor) -> Tensor:
+    """Return whether half the diagonal of ``sides`` (..., 2) lies in ``size_ranges`` (..., 2)."""
+    half = sides.square().sum(dim=-1).sqrt() / 2
+    return (half >= size_ranges[..., 0]) & (half <= size_ranges[..., 1])
+
+
+class CellIndex:
+    """Numbers the cells of a batch: level, then image, then row, then column."""
+
+    def __init__(self, shapes_hw: Tensor, num_images: int):
+        """``shapes_hw``: (L, 2) int64 height and width of each feature map."""
+        self.shapes_hw = shapes_hw
+        self._cells_per_image = shapes_hw.prod(dim=1)  # (L,)
+        cells_per_level = self._cells_per_image * num_images
+        self._level_start = cells_per_level.cumsum(0) - cells_per_level
+
+    def __call__(self, image: int, cells_xy: Tensor) -> Tensor:
+        """Return the numbers (..., L) of the cells ``cells_xy`` (..., L, 2) of one image."""
+        start = self._level_start + image * self._cells_per_image
+        return start + cells_xy[..., 1] * self.shapes_hw[:, 1] + cells_xy[..., 0]
+
+
+def center_cells(boxes_xyxy: Tensor, strides_px: Tensor) -> Tensor:
+    """Return the column and row (N, L, 2) of the cell each box centre falls into, per level."""
+    centers = box_centers(boxes_xyxy)
+    return (centers[:, None] / strides_px[:, None]).long()
+
+
+def positive_cells(
+    gt_instances: Sequence[Instances], shapes_hw: Tensor, params: TargetParams
+) -> tuple[Tensor, Tensor]:
+    """Return the cells at object centres, on every level that answers for the object's size.
+
+    Args:
+        gt_instances: B images with ``gt_boxes`` and ``gt_classes``.
+        shapes_hw: (L, 2) int64.
+
+    Returns:
+        ``(positive_inds, labels)``, both (P,) int64. Two objects in one cell count twice.
+    """
+    strides, size_ranges = _level_tensors(params, shapes_hw.device)
+    index = CellIndex(shapes_hw, len(gt_instances))
+    inds, labels = [], []
+    for i, instances in enumerate(gt_instances):
+        boxes = instances.gt_boxes.tensor
+        answers = half_diagonals_in_range(
+            (boxes[:, 2:] - boxes[:, :2])[:, None], size_ranges
+        )  # (N, L)
+        if params.clamp_centers:
+            boxes = _centers_as_boxes(boxes, instances.image_size)
+        inds.append(index(i, center_cells(boxes, strides))[answers])
+        labels.append(instances.gt_classes[:, None].expand_as(answers)[answers])
+    return torch.cat(inds), torch.cat(labels)
+
+
+def dense_targets(
+    grids: Sequence[Tensor],
+    gt_instances: Sequence[Instances],
+    num_channels: int,
+    params: TargetParams,
+) -> tuple[Tensor, Tensor]:
+    """Return regression targets and heat maps of every cell.
+
+    Args:
+        grids: L tensors (M_l, 2) from :func:`compute_grids`.
+        num_channels: K; with 1, all objects share the channel.
+
+    Returns:
+        ``ltrb`` (A, 4) in strides and ``heatmap`` (A, K).
+    """
+    cells_per_level = [len(grid) for grid in grids]
+    per_image = [_image_targets(grids, g, num_channels, params) for g in gt_instances]
+    ltrb, heat = zip(*per_image, strict=True)
+    return _level_first(ltrb, cells_per_level), _level_first(heat, cells_per_level)
+
+
+def _image_targets(
+    grids: Sequence[Tensor], instances: Instances, num_channels: int, params: TargetParams
+) -> tuple[Tensor, Tensor]:
+    """Return ``ltrb`` (M, 4) in strides and ``heatmap`` (M, K) of one image."""
+    grid = torch.cat(list(grids))  # (M, 2)
+    boxes = instances.gt_boxes.tensor
+    level = torch.repeat_interleave(
+        torch.arange(len(grids), device=grid.device),
+        torch.tensor([len(g) for g in grids], device=grid.device),
+    )
+    strides, size_ranges = _level_tensors(params, grid.device)
+    stride = strides[level][:, None]  # (M, 1)
+    if len(boxes) == 0:
+        return grid.new_full((len(grid), 4), NO_OBJECT) / stride, grid.new_zeros(
+            len(grid), num_channels
+        )
+
+    centers = box_centers(boxes)
+    snapped = (centers / stride[:, :, None]).trunc() * stride[:, :, None] + (
+        stride[:, :, None] / 2
+    )  # (M, N, 2)
+    radii2 = squared_radii(boxes, params.min_overlap, params.min_radius_px)
+    distances = scaled_distances(grid, centers, snapped, radii2)  # (M, N)
+
+    classes = instances.gt_classes if num_channels > 1 else torch.zeros_like(instances.gt_classes)
+    heat = render_heatmap(distances, classes, num_channels)
+    ltrb = torch.cat([grid[:, None] - boxes[:, :2], boxes[:, 2:] - grid[:, None]], dim=2)
+    regresses = (
+        ((grid[:, None] - snapped).abs() <= stride[:, :, None]).all(dim=2)  # the 3x3 cells
+        & (ltrb.amin(dim=2) > 0)
+        & half_diagonals_in_range(ltrb[..., :2] + ltrb[..., 2:], size_ranges[level][:, None])
+    )  # (M, N)
+    return _nearest_object(ltrb, distances, regresses) / stride, heat
+
+
+def _nearest_object(ltrb: Tensor, distances: Tensor, regresses: Tensor) -> Tensor:
+    """Return the (M, 4) targets of the nearest object a cell may regress, else NO_OBJECT."""
+    nearest, index = distances.masked_fill(~regresses, float("inf")).min(dim=1)
+    chosen = ltrb[torch.arange(len(ltrb), device=ltrb.device), index]
+    return chosen.masked_fill(nearest.isinf()[:, None], NO_OBJECT)
+
+
+def _level_tensors(params: TargetParams, device: torch.device) -> tuple[Tensor, Tensor]:
+    """Return strides (L,) and size ranges (L, 2) as float32 tensors."""
+    strides = torch.tensor(params.strides_px, dtype=torch.float32, device=device)
+    ranges = torch.tensor(params.size_ranges_px, dtype=torch.float32, device=device)
+    return strides, ranges
+
+
+def _centers_as_boxes(boxes_xyxy: Tensor, image_size_hw: tuple[int, int]) -> Tensor:
+    """Return degenerate boxes at the centres, moved onto the image's pixels."""
+    height, width = image_size_hw
+    limit = boxes_xyxy.new_tensor([width - 1, height - 1])
+    centers = box_centers(boxes_xyxy).clamp(min=0).minimum(limit)
+    return torch.cat([centers, centers], dim=1)
+
+
+def _level_first(per_image: Sequence[Tensor], cells_per_level: Sequence[int]) -> Tensor:
+    """Return image-major (M, ...) tensors as one level-major (A, ...) tensor."""
+    by_level = zip(*(t.split(list(cells_per_level)) for t in per_image), strict=True)
+    return torch.cat([cells for level in by_level for cells in level])

@@ -1,0 +1,74 @@
+"""Reading pickles of weights without the ability of pickles to run code.
+
+A pickle names the functions that rebuild its objects. Here the names are looked up in a fixed table
+instead of being imported.
+"""
+
+import io
+import pickle
+from collections import OrderedDict
+from typing import Any, BinaryIO
+
+import numpy as np
+import torch
+
+
+class RefusedImport(pickle.UnpicklingError):
+    """A pickle names something that is neither an array, a tensor nor a plain container."""
+
+    def __init__(self, wanted: str):
+        super().__init__(f"it wants to import {wanted!r}")
+        self.wanted = wanted
+
+
+def load_restricted_pickle(file: BinaryIO) -> Any:
+    """Return the content of a pickle made of plain containers, numpy arrays and tensors.
+
+    Raises:
+        RefusedImport: it refers to anything else.
+    """
+    # The oldest weight files were written by Python 2, with byte strings for names.
+    return _Unpickler(file, encoding="latin1").load()
+
+
+class _Unpickler(pickle.Unpickler):
+    def find_class(self, module: str, name: str) -> Any:
+        # numpy 2 renamed the package that its arrays refer to.
+        key = f"{module}.{name}".replace("numpy._core.", "numpy.core.")
+        if key not in _ADMITTED:
+            raise RefusedImport(f"{module}.{name}")
+        return _ADMITTED[key]
+
+
+def _encode(text: str, encoding: str) -> bytes:
+    """Return bytes that an old pickle protocol wrote as text."""
+    if encoding != "latin1":
+        raise pickle.UnpicklingError(f"it encodes bytes as {encoding!r}, expected 'latin1'")
+    return text.encode(encoding)
+
+
+def _empty_bytes() -> bytes:
+    """Return what old pickle protocols build by calling ``bytes`` without arguments."""
+    return b""
+
+
+def _load_storage(data: bytes) -> Any:
+    """Return a tensor's memory; torch's own function of this purpose would unpickle anything."""
+    return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
+
+
+# numpy's rebuilding functions have no public names, but arrays hand them out.
+_ADMITTED = {
+    "collections.OrderedDict": OrderedDict,
+    "_codecs.encode": _encode,
+    "__builtin__.bytes": _empty_bytes,
+    "numpy.ndarray": np.ndarray,
+    "numpy.dtype": np.dtype,
+    "numpy.core.multiarray._reconstruct": np.empty(1).__reduce__()[0],
+    "numpy.core.multiarray.scalar": np.float32(0).__reduce__()[0],
+    "numpy.core.numeric._frombuffer": np.empty(1).__reduce_ex__(5)[0],
+    "torch.Size": torch.Size,
+    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
+    "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
+    "torch.storage._load_from_bytes": _load_storage,
+}

@@ -1,0 +1,142 @@
+"""Configuration keys of Detic, with their defaults, and reading of recipes."""
+
+from detectron2.config import CfgNode as CN
+
+
+def add_detic_config(cfg: CN) -> None:
+    """Add the Detic keys to ``cfg`` in place.
+
+    :func:`centernet.config.add_centernet_config` comes first; the box-head keys that both share are
+    declared there. Keys marked "accepted" exist because published recipes set them; nothing
+    here reads them.
+    """
+    cfg.WITH_IMAGE_LABELS = False  # batches may carry image labels or captions instead of boxes
+    cfg.FP16 = False  # run the backbone under automatic mixed precision in training
+    cfg.FIND_UNUSED_PARAM = True  # DistributedDataParallel's find_unused_parameters
+    _add_classifier(cfg)
+    _add_supervision(cfg)
+    _add_backbones(cfg)
+    _add_data(cfg)
+    _add_solver(cfg)
+    _add_detr(cfg)
+    _add_accepted(cfg)
+
+
+def _add_classifier(cfg: CN) -> None:
+    node = cfg.MODEL.ROI_BOX_HEAD
+    node.USE_ZEROSHOT_CLS = False  # classify by text embeddings (paper, section 3.1)
+    # (C, D) .npy of class embeddings; "rand": a learnable matrix, replaced before use
+    node.ZEROSHOT_WEIGHT_PATH = "datasets/metadata/lvis_v1_clip_a+cname.npy"
+    node.ZEROSHOT_WEIGHT_DIM = 512  # D
+    node.NORM_WEIGHT = True  # cosine similarity; False: plain product
+    node.NORM_TEMP = 50.0  # factor on the cosine
+    node.USE_BIAS = 0.0  # start of one learnable bias; >= 0: no bias
+    node.IGNORE_ZERO_CATS = False  # classes without training images cost nothing
+    node.CAT_FREQ_PATH = "datasets/metadata/lvis_v1_train_cat_info.json"
+
+    cfg.MODEL.ROI_HEADS.MASK_WEIGHT = 1.0
+    cfg.MODEL.ROI_HEADS.ONE_CLASS_PER_PROPOSAL = False  # keep each proposal's best class only
+
+    cfg.MODEL.DYNAMIC_CLASSIFIER = False  # classify against a sample of a huge vocabulary
+    cfg.MODEL.NUM_SAMPLE_CATS = 50  # size of that sample
+
+    cfg.MODEL.RESET_CLS_TESTS = False  # another classifier for each of DATASETS.TEST
+    cfg.MODEL.TEST_CLASSIFIERS = []  # their .npy files
+    cfg.MODEL.TEST_NUM_CLASSES = []  # and class counts
+
+
+def _add_supervision(cfg: CN) -> None:
+    node = cfg.MODEL.ROI_BOX_HEAD
+    # Which proposal an image label supervises: a key of PROPOSAL_SELECTORS, wsddn or wsod.
+    node.IMAGE_LABEL_LOSS = "max_size"
+    node.IMAGE_LOSS_WEIGHT = 0.1
+    node.WS_NUM_PROPS = 128  # proposals per image-labelled picture
+    node.ADD_IMAGE_BOX = False  # append a centred box to them
+    node.IMAGE_BOX_SIZE = 1.0  # its side relative to the image's
+    node.WITH_SOFTMAX_PROP = False  # predict a score over proposals too (WSDDN)
+    node.SOFTMAX_WEAK_LOSS = False  # cross entropy instead of BCE on the selected proposal
+    node.CAPTION_WEIGHT = 1.0
+    node.NEG_CAP_WEIGHT = 0.125  # weight of other images' captions
+    node.ADD_FEATURE_TO_PROP = False  # accepted
+
+    cfg.MODEL.WITH_CAPTION = False  # build the text encoder for caption batches
+    cfg.MODEL.SYNC_CAPTION_BATCH = False  # contrast captions across processes
+    cfg.MODEL.CAP_BATCH_RATIO = 4  # caption images per box image of a batch
+    cfg.MODEL.DATASET_LOSS_WEIGHT = []  # factor on all losses, by index in DATASETS.TRAIN
+
+
+def _add_backbones(cfg: CN) -> None:
+    cfg.MODEL.SWIN = CN()
+    cfg.MODEL.SWIN.SIZE = "T"  # T, S, B, B-22k, B-22k-384, L-22k or L-22k-384
+    cfg.MODEL.SWIN.USE_CHECKPOINT = False  # recompute activations in the backward pass
+    cfg.MODEL.SWIN.OUT_FEATURES = (1, 2, 3)  # stages
+
+    cfg.MODEL.TIMM = CN()
+    cfg.MODEL.TIMM.BASE_NAME = "resnet50"
+    cfg.MODEL.TIMM.OUT_LEVELS = (3, 4, 5)  # level l has stride 2 ** l
+    cfg.MODEL.TIMM.NORM = "FrozenBN"  # "" keeps timm's batch normalisation
+    cfg.MODEL.TIMM.FREEZE_AT = 0  # ResNets: 1 freezes the stem, 2 also the first stage
+    cfg.MODEL.TIMM.PRETRAINED = False  # timm's weights when MODEL.WEIGHTS is empty
+
+
+def _add_data(cfg: CN) -> None:
+    node = cfg.DATALOADER
+    # Parallel to DATASETS.TRAIN
+    node.DATASET_RATIO = [1, 1]
+    node.USE_RFS = [False, False]  # repeat images with rare classes
+    node.DATASET_ANN = ["box", "box"]  # values of detic.annotation.AnnotationKind
+    node.DATASET_BS = [8, 32]  # images per batch and process, with USE_DIFF_BS_SIZE
+    node.DATASET_INPUT_SIZE = [896, 384]  # EfficientDetResizeCrop, pixels
+    node.DATASET_INPUT_SCALE = [(0.1, 2.0), (0.5, 1.5)]
+    node.DATASET_MIN_SIZES = [(640, 800), (320, 400)]  # ResizeShortestEdge, pixels
+    node.DATASET_MAX_SIZES = [1333, 667]
+    node.USE_DIFF_BS_SIZE = False  # batch size and input size by dataset
+    node.MULTI_DATASET_GROUPING = False  # one dataset per batch
+
+    node.USE_TAR_DATASET = False  # images of records without file_name come from tar files
+    node.TARFILE_PATH = "datasets/imagenet/metadata-22k/tar_files.npy"
+    node.TAR_INDEX_DIR = "datasets/imagenet/metadata-22k/tarindex_npy"
+
+
+def _add_solver(cfg: CN) -> None:
+    cfg.SOLVER.USE_CUSTOM_SOLVER = False  # the optimizer below instead of detectron2's
+    cfg.SOLVER.OPTIMIZER = "SGD"  # or ADAMW
+    cfg.SOLVER.BACKBONE_MULTIPLIER = 1.0  # on the learning rate of the backbone
+    cfg.SOLVER.CUSTOM_MULTIPLIER = 1.0  # and of parameters whose name contains
+    cfg.SOLVER.CUSTOM_MULTIPLIER_NAME = []  # one of these
+
+
+def _add_detr(cfg: CN) -> None:
+    node = cfg.MODEL.DETR = CN()  # Deformable DETR recipes
+    node.NUM_CLASSES = 80
+    node.FROZEN_WEIGHTS = ""  # accepted
+    node.GIOU_WEIGHT = 2.0
+    node.L1_WEIGHT = 5.0
+    node.DEEP_SUPERVISION = True
+    node.NO_OBJECT_WEIGHT = 0.1  # accepted
+    node.CLS_WEIGHT = 2.0
+    node.NUM_FEATURE_LEVELS = 4
+    node.TWO_STAGE = False
+    node.WITH_BOX_REFINE = False
+    node.FOCAL_ALPHA = 0.25
+    node.NHEADS = 8
+    node.DROPOUT = 0.1
+    node.DIM_FEEDFORWARD = 2048
+    node.ENC_LAYERS = 6
+    node.DEC_LAYERS = 6
+    node.PRE_NORM = False  # accepted
+    node.HIDDEN_DIM = 256
+    node.NUM_OBJECT_QUERIES = 100
+    node.USE_FED_LOSS = False
+    node.WEAK_WEIGHT = 0.1
+
+
+def _add_accepted(cfg: CN) -> None:
+    cfg.EVAL_PRED_AR = False
+    cfg.EVAL_PROPOSAL_AR = False
+    cfg.EVAL_CAT_SPEC_AR = False
+    cfg.EVAL_AP_FIX = False
+    cfg.QUICK_DEBUG = False
+    cfg.IS_DEBUG = False
+    cfg.SAVE_DEBUG_PATH = "output/save_debug/"
+    cfg.GEN_PSEDO_LABELS = False  # score every dataset by the LVIS evaluator

@@ -1,0 +1,154 @@
+"""Loaders for training and for testing, as recipes describe them."""
+
+from collections.abc import Collection
+
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import DatasetMapper, build_detection_test_loader
+from detectron2.utils import comm
+from torch.utils.data import DataLoader
+
+from detic.data.augmentation import test_augmentations
+from detic.data.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
+from detic.data.image_labels.registration import register_image_sources
+from detic.data.loader import TrainLoader, WorkerParams
+from detic.data.mapper import build_train_mapper
+from detic.data.records import PackedRecords
+from detic.data.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
+from detic.data.shared_arrays import SharedArrays
+from detic.data.train_source import (
+    TrainSource,
+    images_per_process,
+    train_sources,
+    weighs_datasets,
+)
+from detic.data.training_data import (
+    DrawParams,
+    build_training_arrays,
+    load_dataset,
+    load_source,
+    shared_by_machine,
+)
+from detic.data.unreadable import UnreadableImages
+from detic.errors import InputError
+
+
+def build_train_loader(
+    cfg: CfgNode,
+    rank: int | None = None,
+    world_size: int | None = None,
+    accumulate: int = 1,
+) -> TrainLoader:
+    """Return the endless loader of training batches of one process.
+
+    With ``accumulate=k`` the process plays k ranks of a world k times as large, in turn, and yields
+    the very batches that k processes would get. ``SOLVER.IMS_PER_BATCH`` is the total over that
+    world. With ``SEED`` below 0 a seed is drawn that all processes share.
+
+    Args:
+        cfg: a whole configuration.
+        rank: of this process; by default that of the running job.
+        world_size: number of processes; by default that of the running job.
+        accumulate: ranks that each process plays.
+
+    Raises:
+        InputError: the recipe or the data do not fit.
+    """
+    rank = comm.get_rank() if rank is None else rank
+    world_size = accumulate * (comm.get_world_size() if world_size is None else world_size)
+    register_image_sources(cfg)
+    sources = train_sources(cfg, world_size)
+    _check_batches(cfg, sources)
+    arrays = shared_by_machine(lambda: _training_arrays(cfg, sources))
+    return TrainLoader(
+        records=PackedRecords(arrays),
+        mapper=build_train_mapper(cfg, sources),
+        planners=PlannerFactory(_layout(cfg, sources, arrays, world_size), _draw(cfg, arrays), world_size),
+        ranks=range(rank * accumulate, (rank + 1) * accumulate),
+        seed=cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed(),
+        workers=WorkerParams(
+            cfg.DATALOADER.NUM_WORKERS, cfg.DATALOADER.START_METHOD, cfg.DATALOADER.PREFETCH
+        ),
+        unreadable=UnreadableImages(cfg.DATALOADER.MAX_BAD_FRACTION),
+    )
+
+
+def build_test_loader(
+    cfg: CfgNode,
+    dataset_name: str,
+    *,
+    batch_size: int = 1,
+    skip_image_ids: Collection[int | str] = (),
+) -> DataLoader:
+    """Return a loader that gives every image of a test set once over all processes.
+
+    Args:
+        cfg: a whole configuration.
+        dataset_name: of a registered dataset.
+        batch_size: images per batch of this process.
+        skip_image_ids: images to leave out, as those that are evaluated already.
+
+    Raises:
+        InputError: the dataset cannot be loaded.
+    """
+    skipped = set(skip_image_ids)
+    records = [record for record in load_dataset(dataset_name) if record["image_id"] not in skipped]
+    mapper = DatasetMapper(
+        is_train=False, augmentations=test_augmentations(cfg), image_format=cfg.INPUT.FORMAT
+    )
+    return build_detection_test_loader(
+        records, mapper=mapper, batch_size=batch_size, num_workers=cfg.DATALOADER.NUM_WORKERS
+    )
+
+
+def _check_batches(cfg: CfgNode, sources: tuple[TrainSource, ...]) -> None:
+    """Check that no batch mixes kinds of annotation."""
+    kinds = {source.kind for source in sources}
+    if len(kinds) > 1 and not _has_batches_of_one_source(cfg):
+        raise InputError(
+            "DATALOADER.DATASET_ANN has different kinds, which must not share a batch; set "
+            "DATALOADER.MULTI_DATASET_GROUPING to True with a MultiDatasetSampler"
+        )
+
+
+def _has_batches_of_one_source(cfg: CfgNode) -> bool:
+    return weighs_datasets(cfg) and cfg.DATALOADER.MULTI_DATASET_GROUPING
+
+
+def _training_arrays(cfg: CfgNode, sources: tuple[TrainSource, ...]) -> SharedArrays:
+    records_of = [
+        load_source(
+            source,
+            drop_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
+            num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+        )
+        for source in sources
+    ]
+    params = DrawParams(
+        weigh_datasets=weighs_datasets(cfg),
+        repeat_threshold=cfg.DATALOADER.REPEAT_THRESHOLD,
+        repeat_sqrt=cfg.DATALOADER.REPEAT_SQRT,
+    )
+    return build_training_arrays(sources, records_of, params)
+
+
+def _draw(cfg: CfgNode, arrays: SharedArrays) -> DrawEpoch:
+    if "draw_weights" not in arrays:
+        return shuffled_draw(len(arrays["sources"]))
+    weights = torch.from_numpy(arrays["draw_weights"].copy())
+    return weighted_draw(weights) if weighs_datasets(cfg) else repeated_draw(weights)
+
+
+def _layout(
+    cfg: CfgNode, sources: tuple[TrainSource, ...], arrays: SharedArrays, world_size: int
+) -> BatchLayout:
+    """Return which images share batches: of one source, or of all, by orientation or not."""
+    of_image = arrays["sources"]
+    batch_sizes = [source.batch_size for source in sources]
+    if not _has_batches_of_one_source(cfg):
+        of_image = np.zeros_like(of_image)
+        batch_sizes = [images_per_process(cfg, world_size)]
+        if not cfg.DATALOADER.ASPECT_RATIO_GROUPING:
+            return BatchLayout(of_image, tuple(batch_sizes))
+    buckets = source_and_shape_buckets(of_image, arrays["is_wide"])
+    return BatchLayout(buckets, tuple(np.repeat(batch_sizes, 2).tolist()))

@@ -1,0 +1,102 @@
+"""Reading the picture of a record, wherever it is.
+
+A record says where its picture is in one of three ways:
+
+* ``file_name``: a file, by path or URL;
+* ``shard``, ``member``, ``span``: a member of a tar file: path, name, and (start, size) of its
+  bytes, tar headers included;
+* ``tar_index``: the number of an image in the tar files of the configuration.
+"""
+
+import io
+
+import numpy as np
+from detectron2.data import detection_utils as utils
+from PIL import Image, ImageOps
+
+from detic.data.picture_size import PICTURE_ERRORS
+from detic.data.tar_collection import TarCollection
+from detic.data.tar_files import TarReader, content_of_entry
+from detic.errors import InputError
+
+
+class UnreadableImage(Exception):
+    """A picture that cannot be used.
+
+    Attributes:
+        name: where it is.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+class PictureReader:
+    """Reads the pictures of records as arrays.
+
+    Args:
+        image_format: RGB or BGR.
+        tars: where ``tar_index`` points into.
+    """
+
+    def __init__(self, image_format: str, tars: TarCollection | None = None):
+        self.image_format = image_format
+        self._tars = tars
+        self._shards = TarReader()
+
+    def __call__(self, record: dict) -> np.ndarray:
+        """Return the picture of a record, upright, (H, W, 3) uint8.
+
+        Raises:
+            UnreadableImage: it is missing, damaged, or not of the size that the record says.
+        """
+        name = picture_name(record)
+        try:
+            pixels = self._read(record)
+            utils.check_image_size(record, pixels)
+        except InputError:
+            raise  # a mistake in the configuration, not a damaged file
+        except PICTURE_ERRORS as error:  # among them detectron2's SizeMismatchError
+            raise UnreadableImage(name, f"{type(error).__name__}: {error}") from error
+        return pixels
+
+    def _read(self, record: dict) -> np.ndarray:
+        if "file_name" in record:
+            return utils.read_image(record["file_name"], format=self.image_format)
+        if "shard" in record:
+            entry = self._shards.read(record["shard"], *record["span"])
+            return self._decode(content_of_entry(entry))
+        if self._tars is None:
+            raise InputError(
+                f"image {record.get('image_id')} is number {record['tar_index']} of a tar index, "
+                "but no tar files are given; set DATALOADER.USE_TAR_DATASET and TARFILE_PATH"
+            )
+        return self._decode(self._tars.read(record["tar_index"]))
+
+    def _decode(self, content: bytes) -> np.ndarray:
+        picture = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+        return utils.convert_PIL_to_numpy(picture, self.image_format)
+
+
+def picture_name(record: dict) -> str:
+    """Return where the picture of a record is, for messages and lists.
+
+    Raises:
+        InputError: the record does not say.
+    """
+    if "file_name" in record:
+        return record["file_name"]
+    if "shard" in record:
+        return f"{record['shard']}/{record['member']}"
+    if "tar_index" in record:
+        return f"tar index {record['tar_index']}"
+    raise InputError(
+        f"record {record.get('image_id')} has neither file_name nor shard nor tar_index; the "
+        "loader of its dataset must say where the picture is"
+    )

@@ -1,0 +1,39 @@
+"""Registering the datasets of the table with detectron2. Importing this module does it.
+
+No file is opened: records are loaded when ``DatasetCatalog.get`` asks for them, class names are
+read when they are first looked into.
+"""
+
+import os
+from functools import partial
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from detic.data.class_lists import class_metadata
+from detic.data.coco_style import load_coco_style_json
+from detic.data.lvis_style import load_lvis_style_json
+from detic.data.specs import DETIC_SPECS, DatasetSpec
+from detic.paths import datasets_root
+
+
+def register_dataset(spec: DatasetSpec, root: str | os.PathLike) -> None:
+    """Register a dataset's loader and metadata.
+
+    Args:
+        spec: the dataset; its name must not be registered yet.
+        root: the folder that its paths are relative to.
+    """
+    json_file = os.path.join(root, spec.annotation_file)
+    image_root = os.path.join(root, spec.image_root)
+    load = load_lvis_style_json if spec.is_lvis_style else load_coco_style_json
+    DatasetCatalog.register(spec.name, partial(load, json_file, image_root, spec.name))
+    MetadataCatalog.get(spec.name).set(
+        json_file=json_file,
+        image_root=image_root,
+        evaluator_type=spec.evaluator,
+        **class_metadata(spec.vocabulary, json_file),
+    )
+
+
+for _spec in DETIC_SPECS:
+    register_dataset(_spec, datasets_root())

@@ -1,0 +1,134 @@
+"""One optimization step: losses of one or several batches, their gradients, the update."""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import torch
+from detectron2.utils import comm
+from torch import Tensor, nn
+from torch.nn.parallel import DistributedDataParallel
+
+from centernet.proposal_generator import CenterNet
+from detic.errors import InputError
+
+Batch = list[dict]
+
+
+@dataclass(frozen=True)
+class PrecisionParams:
+    """Automatic mixed precision."""
+
+    whole_model: bool = False  # else at most the backbone, which the model arranges itself
+    dtype: torch.dtype = torch.float16
+    scale_gradients: bool = False  # float16 gradients would underflow
+
+    @classmethod
+    def from_config(cls, cfg) -> "PrecisionParams":
+        dtypes = {"float16": torch.float16, "bfloat16": torch.bfloat16}
+        name = cfg.SOLVER.AMP.DTYPE
+        if name not in dtypes:
+            raise InputError(f"unknown SOLVER.AMP.DTYPE {name!r}; choose {' or '.join(dtypes)}")
+        on_gpu = cfg.MODEL.DEVICE.startswith("cuda")
+        half_floats = cfg.FP16 or (cfg.SOLVER.AMP.ENABLED and name == "float16")
+        return cls(cfg.SOLVER.AMP.ENABLED, dtypes[name], on_gpu and half_floats)
+
+
+class TrainingStep:
+    """Computes losses and updates the weights.
+
+    All random draws of the model depend on the seed, the iteration and the batch's place among the
+    batches of the step alone, so that a resumed run, or one process in place of several,
+    repeats the same numbers.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: torch.optim.Optimizer,
+        precision: PrecisionParams,
+        accumulate: int,
+        seed: int,
+    ):
+        """``accumulate``: batches per step of this process."""
+        self.model = model
+        self.optimizer = optimizer
+        self.precision = precision
+        self.accumulate = accumulate
+        self.seed = seed
+        self.device = next(model.parameters()).device
+        self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.scale_gradients)
+
+    def __call__(self, iteration: int, batches: Sequence[Batch]) -> dict[str, float]:
+        """Update the weights and return each loss, averaged over the batches of this process.
+
+        Raises:
+            InputError: a loss is not finite; names it and the images.
+        """
+        self.optimizer.zero_grad(set_to_none=True)
+        totals: dict[str, float] = {}
+        with self._shared_normalizers(batches):
+            for i, batch in enumerate(batches):
+                is_last = i == len(batches) - 1
+                with self._synchronized(is_last):
+                    losses = self._losses(iteration, i, batch)
+                    self.scaler.scale(sum(losses.values()) / len(batches)).backward()
+                for name, value in _finite_values(losses, iteration, batch).items():
+                    totals[name] = totals.get(name, 0.0) + value / len(batches)
+        self.scaler.step(self.optimizer)
+        self.scaler.update()
+        return totals
+
+    def _losses(self, iteration: int, place: int, batch: Batch) -> dict[str, Tensor]:
+        place += comm.get_rank() * self.accumulate
+        torch.manual_seed(derived_seed(self.seed, iteration, place))
+        with torch.autocast(
+            self.device.type, self.precision.dtype, enabled=self.precision.whole_model
+        ):
+            return self.model(batch)
+
+    def _synchronized(self, enabled: bool) -> contextlib.AbstractContextManager:
+        """Return a context in which gradients are averaged over processes only if ``enabled``."""
+        if isinstance(self.model, DistributedDataParallel) and not enabled:
+            return self.model.no_sync()
+        return contextlib.nullcontext()
+
+    @contextlib.contextmanager
+    def _shared_normalizers(self, batches: Sequence[Batch]) -> Iterator[None]:
+        """Normalise the proposal losses by the mean count of objects over all batches of the step."""
+        model = unwrap(self.model)
+        if len(batches) == 1 or not isinstance(model.proposal_generator, CenterNet):
+            yield
+            return
+        counts = torch.stack([model.count_targets(batch) for batch in batches])
+        with model.proposal_generator.normalized_by(counts.mean(dim=0)):
+            yield
+
+
+def unwrap(model: nn.Module) -> nn.Module:
+    """Return the model inside DistributedDataParallel."""
+    return model.module if isinstance(model, DistributedDataParallel) else model
+
+
+def derived_seed(*numbers: int) -> int:
+    """Return a seed that is a mix of ``numbers``; equal numbers give equal seeds."""
+    mixed = 0
+    for number in numbers:
+        # splitmix64's multiplier spreads neighbouring numbers over all bits.
+        mixed = ((mixed ^ number) * 0x9E3779B97F4A7C15 + 0x632BE59BD9B4E019) % 2**64
+        mixed ^= mixed >> 29
+    return mixed % 2**63
+
+
+def _finite_values(losses: dict[str, Tensor], iteration: int, batch: Batch) -> dict[str, float]:
+    """Return the losses as numbers, in one transfer from the device."""
+    values = torch.stack([loss.detach().float() for loss in losses.values()])
+    if not torch.isfinite(values).all():
+        broken = [name for name, value in losses.items() if not torch.isfinite(value)]
+        images = [x.get("file_name", x.get("image_id")) for x in batch]
+        raise InputError(
+            f"iteration {iteration}: {', '.join(broken)} is not finite in the batch of images {images}; "
+            "look at their annotations, lower SOLVER.BASE_LR or lengthen the warm-up, then continue "
+            "from the last checkpoint with --resume"
+        )
+    return dict(zip(losses, values.tolist(), strict=True))

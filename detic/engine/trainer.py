@@ -1,0 +1,201 @@
+"""The training loop."""
+
+import logging
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import ExitStack
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from detectron2.utils import comm
+from detectron2.utils.events import EventStorage, EventWriter
+
+from detic.engine.checkpoints import FINAL, ROLLING, TrainingCheckpoints
+from detic.engine.ema import AveragedWeights
+from detic.engine.step import Batch, TrainingStep, unwrap
+
+logger = logging.getLogger(__name__)
+
+_WRITE_PERIOD = 20  # iterations
+
+
+@dataclass(frozen=True)
+class LoopParams:
+    """How long to train and what to do on the way."""
+
+    max_iter: int
+    eval_period: int = 0  # iterations; 0: only at the end
+
+
+class StopRequest:
+    """Notices SIGTERM, so that a scheduler can stop and requeue a training."""
+
+    def __init__(self):
+        self._requested = False
+        self._previous = None
+
+    def __enter__(self) -> "StopRequest":
+        # Python delivers signals to the main thread only.
+        if threading.current_thread() is threading.main_thread():
+            self._previous = signal.signal(signal.SIGTERM, self._note)
+        return self
+
+    def __exit__(self, *exc_info) -> None:
+        if self._previous is not None:
+            signal.signal(signal.SIGTERM, self._previous)
+
+    def _note(self, signum: int, frame: Any) -> None:
+        self._requested = True
+
+    def is_set(self) -> bool:
+        """Return whether any process was asked to stop; all processes must ask alike."""
+        if comm.get_world_size() == 1:
+            return self._requested
+        device = "cuda" if torch.distributed.get_backend() == "nccl" else "cpu"
+        flag = torch.tensor(float(self._requested), device=device)
+        torch.distributed.all_reduce(flag, op=torch.distributed.ReduceOp.MAX)
+        return bool(flag)
+
+
+class Trainer:
+    """Runs steps on batches from a loader, reports, saves and evaluates."""
+
+    def __init__(
+        self,
+        *,
+        step: TrainingStep,
+        scheduler: torch.optim.lr_scheduler.LRScheduler,
+        loader: Iterable[Batch],
+        checkpoints: TrainingCheckpoints,
+        writers: Sequence[EventWriter],
+        evaluate: Callable[[], dict[str, float]],
+        averaged: AveragedWeights | None,
+        loop: LoopParams,
+    ):
+        """Args:
+        loader: infinite, with ``state_dict`` and ``load_state_dict``.
+        writers: of the main process.
+        evaluate: returns metrics of the model as it is, by name.
+        averaged: weights that are evaluated and saved in place of the trained ones.
+        """
+        self.step = step
+        self.scheduler = scheduler
+        self.loader = loader
+        self.checkpoints = checkpoints
+        self.writers = list(writers)
+        self.evaluate = evaluate
+        self.averaged = averaged
+        self.loop = loop
+        self.iteration = 0  # the next one
+
+    def train(self) -> dict[str, float]:
+        """Train up to ``max_iter`` and return the last evaluation's metrics.
+
+        After SIGTERM, saves and returns {} early.
+        """
+        model = self.step.model
+        model.train()
+        logger.info("training from iteration %d to %d", self.iteration, self.loop.max_iter)
+        metrics: dict[str, float] = {}
+        batches = iter(self.loader)
+        with ExitStack() as stack:
+            storage = stack.enter_context(EventStorage(self.iteration))
+            stop = stack.enter_context(StopRequest())
+            for writer in self.writers:
+                stack.callback(writer.close)
+            while self.iteration < self.loop.max_iter:
+                storage.iter = self.iteration
+                self._iterate(batches, storage)
+                done = self.iteration = self.iteration + 1
+                if stop.is_set():
+                    self._save(ROLLING)
+                    logger.info("stopped by SIGTERM; continue with --resume")
+                    return {}
+                at_end = done == self.loop.max_iter
+                name = FINAL if at_end else self.checkpoints.name_after(done)
+                if name is not None:
+                    self._save(name)
+                if at_end or (self.loop.eval_period > 0 and done % self.loop.eval_period == 0):
+                    metrics = self._evaluate()
+                    storage.put_scalars(smoothing_hint=False, **metrics)
+                if at_end or done % _WRITE_PERIOD == 0:
+                    for writer in self.writers:
+                        writer.write()
+        return metrics
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return all that the rest of the training depends on; all processes must ask alike."""
+        raw = unwrap(self.step.model).state_dict()
+        state = {
+            "model": raw if self.averaged is None else self.averaged.state_dict(),
+            "optimizer": self.step.optimizer.state_dict(),
+            "scheduler": self.scheduler.state_dict(),
+            "scaler": self.step.scaler.state_dict(),
+            "loaders": comm.all_gather(self.loader.state_dict()),
+            "iteration": self.iteration,
+            "seed": self.step.seed,
+        }
+        return state if self.averaged is None else state | {"trained_model": raw}
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Continue from what :meth:`state_dict` returned."""
+        model = unwrap(self.step.model)
+        model.load_state_dict(state.get("trained_model", state["model"]))
+        if self.averaged is not None:
+            self.averaged.load_state_dict(state["model"])
+        self.step.optimizer.load_state_dict(state["optimizer"])
+        self.scheduler.load_state_dict(state["scheduler"])
+        self.step.scaler.load_state_dict(state["scaler"])
+        self.step.seed = state["seed"]
+        self.iteration = state["iteration"]
+        if len(state["loaders"]) == comm.get_world_size():
+            self.loader.load_state_dict(state["loaders"][comm.get_rank()])
+        else:
+            logger.warning(
+                "the checkpoint is of %d processes, now there are %d: the data start over",
+                len(state["loaders"]),
+                comm.get_world_size(),
+            )
+
+    def _iterate(self, batches: Iterable[Batch], storage: EventStorage) -> None:
+        started = time.perf_counter()
+        step_batches = [next(batches) for _ in range(self.step.accumulate)]
+        data_time = time.perf_counter() - started
+        losses = self.step(self.iteration, step_batches)
+        rate = self.step.optimizer.param_groups[0]["lr"]
+        self.scheduler.step()
+        if self.averaged is not None:
+            self.averaged.update(unwrap(self.step.model))
+        seconds = time.perf_counter() - started
+        losses = comm.reduce_dict(
+            {name: torch.tensor(value, device=self.step.device) for name, value in losses.items()}
+        )
+        if not comm.is_main_process():
+            return
+        losses = {name: float(value) for name, value in losses.items()}
+        num_images = sum(len(batch) for batch in step_batches) * comm.get_world_size()
+        storage.put_scalars(total_loss=sum(losses.values()), **losses)
+        storage.put_scalars(
+            time=seconds, data_time=data_time, images_per_second=num_images / seconds
+        )
+        storage.put_scalar("lr", rate, smoothing_hint=False)
+
+    def _save(self, name: str) -> None:
+        self.checkpoints.save(name, self.state_dict())
+
+    def _evaluate(self) -> dict[str, float]:
+        """Evaluate the averaged weights, if there are any, else the trained ones."""
+        model = unwrap(self.step.model)
+        trained = None
+        if self.averaged is not None:
+            trained = {name: t.clone() for name, t in model.state_dict().items()}
+            model.load_state_dict(self.averaged.state_dict())
+        try:
+            return self.evaluate()
+        finally:
+            if trained is not None:
+                model.load_state_dict(trained)
+            model.train()

@@ -1,0 +1,134 @@
+"""The evaluator of all protocols: it writes detections down as they come, then scores them."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from detectron2.evaluation import DatasetEvaluator
+
+from detic.evaluation.detections import from_instances
+from detic.evaluation.outputs import (
+    log_results,
+    write_class_array,
+    write_per_class,
+    write_results,
+)
+from detic.evaluation.prediction_log import PredictionLog
+from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.scores import Evaluation
+
+WriteReport = Callable[[Evaluation, ResultsFile, Path], None]
+
+logger = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Protocol:
+    """A way to score detections."""
+
+    results_name: str  # the file with all detections, in COCO's result format
+    score: Callable[[ResultsFile], Evaluation]
+    class_array_name: str = ""  # the file with the precision of each class, "" for none
+
+
+def write_outputs(
+    evaluation: Evaluation,
+    results: ResultsFile,
+    folder: Path,
+    *,
+    dataset_name: str,
+    class_array_name: str = "",
+    write_report: WriteReport | None = None,
+) -> None:
+    """Write results.json and per_class.csv and, if asked for, the class array and the report."""
+    folder.mkdir(parents=True, exist_ok=True)
+    write_results(evaluation, dataset_name, folder)
+    write_per_class(evaluation, folder)
+    if class_array_name:
+        write_class_array(evaluation, folder / class_array_name)
+    if write_report:
+        write_report(evaluation, results, folder / "report.html")
+
+
+class DetectionEvaluator(DatasetEvaluator):
+    """Scores the detections of a model on a dataset.
+
+    Detections go to disk as they come. In a job of several processes each writes a file of its own
+    and the main process scores them all; they must share the output folder.
+    """
+
+    def __init__(
+        self,
+        *,
+        dataset_name: str,
+        protocol: Protocol,
+        log: PredictionLog,
+        category_ids: Sequence[int],
+        with_masks: bool,
+        output_dir: Path,
+        write_report: WriteReport | None = None,
+    ):
+        """
+        Args:
+            dataset_name: the name under which results are reported.
+            protocol: how detections are scored.
+            log: where they are written down.
+            category_ids: the category id of each class index of the model.
+            with_masks: whether the model's masks are kept.
+            output_dir: where results are written.
+            write_report: writes the report, None for no report.
+        """
+        self._dataset_name = dataset_name
+        self._protocol = protocol
+        self._log = log
+        self._category_ids = category_ids
+        self._with_masks = with_masks
+        self._output_dir = output_dir
+        self._write_report = write_report
+
+    def finished_image_ids(self) -> set[ImageId]:
+        """Return the images that an interrupted pass finished; the next pass may skip them.
+
+        To be asked in every process before the pass begins.
+        """
+        return self._log.finished_image_ids()
+
+    def reset(self) -> None:
+        """Begin a pass. The first pass keeps the detections of the run it resumes, if any."""
+        self._log.start()
+
+    def process(self, inputs: list[dict], outputs: list[dict]) -> None:
+        """Write down the detections of a batch.
+
+        Args:
+            inputs: with `image_id`.
+            outputs: with `instances`, in the frame of the original image.
+        """
+        for image, output in zip(inputs, outputs, strict=True):
+            detections = from_instances(
+                image["image_id"],
+                output["instances"],
+                self._category_ids,
+                with_masks=self._with_masks,
+            )
+            self._log.append(detections)
+
+    def evaluate(self) -> dict[str, dict[str, float]] | None:
+        """Return metrics by task in the main process, None in the others."""
+        results = self._log.finish(self._output_dir / self._protocol.results_name)
+        if results is None:
+            return None
+        if len(results) == 0:
+            logger.warning("the model detected nothing in any image of %s", self._dataset_name)
+        evaluation = self._protocol.score(results)
+        write_outputs(
+            evaluation,
+            results,
+            self._output_dir,
+            dataset_name=self._dataset_name,
+            class_array_name=self._protocol.class_array_name,
+            write_report=self._write_report,
+        )
+        log_results(evaluation, self._dataset_name)
+        return evaluation.results()

@@ -1,0 +1,94 @@
+"""The files and the table that an evaluation leaves: results.json, per_class.csv, a log message."""
+
+import csv
+import io
+import logging
+import math
+import os
+from pathlib import Path
+
+import numpy as np
+from tabulate import tabulate
+
+from detic.data.annotation_file import write_json
+from detic.evaluation.scores import Evaluation
+
+logger = logging.getLogger(__name__)
+
+
+def write_results(evaluation: Evaluation, dataset_name: str, folder: Path) -> None:
+    """Write results.json: {dataset: {task: {metric: value or null}}}."""
+    results = {
+        task: {name: None if math.isnan(value) else value for name, value in metrics.items()}
+        for task, metrics in evaluation.results().items()
+    }
+    write_json(folder / "results.json", {dataset_name: results})
+
+
+def write_per_class(evaluation: Evaluation, folder: Path) -> None:
+    """Write per_class.csv: for each class its name, group, number of annotations and precisions.
+
+    Precisions are in percent, empty for a class without annotations. The group is the frequency
+    in LVIS, and seen or unseen in open-vocabulary COCO.
+    """
+    classes = evaluation.classes
+    columns = {
+        f"{task}/{metric}": values
+        for task, score in evaluation.tasks.items()
+        for metric, values in score.class_ap.items()
+    }
+    text = io.StringIO(newline="")
+    writer = csv.writer(text, lineterminator="\n")
+    writer.writerow(["name", "frequency", *columns, "num_gt"])
+    precisions = zip(*columns.values(), strict=True)
+    for name, group, values, num_gt in zip(
+        classes.names, classes.groups, precisions, classes.num_gt, strict=True
+    ):
+        written = ["" if math.isnan(value) else f"{value:.4f}" for value in values]
+        writer.writerow([name, group, *written, num_gt])
+    write_file(folder / "per_class.csv", text.getvalue().encode())
+
+
+def write_class_array(evaluation: Evaluation, path: Path) -> None:
+    """Write the precisions of the last run as an array, (C,) fractions, -1 without annotations."""
+    *_, score = evaluation.tasks.values()
+    *_, percent = score.class_ap.values()
+    array = io.BytesIO()
+    np.save(array, np.nan_to_num(percent / 100, nan=-1.0))
+    write_file(path, array.getvalue())
+
+
+def write_file(path: Path, content: bytes) -> None:
+    """Write a file; it appears under its name when it is complete."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        unfinished.write_bytes(content)
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def metrics_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:
+    """Return the names of the metrics, and for each task its name and the metrics in percent."""
+    names = list(dict.fromkeys(n for score in evaluation.tasks.values() for n in score.metrics))
+    rows = [
+        [task, *(format_percent(score.percent.get(name, math.nan)) for name in names)]
+        for task, score in evaluation.tasks.items()
+    ]
+    return names, rows
+
+
+def format_percent(value: float) -> str:
+    return "–" if math.isnan(value) else f"{value:.2f}"
+
+
+def results_table(evaluation: Evaluation) -> str:
+    """Return the metrics in percent as a text table, a task a row."""
+    names, rows = metrics_table(evaluation)
+    return tabulate(rows, headers=["task", *names], disable_numparse=True, stralign="right")
+
+
+def log_results(evaluation: Evaluation, dataset_name: str) -> None:
+    """Log the metrics as a table."""
+    num_images = evaluation.num_images
+    logger.info("%s, %d images, percent:\n%s", dataset_name, num_images, results_table(evaluation))

@@ -1,0 +1,204 @@
+"""A folder in which the processes of an evaluation write down their detections as they come.
+
+Each process appends to a file of its own: a line for each detection of an image, then a line that
+says the image is finished. What follows the last such line, left by an interrupted process, does
+not count. So memory stays flat, processes meet in the file system (which they have to share), and
+a run that was stopped can go on.
+"""
+
+import json
+import logging
+import os
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from detectron2.utils import comm
+
+from detic.data.annotation_file import read_json, write_json
+from detic.errors import InputError
+from detic.evaluation.detections import ImageDetections
+from detic.evaluation.results_file import ImageId, ResultsFile
+
+FINISHED = b'{"finished_image": '  # how the line starts that ends the lines of an image
+DESCRIPTION = "run.json"
+
+logger = logging.getLogger(__name__)
+
+
+class PredictionLog:
+    """The detections of one pass over a dataset, on disk.
+
+    Attributes:
+        folder: where the files are.
+    """
+
+    def __init__(self, folder: str | Path, *, run: dict, resume: bool = False):
+        """
+        Args:
+            folder: of this log alone; made when the pass starts.
+            run: what the detections depend on. A resumed run must have the same.
+            resume: whether to keep the detections that an earlier run left.
+
+        Raises:
+            InputError: the run to resume was another one.
+        """
+        self.folder = Path(folder)
+        self._run = run
+        self._resume = resume and self._is_same_run()
+        self._path = self.folder / f"rank{comm.get_rank()}.jsonl"
+
+    def finished_image_ids(self) -> set[ImageId]:
+        """Return the images that need not be predicted again.
+
+        Every process has to ask before the pass starts, so that all get the same answer.
+        """
+        if not self._resume:
+            return set()
+        return {entry.image_id for path in self._paths() for entry in finished_images(path)}
+
+    def start(self) -> None:
+        """Begin a pass. All processes call it; only the first pass of a log resumes."""
+        comm.synchronize()  # every process knows which images are finished
+        if comm.is_main_process():
+            self._prepare_folder()
+        comm.synchronize()
+        self._path.touch()
+        os.truncate(
+            self._path, max((image.end for image in finished_images(self._path)), default=0)
+        )
+        self._resume = False
+
+    def append(self, detections: ImageDetections) -> None:
+        """Write down the detections of one image."""
+        summary = {
+            "finished_image": detections.image_id,
+            "category_ids": detections.category_ids,
+            "scores": detections.scores,
+            "mask_areas": detections.mask_areas,
+        }
+        with open(self._path, "a", encoding="ascii") as file:
+            file.write("\n".join([*detections.rows(), json.dumps(summary), ""]))
+
+    def finish(self, path: str | Path) -> ResultsFile | None:
+        """End a pass: gather all detections, by image id, in one file of COCO's result format.
+
+        All processes call it.
+
+        Returns:
+            The file in the main process, None in the others.
+        """
+        comm.synchronize()
+        if not comm.is_main_process():
+            return None
+        entries: dict[ImageId, FinishedImage] = {}
+        for source in self._paths():
+            for entry in finished_images(source):
+                entries.setdefault(entry.image_id, entry)
+        ordered = [entries[image_id] for image_id in sorted(entries)]
+        _concatenate(ordered, Path(path))
+        logger.info("%d images have detections in %s", len(ordered), path)
+        return _results_file(ordered, Path(path))
+
+    def _paths(self) -> list[Path]:
+        return sorted(self.folder.glob("rank*.jsonl"))
+
+    def _prepare_folder(self) -> None:
+        if not self._resume and self.folder.exists():
+            shutil.rmtree(self.folder)
+        write_json(self.folder / DESCRIPTION, self._run)
+
+    def _is_same_run(self) -> bool:
+        """Return whether there is an earlier run, which must have been of the same kind."""
+        path = self.folder / DESCRIPTION
+        if not path.is_file():
+            return False
+        earlier = read_json(path)
+        for name, value in self._run.items():
+            if earlier.get(name) != value:
+                raise InputError(
+                    f"cannot resume from {self.folder}: its detections were made with {name} "
+                    f"{earlier.get(name)!r}, now it is {value!r}; use another output folder, or "
+                    "start over without resuming"
+                )
+        return True
+
+
+@dataclass(frozen=True)
+class FinishedImage:
+    """Where the lines of an image are, and the columns of its detections."""
+
+    image_id: ImageId
+    path: Path
+    start: int  # bytes start to rows_end are one line for each detection
+    rows_end: int
+    end: int  # after the line that says the image is finished
+    category_ids: np.ndarray  # (N,)
+    scores: np.ndarray  # (N,)
+    mask_areas: np.ndarray | None  # (N,)
+
+
+def finished_images(path: Path) -> Iterator[FinishedImage]:
+    """Yield the images that a process has finished, in its order."""
+    start = end = 0
+    with open(path, "rb") as file:
+        for line in file:
+            rows_end, end = end, end + len(line)
+            if not line.startswith(FINISHED) or not line.endswith(b"\n"):
+                continue
+            summary = json.loads(line)
+            areas = summary["mask_areas"]
+            yield FinishedImage(
+                image_id=summary["finished_image"],
+                path=path,
+                start=start,
+                rows_end=rows_end,
+                end=end,
+                category_ids=np.array(summary["category_ids"], dtype=np.int64),
+                scores=np.array(summary["scores"], dtype=np.float64),
+                mask_areas=None if areas is None else np.array(areas, dtype=np.float64),
+            )
+            start = end
+
+
+def _concatenate(entries: list[FinishedImage], path: Path) -> None:
+    """Write the detections of images as one json list, a detection a line."""
+    unfinished = path.with_name(f".{path.name}.unfinished")
+    try:
+        with ExitStack() as stack:
+            paths = {entry.path for entry in entries}
+            sources = {source: stack.enter_context(open(source, "rb")) for source in paths}
+            target = stack.enter_context(open(unfinished, "wb"))
+            target.write(b"[\n")
+            separator = b""
+            for entry in entries:
+                sources[entry.path].seek(entry.start)
+                rows = sources[entry.path].read(entry.rows_end - entry.start)
+                if rows:
+                    target.write(separator + rows.rstrip(b"\n").replace(b"\n", b",\n"))
+                    separator = b",\n"
+            target.write(b"\n]\n")
+        os.replace(unfinished, path)
+    finally:
+        unfinished.unlink(missing_ok=True)
+
+
+def _results_file(entries: list[FinishedImage], path: Path) -> ResultsFile:
+    counts = [len(entry.scores) for entry in entries]
+    areas = [entry.mask_areas for entry in entries]
+    without_masks = any(column is None for column in areas)
+    return ResultsFile(
+        path=path,
+        image_ids=[entry.image_id for entry in entries],
+        image_indices=np.repeat(np.arange(len(entries)), counts),
+        category_ids=_joined([entry.category_ids for entry in entries], np.int64),
+        scores=_joined([entry.scores for entry in entries], np.float64),
+        mask_areas=None if without_masks else _joined(areas, np.float64),
+    )
+
+
+def _joined(columns: list[np.ndarray], dtype: type) -> np.ndarray:
+    return np.concatenate(columns) if columns else np.zeros(0, dtype)

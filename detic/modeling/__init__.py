@@ -1,0 +1,7 @@
+"""The detector's parts. Importing registers them with detectron2."""
+
+from detic.modeling import meta_arch
+from detic.modeling.backbone import swin, timm
+from detic.modeling.roi_heads import cascade, res5
+
+__all__ = ["cascade", "meta_arch", "res5", "swin", "timm"]

@@ -1,0 +1,304 @@
+"""The Swin Transformer (arXiv 2103.14030) as a detection backbone.
+
+Maps are padded to whole windows *before* they are shifted, as in the released weights' training;
+timm shifts first, which changes the result for all sizes but multiples of the window.
+
+Shape legend: B images, H x W tokens of a map, C channels, G heads, M window side in tokens, T = M * M
+tokens of a window, N windows of the batch.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from detectron2.layers import ShapeSpec
+from detectron2.modeling import BACKBONE_REGISTRY, Backbone
+from detectron2.modeling.backbone import FPN
+from timm.layers import DropPath
+from torch import Tensor, nn
+from torch.nn import functional as F
+from torch.utils.checkpoint import checkpoint
+
+from centernet.fpn import build_fpn
+from detic.errors import InputError
+
+_PATCH = 4  # pixels
+_MASKED = -100.0  # added to the logits of token pairs that are not neighbours in the image
+
+
+@dataclass(frozen=True)
+class SwinSize:
+    """The numbers that tell the published sizes apart."""
+
+    channels: int  # of the first stage, doubled in each further one
+    heads: tuple[int, ...]
+    depths: tuple[int, ...]
+    window: int = 7
+    drop_path: float = 0.2
+
+
+_BASE = {"channels": 128, "heads": (4, 8, 16, 32), "depths": (2, 2, 18, 2), "drop_path": 0.3}
+_LARGE = {"channels": 192, "heads": (6, 12, 24, 48), "depths": (2, 2, 18, 2), "drop_path": 0.3}
+SWIN_SIZES = {
+    "T": SwinSize(96, (3, 6, 12, 24), (2, 2, 6, 2)),
+    "S": SwinSize(96, (3, 6, 12, 24), (2, 2, 18, 2)),
+    "B": SwinSize(**_BASE),
+    "B-22k": SwinSize(**_BASE),
+    "B-22k-384": SwinSize(**_BASE, window=12),
+    "L-22k": SwinSize(**_LARGE),
+    "L-22k-384": SwinSize(**_LARGE, window=12),
+}
+
+
+def to_windows(x: Tensor, window: int) -> Tensor:
+    """Return a map (B, H, W, C), whole windows high and wide, as windows (N, T, C)."""
+    b, h, w, c = x.shape
+    x = x.view(b, h // window, window, w // window, window, c)
+    return x.transpose(2, 3).reshape(-1, window * window, c)
+
+
+def from_windows(windows: Tensor, size_hw: tuple[int, int], window: int) -> Tensor:
+    """Return the map (B, H, W, C) of windows (N, T, C): the inverse of :func:`to_windows`."""
+    h, w = size_hw
+    x = windows.view(-1, h // window, w // window, window, window, windows.shape[-1])
+    return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
+
+
+def shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
+    """Return what to add to attention logits so that shifted windows do not mix far regions.
+
+    A cyclic shift brings opposite borders of the map into one window; only tokens of the same
+    region see each other.
+
+    Returns:
+        (windows of one map, T, T): 0 or -100.
+    """
+    region = torch.zeros(size_hw, device=device)
+    spans = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
+    for i, rows in enumerate(spans):
+        for j, columns in enumerate(spans):
+            region[rows, columns] = len(spans) * i + j
+    regions = to_windows(region[None, :, :, None], window).squeeze(2)  # (windows, T)
+    differs = regions[:, None, :] != regions[:, :, None]
+    return differs.float() * _MASKED
+
+
+def relative_position_index(window: int) -> Tensor:
+    """Return, for each pair of tokens of a window, the row of the bias table; (T, T) int64."""
+    rows, columns = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
+    row, column = rows.flatten(), columns.flatten()
+    d_row = row[:, None] - row + window - 1
+    d_column = column[:, None] - column + window - 1
+    return d_row * (2 * window - 1) + d_column
+
+
+class WindowAttention(nn.Module):
+    """Self-attention within windows with a learned bias per relative position."""
+
+    def __init__(self, channels: int, heads: int, window: int):
+        super().__init__()
+        self.heads = heads
+        self.qkv = nn.Linear(channels, 3 * channels)
+        self.proj = nn.Linear(channels, channels)
+        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
+        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
+        self.register_buffer("relative_position_index", relative_position_index(window))
+
+    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """Return (N, T, C) for windows (N, T, C); ``mask``: (windows of one map, T, T)."""
+        n, t, c = x.shape
+        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
+        bias = self.relative_position_bias_table[self.relative_position_index]  # (T, T, G)
+        bias = bias.permute(2, 0, 1)[None]  # (1, G, T, T)
+        if mask is not None:
+            bias = bias + mask[:, None]  # (windows, G, T, T)
+            bias = bias.repeat(n // len(mask), 1, 1, 1)
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
+        return self.proj(x.transpose(1, 2).reshape(n, t, c))
+
+
+class Mlp(nn.Module):
+    """Two linear layers around a GELU, four times as wide inside."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.fc1 = nn.Linear(channels, 4 * channels)
+        self.fc2 = nn.Linear(4 * channels, channels)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.fc2(F.gelu(self.fc1(x)))
+
+
+class SwinBlock(nn.Module):
+    """Window attention and MLP, each with a residual path."""
+
+    def __init__(self, channels: int, heads: int, window: int, shift: int, drop_path: float):
+        super().__init__()
+        self.window = window
+        self.shift = shift
+        self.norm1 = nn.LayerNorm(channels)
+        self.attn = WindowAttention(channels, heads, window)
+        self.drop_path = DropPath(drop_path)
+        self.norm2 = nn.LayerNorm(channels)
+        self.mlp = Mlp(channels)
+
+    def forward(self, x: Tensor, mask: Tensor) -> Tensor:
+        """Return a map (B, H, W, C) for a map; ``mask``: that of shifted windows."""
+        x = x + self.drop_path(self._attend(self.norm1(x), mask))
+        return x + self.drop_path(self.mlp(self.norm2(x)))
+
+    def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
+        h, w = x.shape[1:3]
+        x = pad_to_multiple(x, self.window)
+        padded_hw = x.shape[1:3]
+        if self.shift:
+            x = x.roll((-self.shift, -self.shift), dims=(1, 2))
+        windows = self.attn(to_windows(x, self.window), mask if self.shift else None)
+        x = from_windows(windows, padded_hw, self.window)
+        if self.shift:
+            x = x.roll((self.shift, self.shift), dims=(1, 2))
+        return x[:, :h, :w]
+
+
+class PatchMerging(nn.Module):
+    """Halves a map and doubles its channels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.norm = nn.LayerNorm(4 * channels)
+        self.reduction = nn.Linear(4 * channels, 2 * channels, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return (B, H / 2, W / 2, 2 C) for (B, H, W, C); odd sides are padded by zeros."""
+        x = pad_to_multiple(x, 2)
+        neighbours = [x[:, row::2, column::2] for column in (0, 1) for row in (0, 1)]
+        return self.reduction(self.norm(torch.cat(neighbours, dim=3)))
+
+
+class SwinStage(nn.Module):
+    """Blocks on one resolution, every other one with shifted windows."""
+
+    def __init__(
+        self,
+        channels: int,
+        heads: int,
+        window: int,
+        drop_paths: Sequence[float],
+        downsample: bool,
+        use_checkpoint: bool,
+    ):
+        super().__init__()
+        self.window = window
+        self.use_checkpoint = use_checkpoint
+        self.blocks = nn.ModuleList(
+            SwinBlock(channels, heads, window, (i % 2) * (window // 2), drop_path)
+            for i, drop_path in enumerate(drop_paths)
+        )
+        self.downsample = PatchMerging(channels) if downsample else None
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return the map (B, H, W, C) after all blocks, not downsampled."""
+        padded_hw = tuple(-(-side // self.window) * self.window for side in x.shape[1:3])
+        mask = shift_mask(padded_hw, self.window, self.window // 2, x.device)
+        for block in self.blocks:
+            if self.use_checkpoint and self.training:
+                x = checkpoint(block, x, mask, use_reentrant=False)
+            else:
+                x = block(x, mask)
+        return x
+
+
+class PatchEmbed(nn.Module):
+    """Cuts an image into patches of 4 x 4 pixels."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.proj = nn.Conv2d(3, channels, _PATCH, stride=_PATCH)
+        self.norm = nn.LayerNorm(channels)
+
+    def forward(self, images: Tensor) -> Tensor:
+        """Return the map (B, H / 4, W / 4, C) of images (B, 3, H, W), padded by zeros."""
+        x = pad_to_multiple(images.permute(0, 2, 3, 1), _PATCH)
+        return self.norm(self.proj(x.permute(0, 3, 1, 2)).permute(0, 2, 3, 1))
+
+
+def pad_to_multiple(x: Tensor, divisor: int) -> Tensor:
+    """Return a map (B, H, W, C) padded by zeros at the bottom and right."""
+    h, w = x.shape[1:3]
+    return F.pad(x, (0, 0, 0, -w % divisor, 0, -h % divisor))
+
+
+class SwinTransformer(Backbone):
+    """Feature maps ``swin{stage}`` of the stages 0 to 3, strides 4 to 32."""
+
+    def __init__(
+        self, *, size: SwinSize, out_stages: Sequence[int] = (1, 2, 3), use_checkpoint: bool = False
+    ):
+        """``use_checkpoint``: recompute activations in the backward pass to save memory."""
+        super().__init__()
+        rates = torch.linspace(0, size.drop_path, sum(size.depths)).split(list(size.depths))
+        self.patch_embed = PatchEmbed(size.channels)
+        self.layers = nn.ModuleList(
+            SwinStage(
+                channels=size.channels * 2**i,
+                heads=size.heads[i],
+                window=size.window,
+                drop_paths=rates[i].tolist(),
+                downsample=i < len(size.depths) - 1,
+                use_checkpoint=use_checkpoint,
+            )
+            for i in range(len(size.depths))
+        )
+        self.out_stages = tuple(out_stages)
+        for i in self.out_stages:
+            self.add_module(f"norm{i}", nn.LayerNorm(size.channels * 2**i))
+        self._output_shape = {
+            f"swin{i}": ShapeSpec(channels=size.channels * 2**i, stride=_PATCH * 2**i)
+            for i in self.out_stages
+        }
+        self.apply(_init_linear)
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return maps (B, C, H / stride, W / stride) by name for images (B, 3, H, W)."""
+        x = self.patch_embed(images)
+        maps = {}
+        for i, stage in enumerate(self.layers):
+            x = stage(x)
+            if i in self.out_stages:
+                maps[f"swin{i}"] = getattr(self, f"norm{i}")(x).permute(0, 3, 1, 2).contiguous()
+            if stage.downsample is not None:
+                x = stage.downsample(x)
+        return maps
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        return self._output_shape
+
+    @property
+    def size_divisibility(self) -> int:
+        return 32
+
+
+def _init_linear(module: nn.Module) -> None:
+    if isinstance(module, nn.Linear):
+        nn.init.trunc_normal_(module.weight, std=0.02)
+        if module.bias is not None:
+            nn.init.zeros_(module.bias)
+
+
+@BACKBONE_REGISTRY.register()
+def build_swintransformer_backbone(cfg, input_shape: ShapeSpec) -> SwinTransformer:
+    """Return the Swin Transformer of ``MODEL.SWIN.SIZE``."""
+    node = cfg.MODEL.SWIN
+    if node.SIZE not in SWIN_SIZES:
+        raise InputError(f"unknown MODEL.SWIN.SIZE {node.SIZE!r}; choose {', '.join(SWIN_SIZES)}")
+    return SwinTransformer(
+        size=SWIN_SIZES[node.SIZE],
+        out_stages=node.OUT_FEATURES,
+        use_checkpoint=node.USE_CHECKPOINT,
+    )
+
+
+@BACKBONE_REGISTRY.register()
+def build_swintransformer_fpn_backbone(cfg, input_shape: ShapeSpec) -> FPN:
+    """Return the Swin Transformer under a pyramid P3-P7."""
+    return build_fpn(cfg, build_swintransformer_backbone(cfg, input_shape), with_p6_p7=True)

@@ -1,0 +1,149 @@
+"""Backbones from timm, alone or under a feature pyramid.
+
+Shape legend: B images, F_l channels of level l.
+"""
+
+from collections.abc import Sequence
+
+import timm
+from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
+from detectron2.modeling import BACKBONE_REGISTRY, Backbone
+from detectron2.modeling.backbone import FPN
+from timm.models.resnet import Bottleneck, ResNet
+from torch import Tensor, nn
+
+from centernet.fpn import build_fpn
+from detic.errors import InputError
+
+# The released ResNet-50 was pretrained on these classes; its files hold the unused classifier.
+_RESNET50_IN21K = "resnet50_in21k"
+_IN21K_CLASSES = 11221
+
+# Names of recipes that timm spells otherwise.
+_TIMM_NAMES = {"convnext_tiny_21k": "convnext_tiny.fb_in22k"}
+
+
+class ResNet50In21k(ResNet):
+    """timm's ResNet-50 returning intermediate maps; level 1 is the pooled stem."""
+
+    def __init__(self, out_levels: Sequence[int]):
+        super().__init__(Bottleneck, (3, 4, 6, 3), num_classes=_IN21K_CLASSES)
+        self.out_levels = tuple(out_levels)
+        self.level_shapes = {1: (64, 4), 2: (256, 4), 3: (512, 8), 4: (1024, 16), 5: (2048, 32)}
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
+        maps = {1: x}
+        for level, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), 2):
+            maps[level] = x = stage(x)
+        return [maps[level] for level in self.out_levels]
+
+
+class TimmBackbone(Backbone):
+    """Feature maps of a timm model, named ``layer{level}``."""
+
+    def __init__(
+        self,
+        *,
+        base_name: str,
+        out_levels: Sequence[int] = (3, 4, 5),
+        norm: str = "FrozenBN",
+        freeze_at: int = 0,
+    ):
+        """Args:
+        base_name: a timm model, or ``resnet50_in21k``. Weights are random.
+        out_levels: numbers of the maps to return; 1 is the model's finest.
+        norm: "FrozenBN" turns batch normalisation into fixed affine maps; "" keeps it.
+        freeze_at: ResNets only: from 1 on the first convolution is fixed, from 2 on the first
+            stage too.
+        """
+        super().__init__()
+        self.base_name = base_name
+        self.out_levels = tuple(out_levels)
+        base, shapes = _create(base_name, self.out_levels)
+        if "resnet" in base_name:
+            if freeze_at >= 1:
+                base.conv1.requires_grad_(False)
+            if freeze_at >= 2:
+                base.layer1.requires_grad_(False)
+        if norm == "FrozenBN":
+            base = FrozenBatchNorm2d.convert_frozen_batchnorm(base)
+        elif norm:
+            raise InputError(f"unknown MODEL.TIMM.NORM {norm!r}; choose FrozenBN or leave it empty")
+        self.base = base
+        self._output_shape = {
+            f"layer{level}": ShapeSpec(channels=channels, stride=stride)
+            for level, (channels, stride) in zip(self.out_levels, shapes, strict=True)
+        }
+
+    def forward(self, images: Tensor) -> dict[str, Tensor]:
+        """Return maps (B, F_l, H / stride, W / stride) by name for images (B, 3, H, W)."""
+        return dict(zip(self._output_shape, self.base(images), strict=True))
+
+    def output_shape(self) -> dict[str, ShapeSpec]:
+        return self._output_shape
+
+    @property
+    def size_divisibility(self) -> int:
+        return max(shape.stride for shape in self._output_shape.values())
+
+    def load_pretrained(self) -> None:
+        """Load timm's pretrained weights, downloading them on first use."""
+        donor, _ = _create(self.base_name, self.out_levels, pretrained=True)
+        self.base.load_state_dict(donor.state_dict())
+
+
+@BACKBONE_REGISTRY.register()
+def build_timm_backbone(cfg, input_shape: ShapeSpec) -> TimmBackbone:
+    """Return the timm model named by ``MODEL.TIMM``."""
+    node = cfg.MODEL.TIMM
+    return TimmBackbone(
+        base_name=node.BASE_NAME,
+        out_levels=node.OUT_LEVELS,
+        norm=node.NORM,
+        freeze_at=node.FREEZE_AT,
+    )
+
+
+@BACKBONE_REGISTRY.register()
+def build_p67_timm_fpn_backbone(cfg, input_shape: ShapeSpec) -> FPN:
+    """Return the timm model under a pyramid P3-P7."""
+    return build_fpn(cfg, build_timm_backbone(cfg, input_shape), with_p6_p7=True)
+
+
+@BACKBONE_REGISTRY.register()
+def build_p35_timm_fpn_backbone(cfg, input_shape: ShapeSpec) -> FPN:
+    """Return the timm model under a pyramid P3-P5."""
+    return build_fpn(cfg, build_timm_backbone(cfg, input_shape), with_p6_p7=False)
+
+
+def _create(
+    name: str, out_levels: Sequence[int], pretrained: bool = False
+) -> tuple[nn.Module, list[tuple[int, int]]]:
+    """Return a model that returns a list of maps, and their (channels, stride in pixels)."""
+    if name == _RESNET50_IN21K:
+        if pretrained:
+            raise InputError(
+                f"timm has no weights of {name}; put the MIIL file into MODEL.WEIGHTS instead"
+            )
+        model = ResNet50In21k(out_levels)
+        return model, [model.level_shapes[level] for level in out_levels]
+    timm_name = _TIMM_NAMES.get(name, name)
+    if not timm.is_model(timm_name):
+        similar = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        raise InputError(
+            f"unknown MODEL.TIMM.BASE_NAME {name!r}; "
+            f"timm knows {', '.join(similar) or 'no similar model: see timm.list_models()'}"
+        )
+    options = {}
+    if name.startswith("convnext"):
+        options["drop_path_rate"] = 0.2 if "tiny" in name or "small" in name else 0.3
+    model = timm.create_model(
+        timm_name,
+        pretrained=pretrained,
+        features_only=True,
+        out_indices=[level - 1 for level in out_levels],
+        **options,
+    )
+    info = model.feature_info
+    return model, list(zip(info.channels(), info.reduction(), strict=True))

@@ -1,0 +1,61 @@
+"""A small classifier per batch for vocabularies too large to score in training.
+
+Shape legend: C classes, K sampled classes, D embedding width.
+"""
+
+from collections.abc import Sequence
+
+import torch
+from detectron2.structures import Instances
+from torch import Tensor
+
+from detic.annotation import AnnotationKind
+from detic.modeling.federated import sample_federated_classes
+from detic.modeling.supervision import BatchVocabulary
+
+
+class ClassSampler:
+    """Draws the classes that a batch is classified against."""
+
+    def __init__(self, num_sampled: int, num_classes: int, frequencies: Tensor):
+        """Args:
+        num_sampled: K, more where more classes occur in a batch.
+        num_classes: C.
+        frequencies: drawing weights of the classes that have boxes, which come first; batches
+            with boxes draw from these, others from all C classes alike.
+        """
+        self.num_sampled = num_sampled
+        self.num_classes = num_classes
+        self.frequencies = frequencies
+
+    def __call__(
+        self,
+        kind: AnnotationKind,
+        gt_instances: Sequence[Instances],
+        image_labels: Sequence[Sequence[int]],
+        class_columns: Tensor,
+    ) -> BatchVocabulary:
+        """Return the vocabulary of a batch.
+
+        Args:
+            class_columns: (D, C + 1) embeddings of all classes and, last, of the background.
+        """
+        device = class_columns.device
+        if kind.has_box_classes:
+            present = torch.cat([g.gt_classes for g in gt_instances])
+            weights = self.frequencies.to(device)
+            sampled = sample_federated_classes(present, self.num_sampled, len(weights), weights)
+        else:
+            present = torch.tensor(
+                [label for labels in image_labels for label in labels],
+                dtype=torch.int64,
+                device=device,
+            )
+            sampled = sample_federated_classes(present, self.num_sampled, self.num_classes)
+        background = torch.tensor([self.num_classes], device=device)
+        class_to_column = torch.full((self.num_classes + 1,), len(sampled), device=device)
+        class_to_column[sampled] = torch.arange(len(sampled), device=device)
+        return BatchVocabulary(
+            embeddings=class_columns[:, torch.cat([sampled, background])].t(),
+            class_to_column=class_to_column,
+        )

@@ -1,0 +1,230 @@
+"""The detector: backbone, proposal network and heads, supervised by boxes, labels or captions.
+
+Shape legend: B images, C classes, T captions, D embedding width.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import torch
+from detectron2.config import configurable
+from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
+from detectron2.structures import ImageList, Instances
+from torch import Tensor, nn
+
+from detic.annotation import AnnotationKind
+from detic.errors import InputError
+from detic.modeling.captions import encode_captions, gather_captions
+from detic.modeling.dynamic_vocabulary import ClassSampler
+from detic.modeling.federated import load_class_frequencies
+from detic.modeling.supervision import BatchVocabulary, Extras, Supervision
+from detic.vocabulary.text_encoder import build_text_encoder
+
+# Detectron2's own heads know boxes only.
+_BOX_ONLY_HEADS = ("StandardROIHeads", "CascadeROIHeads")
+
+
+@dataclass(frozen=True)
+class CaptionParams:
+    """How captions are contrasted."""
+
+    across_processes: bool = False
+    images_per_box_image: int = 4  # caption batches are this many times larger than box batches
+
+
+@META_ARCH_REGISTRY.register()
+class CustomRCNN(GeneralizedRCNN):
+    """A two-stage detector that learns from boxes, image labels and captions (Detic)."""
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        with_image_labels: bool,
+        half_precision_backbone: bool,
+        box_only_heads: bool,
+        dataset_loss_weights: Sequence[float],
+        class_sampler: ClassSampler | None,
+        text_encoder: nn.Module | None,
+        captions: CaptionParams,
+        **kwargs,
+    ):
+        """Args:
+        half_precision_backbone: run it under automatic mixed precision in training on a GPU.
+        dataset_loss_weights: factor on all losses by ``dataset_source``; empty: none.
+        class_sampler: classify each training batch against a sample; None: all classes.
+        text_encoder: captions to (T, D); frozen.
+        kwargs: those of detectron2's GeneralizedRCNN.
+        """
+        super().__init__(**kwargs)
+        self.with_image_labels = with_image_labels
+        self.half_precision_backbone = half_precision_backbone
+        self.box_only_heads = box_only_heads
+        self.dataset_loss_weights = list(dataset_loss_weights)
+        self.class_sampler = class_sampler
+        self.caption_params = captions
+        if text_encoder is not None:
+            self.text_encoder = text_encoder.requires_grad_(False)
+
+    @classmethod
+    def from_config(cls, cfg) -> dict:
+        node = cfg.MODEL
+        if node.DYNAMIC_CLASSIFIER and (node.ROI_BOX_HEAD.USE_FED_LOSS or node.WITH_CAPTION):
+            raise InputError(
+                "MODEL.DYNAMIC_CLASSIFIER samples classes itself and knows no captions: "
+                "set MODEL.ROI_BOX_HEAD.USE_FED_LOSS and MODEL.WITH_CAPTION to False"
+            )
+        return super().from_config(cfg) | {
+            "with_image_labels": cfg.WITH_IMAGE_LABELS,
+            "half_precision_backbone": cfg.FP16,
+            "box_only_heads": node.ROI_HEADS.NAME in _BOX_ONLY_HEADS,
+            "dataset_loss_weights": node.DATASET_LOSS_WEIGHT,
+            "class_sampler": _class_sampler(cfg) if node.DYNAMIC_CLASSIFIER else None,
+            "text_encoder": build_text_encoder() if node.WITH_CAPTION else None,
+            "captions": CaptionParams(node.SYNC_CAPTION_BATCH, node.CAP_BATCH_RATIO),
+        }
+
+    def forward(self, batched_inputs: list[dict]) -> list[dict] | dict[str, Tensor]:
+        """Return detections, or losses by name in training.
+
+        Args:
+            batched_inputs: B dicts with ``image`` (uint8 or float, channels first, in the
+                channel order of INPUT.FORMAT), optional ``height`` and ``width`` of the output and, in
+                training, ``instances``; with image labels also ``ann_type`` (an
+                AnnotationKind value, the same for the batch), ``pos_category_ids`` and, for
+                caption batches, ``captions``.
+
+        Returns:
+            Per image ``{"instances": ...}`` with ``pred_boxes`` (xyxy, output pixels), ``scores``,
+            ``pred_classes`` and ``pred_masks``.
+        """
+        if not self.training:
+            return self.inference(batched_inputs)
+        images = self.preprocess_image(batched_inputs)
+        gt_instances = [x["instances"].to(self.device) for x in batched_inputs]
+        supervision = self._supervision(batched_inputs, gt_instances)
+        if supervision.kind.has_boxes and not supervision.kind.has_box_classes:
+            for instances in gt_instances:
+                instances.gt_classes = torch.zeros_like(instances.gt_classes)
+
+        features = self._backbone_features(images)
+        proposals, losses = self.proposal_generator(images, features, gt_instances)
+        if not supervision.kind.has_boxes:
+            losses = {name: loss * 0.0 for name, loss in losses.items()}
+        losses |= self._roi_losses(images, features, proposals, gt_instances, supervision)
+        return self._weigh(losses, batched_inputs)
+
+    @torch.no_grad()
+    def inference(
+        self,
+        batched_inputs: list[dict],
+        vocabulary: BatchVocabulary | None = None,
+        extras: Extras | None = None,
+    ) -> list[dict]:
+        """Return detections as :meth:`forward` does, of other classes if a vocabulary is given.
+
+        Extras that are asked for are fields ``region_embeddings`` (N, D) and ``class_scores``
+        (N, C) of the N detections of an image.
+        """
+        images = self.preprocess_image(batched_inputs)
+        features = self.backbone(images.tensor)
+        proposals, _ = self.proposal_generator(images, features, None)
+        if self.box_only_heads:
+            detections, _ = self.roi_heads(images, features, proposals)
+        else:
+            supervision = Supervision(
+                vocabulary=vocabulary or BatchVocabulary(), extras=extras or Extras()
+            )
+            detections, _ = self.roi_heads(images, features, proposals, None, supervision)
+        return self._postprocess(detections, batched_inputs, images.image_sizes)
+
+    def count_targets(self, batched_inputs: list[dict]) -> Tensor:
+        """Return what the proposal losses of a training batch are normalised by, (2,)."""
+        images = self.preprocess_image(batched_inputs)
+        gt_instances = [x["instances"].to(self.device) for x in batched_inputs]
+        return self.proposal_generator.count_targets(gt_instances, images.tensor.shape[2:])
+
+    def set_vocabulary(self, class_embeddings: Tensor) -> None:
+        """Detect the classes of ``class_embeddings`` (C, D) from now on."""
+        self.roi_heads.set_vocabulary(class_embeddings)
+
+    def _roi_losses(
+        self,
+        images: ImageList,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        gt_instances: list[Instances],
+        supervision: Supervision,
+    ) -> dict[str, Tensor]:
+        if self.box_only_heads:
+            return self.roi_heads(images, features, proposals, gt_instances)[1]
+        return self.roi_heads(images, features, proposals, gt_instances, supervision)[1]
+
+    def _backbone_features(self, images: ImageList) -> dict[str, Tensor]:
+        """Return float32 feature maps by name."""
+        if not (self.half_precision_backbone and self.device.type == "cuda"):
+            return self.backbone(images.tensor)
+        with torch.autocast("cuda", dtype=torch.float16):
+            features = self.backbone(images.tensor.half())
+        return {name: x.float() for name, x in features.items()}
+
+    def _supervision(
+        self, batched_inputs: list[dict], gt_instances: list[Instances]
+    ) -> Supervision:
+        """Return what the batch is annotated with, classes sampled and captions encoded."""
+        if not self.with_image_labels:
+            kind, labels = AnnotationKind.BOX, [[] for _ in batched_inputs]
+        else:
+            kinds = {x["ann_type"] for x in batched_inputs}
+            assert len(kinds) == 1, f"a batch mixes annotation types {sorted(kinds)}"
+            kind = AnnotationKind(kinds.pop())
+            labels = [x["pos_category_ids"] for x in batched_inputs]
+        vocabulary = BatchVocabulary()
+        if self.class_sampler is not None and kind is not AnnotationKind.CAPTION:
+            class_columns = self.roi_heads.classifier.zs_weight
+            vocabulary = self.class_sampler(kind, gt_instances, labels, class_columns)
+        captions, first_caption = self._captions(kind, batched_inputs)
+        vocabulary = replace(vocabulary, captions=captions, first_caption=first_caption)
+        return Supervision(kind, labels, vocabulary)
+
+    def _captions(
+        self, kind: AnnotationKind, batched_inputs: list[dict]
+    ) -> tuple[Tensor | None, int]:
+        """Return the captions (T, D) to contrast and the row of this batch's first."""
+        if not hasattr(self, "text_encoder"):
+            return None, 0
+        own = None
+        if kind.has_captions:
+            own = encode_captions([x["captions"] for x in batched_inputs], self.text_encoder)
+            own = own.to(self.device)
+        if not self.caption_params.across_processes:
+            return own, 0
+        # Every process takes part in the exchange; one without captions sends zeros.
+        contribution = own
+        if own is None:
+            rows = len(batched_inputs)
+            if kind is AnnotationKind.BOX:
+                rows *= self.caption_params.images_per_box_image
+            contribution = self.roi_heads.classifier.zs_weight.new_zeros(
+                rows, self.roi_heads.classifier.embedding_dim
+            )
+        gathered, first = gather_captions(contribution)
+        return (None, 0) if own is None else (gathered, first)
+
+    def _weigh(self, losses: dict[str, Tensor], batched_inputs: list[dict]) -> dict[str, Tensor]:
+        """Return the losses times the weight of the batch's dataset."""
+        if not self.dataset_loss_weights:
+            return losses
+        sources = {x["dataset_source"] for x in batched_inputs}
+        assert len(sources) == 1, f"a batch mixes datasets {sorted(sources)}"
+        weight = self.dataset_loss_weights[sources.pop()]
+        return {name: loss * weight for name, loss in losses.items()}
+
+
+def _class_sampler(cfg) -> ClassSampler:
+    node = cfg.MODEL.ROI_BOX_HEAD
+    return ClassSampler(
+        cfg.MODEL.NUM_SAMPLE_CATS,
+        cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+        load_class_frequencies(node.CAT_FREQ_PATH, node.FED_LOSS_FREQ_WEIGHT),
+    )

@@ -1,0 +1,237 @@
+"""Class scores and box refinements of one stage, and their losses.
+
+Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes, K classes
+of a slice.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from detectron2.config import configurable
+from detectron2.layers import ShapeSpec, cat, nonzero_tuple
+from detectron2.modeling.box_regression import Box2BoxTransform
+from detectron2.structures import Instances
+from fvcore.nn import giou_loss, smooth_l1_loss, weight_init
+from torch import Tensor, nn
+
+from detic.errors import InputError
+from detic.modeling.federated import federated_mask, load_class_frequencies
+from detic.modeling.roi_heads.class_losses import sigmoid_class_loss, softmax_class_loss
+from detic.modeling.roi_heads.classifier import (
+    build_classifier,
+    class_logits_by_slice,
+    normal_linear,
+)
+from detic.modeling.roi_heads.inference import StageProbs
+from detic.modeling.roi_heads.weak_loss import WeakLossParams, weak_loss
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
+from detic.modeling.supervision import BatchVocabulary, Supervision
+
+# Classes whose (weighted) number of training images is below this have none.
+_NO_IMAGES = 1e-4
+
+
+@dataclass(frozen=True)
+class BoxLossParams:
+    """How matched boxes train classifier and regressor."""
+
+    use_sigmoid: bool = True
+    num_federated: int | None = None  # size of the federated class sample; None: all classes
+    ignore_zero_cats: bool = False  # classes without training images cost nothing
+    regression: str = "smooth_l1"  # or giou
+    smooth_l1_beta: float = 0.0
+
+    @classmethod
+    def from_config(cls, cfg) -> "BoxLossParams":
+        node = cfg.MODEL.ROI_BOX_HEAD
+        if node.BBOX_REG_LOSS_TYPE not in ("smooth_l1", "giou"):
+            raise InputError(
+                f"unknown MODEL.ROI_BOX_HEAD.BBOX_REG_LOSS_TYPE {node.BBOX_REG_LOSS_TYPE!r}; "
+                "choose smooth_l1 or giou"
+            )
+        return cls(
+            use_sigmoid=node.USE_SIGMOID_CE,
+            num_federated=node.FED_LOSS_NUM_CAT if node.USE_FED_LOSS else None,
+            ignore_zero_cats=node.IGNORE_ZERO_CATS,
+            regression=node.BBOX_REG_LOSS_TYPE,
+            smooth_l1_beta=node.SMOOTH_L1_BETA,
+        )
+
+
+class BoxPredictor(nn.Module):
+    """Classification, linear or by text embeddings, and class-agnostic box refinement."""
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        cls_score: ZeroShotClassifier | nn.Linear,
+        bbox_pred: nn.Module,
+        prop_score: nn.Module | None,
+        box2box_transform: Box2BoxTransform,
+        class_frequencies: Tensor | None,
+        box_loss: BoxLossParams,
+        weak_loss: WeakLossParams,
+    ):
+        """``class_frequencies``: drawing weights of the first classes, where a loss needs them."""
+        super().__init__()
+        self.cls_score = cls_score
+        self.bbox_pred = bbox_pred
+        self.prop_score = prop_score
+        self.box2box_transform = box2box_transform
+        self.box_loss_params = box_loss
+        self.weak_loss_params = weak_loss
+        if class_frequencies is not None:
+            self.register_buffer("freq_weight", class_frequencies)
+
+    @classmethod
+    def from_config(cls, cfg, input_shape: ShapeSpec, box_weights: Sequence[float]) -> dict:
+        """``box_weights``: factors on the four box deltas in this stage."""
+        node = cfg.MODEL.ROI_BOX_HEAD
+        if not node.CLS_AGNOSTIC_BBOX_REG:
+            raise InputError(
+                "boxes are refined once for all classes: set CLS_AGNOSTIC_BBOX_REG True"
+            )
+        width = input_shape.channels * (input_shape.height or 1) * (input_shape.width or 1)
+        prop_score = None
+        if node.WITH_SOFTMAX_PROP:
+            prop_score = _mlp(width, cfg.MODEL.ROI_HEADS.NUM_CLASSES + 1)
+        return {
+            "cls_score": build_classifier(cfg, width),
+            "bbox_pred": (_mlp if node.USE_ZEROSHOT_CLS else normal_linear)(width, 4),
+            "prop_score": prop_score,
+            "box2box_transform": Box2BoxTransform(weights=tuple(box_weights)),
+            "class_frequencies": _class_frequencies(node),
+            "box_loss": BoxLossParams.from_config(cfg),
+            "weak_loss": WeakLossParams.from_config(cfg),
+        }
+
+    def class_logits(self, x: Tensor, vocabulary: BatchVocabulary) -> Tensor:
+        """Return logits (R, C + 1), background last, of box features ``x`` (R, F)."""
+        if vocabulary.embeddings is None:
+            return self.cls_score(x)
+        return self.cls_score(x, vocabulary.embeddings)
+
+    def stage_probs(self, x: Tensor, vocabulary: BatchVocabulary) -> StageProbs:
+        """Return a function from a slice of the classes to probabilities (R, K) of boxes ``x``."""
+        logits = class_logits_by_slice(self.cls_score, x, vocabulary.embeddings)
+        if self.box_loss_params.use_sigmoid:
+            return lambda classes: logits(classes).sigmoid()
+        normalizer = logits(slice(None)).logsumexp(dim=1, keepdim=True)
+        return lambda classes: (logits(classes) - normalizer).exp()
+
+    def set_vocabulary(self, class_embeddings: Tensor) -> None:
+        """Classify by ``class_embeddings`` (C, D) from now on."""
+        if not isinstance(self.cls_score, ZeroShotClassifier):
+            raise InputError(
+                "this model has a closed classifier (USE_ZEROSHOT_CLS False), so its vocabulary "
+                "cannot be changed; use a recipe with CLIP in its name"
+            )
+        self.cls_score.set_vocabulary(class_embeddings)
+
+    def losses(
+        self,
+        x: Tensor,
+        deltas: Tensor,
+        proposals: list[Instances],
+        vocabulary: BatchVocabulary,
+    ) -> dict[str, Tensor]:
+        """Return ``loss_cls`` and ``loss_box_reg`` of boxes matched to ground truth.
+
+        Args:
+            x: (R, F) box features.
+            deltas: (R, 4) predicted refinements.
+            proposals: B Instances with ``proposal_boxes``, ``gt_classes`` (C: background) and,
+                in images with ground truth, ``gt_boxes``.
+        """
+        class_logits = self.class_logits(x, vocabulary)
+        gt_columns = vocabulary.columns(cat([p.gt_classes for p in proposals]))
+        is_foreground = gt_columns < class_logits.shape[1] - 1
+        boxes = cat([p.proposal_boxes.tensor for p in proposals])
+        gt_boxes = cat(
+            [(p.gt_boxes if p.has("gt_boxes") else p.proposal_boxes).tensor for p in proposals]
+        )
+        return {
+            "loss_cls": self._class_loss(class_logits, gt_columns),
+            "loss_box_reg": self._box_loss(deltas, boxes, gt_boxes, is_foreground),
+        }
+
+    def image_label_losses(
+        self, x: Tensor, deltas: Tensor, proposals: list[Instances], supervision: Supervision
+    ) -> dict[str, Tensor]:
+        """Return ``image_loss`` of images annotated with labels or captions.
+
+        ``loss_cls`` and ``loss_box_reg`` are 0, so that all batches have the same keys.
+        """
+        captions = supervision.vocabulary.captions
+        zero = deltas.sum() * 0.0
+        return {
+            "image_loss": weak_loss(
+                self.class_logits(x, supervision.vocabulary),
+                None if self.prop_score is None else self.prop_score(x),
+                None if captions is None else self.cls_score(x, captions),
+                proposals,
+                supervision,
+                self.weak_loss_params,
+            ),
+            "loss_cls": zero,
+            "loss_box_reg": zero.clone(),
+        }
+
+    def refine_boxes(self, deltas: Tensor, proposals: list[Instances]) -> list[Tensor]:
+        """Return each image's refined boxes (N, 4) xyxy from ``deltas`` (R, 4)."""
+        boxes = cat([p.proposal_boxes.tensor for p in proposals])
+        refined = self.box2box_transform.apply_deltas(deltas, boxes)
+        return list(refined.split([len(p) for p in proposals]))
+
+    def _class_loss(self, class_logits: Tensor, gt_classes: Tensor) -> Tensor:
+        params = self.box_loss_params
+        num_classes = class_logits.shape[1] - 1
+        masks = []  # (C,) of 0 and 1
+        if params.ignore_zero_cats:
+            masks.append((self.freq_weight > _NO_IMAGES).float())
+        if params.num_federated is not None:
+            masks.append(
+                federated_mask(gt_classes, params.num_federated, num_classes, self.freq_weight)
+            )
+        if not params.use_sigmoid:
+            # Ignoring classes excludes the federated sample here; with sigmoids they combine.
+            return softmax_class_loss(class_logits, gt_classes, masks[0] if masks else None)
+        weights = masks[0] * masks[1] if len(masks) == 2 else next(iter(masks), None)
+        return sigmoid_class_loss(class_logits, gt_classes, weights)
+
+    def _box_loss(
+        self, deltas: Tensor, boxes: Tensor, gt_boxes: Tensor, is_foreground: Tensor
+    ) -> Tensor:
+        """Return the foreground boxes' regression loss, summed, over the number of all boxes."""
+        fg = nonzero_tuple(is_foreground)[0]
+        if self.box_loss_params.regression == "giou":
+            refined = self.box2box_transform.apply_deltas(deltas[fg], boxes[fg])
+            loss = giou_loss(refined, gt_boxes[fg], reduction="sum")
+        else:
+            target = self.box2box_transform.get_deltas(boxes[fg], gt_boxes[fg])
+            beta = self.box_loss_params.smooth_l1_beta
+            loss = smooth_l1_loss(deltas[fg], target, beta, reduction="sum")
+        return loss / max(len(boxes), 1)
+
+
+def _mlp(width: int, out_features: int) -> nn.Sequential:
+    """Return a perceptron with one hidden layer as wide as the input."""
+    hidden = nn.Linear(width, width)
+    weight_init.c2_xavier_fill(hidden)
+    return nn.Sequential(hidden, nn.ReLU(inplace=True), normal_linear(width, out_features))
+
+
+def _class_frequencies(node) -> Tensor | None:
+    """Return the drawing weights of classes, where a loss of ``node`` (ROI_BOX_HEAD) needs them."""
+    if not (node.USE_FED_LOSS or node.IGNORE_ZERO_CATS):
+        return None
+    frequencies = load_class_frequencies(node.CAT_FREQ_PATH, node.FED_LOSS_FREQ_WEIGHT)
+    with_images = int((frequencies > 0).sum())
+    if node.USE_FED_LOSS and with_images < node.FED_LOSS_NUM_CAT:
+        raise InputError(
+            f"the federated loss samples {node.FED_LOSS_NUM_CAT} classes, but only {with_images} of "
+            f"{node.CAT_FREQ_PATH!r} have images; "
+            f"set MODEL.ROI_BOX_HEAD.FED_LOSS_NUM_CAT to {with_images} or less"
+        )
+    return frequencies

@@ -1,0 +1,248 @@
+"""Cascade heads that learn from boxes, image labels and captions.
+
+Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes,
+D embedding width.
+"""
+
+from typing import NamedTuple
+
+import torch
+from detectron2.config import configurable
+from detectron2.layers import ShapeSpec
+from detectron2.modeling.matcher import Matcher
+from detectron2.modeling.poolers import ROIPooler
+from detectron2.modeling.roi_heads import (
+    ROI_HEADS_REGISTRY,
+    CascadeROIHeads,
+    build_box_head,
+)
+from detectron2.structures import Boxes, ImageList, Instances
+from detectron2.utils.events import get_event_storage
+from torch import Tensor
+
+from detic.errors import InputError
+from detic.modeling.roi_heads.box_predictor import BoxPredictor
+from detic.modeling.roi_heads.inference import ClassScores, ScoreParams, add_extras, detect
+from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
+from detic.modeling.supervision import Supervision
+
+
+class StageOutput(NamedTuple):
+    """What one stage computes before classification."""
+
+    x: Tensor  # (R, F) box features
+    deltas: Tensor  # (R, 4) refinements
+    proposals: list[Instances]  # the boxes they belong to
+
+
+@ROI_HEADS_REGISTRY.register()
+class DeticCascadeROIHeads(CascadeROIHeads):
+    """Refines and classifies proposals in stages; one head segments the result."""
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        weak_proposals: WeakProposalParams,
+        scores: ScoreParams,
+        mask_weight: float,
+        with_image_labels: bool,
+        **kwargs,
+    ):
+        """``kwargs``: those of detectron2's CascadeROIHeads."""
+        super().__init__(**kwargs)
+        self.weak_proposal_params = weak_proposals
+        self.score_params = scores
+        self.mask_weight = mask_weight
+        self.with_image_labels = with_image_labels
+
+    @classmethod
+    def from_config(cls, cfg, input_shape: dict[str, ShapeSpec]) -> dict:
+        return super().from_config(cfg, input_shape) | {
+            "weak_proposals": WeakProposalParams.from_config(cfg),
+            "scores": ScoreParams.from_config(cfg),
+            "mask_weight": cfg.MODEL.ROI_HEADS.MASK_WEIGHT,
+            "with_image_labels": cfg.WITH_IMAGE_LABELS,
+        }
+
+    @classmethod
+    def _init_box_head(cls, cfg, input_shape: dict[str, ShapeSpec]) -> dict:
+        in_features = cfg.MODEL.ROI_HEADS.IN_FEATURES
+        node = cfg.MODEL.ROI_BOX_HEAD
+        cascade = cfg.MODEL.ROI_BOX_CASCADE_HEAD
+        if cascade.IOUS[0] != cfg.MODEL.ROI_HEADS.IOU_THRESHOLDS[0]:
+            raise InputError(
+                "MODEL.ROI_BOX_CASCADE_HEAD.IOUS must start with MODEL.ROI_HEADS.IOU_THRESHOLDS "
+                f"{cfg.MODEL.ROI_HEADS.IOU_THRESHOLDS}, not {cascade.IOUS[0]}"
+            )
+        box_head_input = ShapeSpec(
+            channels=input_shape[in_features[0]].channels,
+            height=node.POOLER_RESOLUTION,
+            width=node.POOLER_RESOLUTION,
+        )
+        box_heads = [build_box_head(cfg, box_head_input) for _ in cascade.IOUS]
+        return {
+            "box_in_features": in_features,
+            "box_pooler": ROIPooler(
+                output_size=node.POOLER_RESOLUTION,
+                scales=tuple(1 / input_shape[name].stride for name in in_features),
+                sampling_ratio=node.POOLER_SAMPLING_RATIO,
+                pooler_type=node.POOLER_TYPE,
+            ),
+            "box_heads": box_heads,
+            "box_predictors": [
+                BoxPredictor(cfg, head.output_shape, box_weights)
+                for head, box_weights in zip(box_heads, cascade.BBOX_REG_WEIGHTS, strict=True)
+            ],
+            "proposal_matchers": [
+                Matcher([iou], [0, 1], allow_low_quality_matches=False) for iou in cascade.IOUS
+            ],
+        }
+
+    def forward(
+        self,
+        images: ImageList,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None = None,
+        supervision: Supervision | None = None,
+    ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Return ``(proposals, losses)`` in training and ``(detections, {})`` otherwise.
+
+        Args:
+            proposals: B Instances with ``proposal_boxes`` (xyxy pixels) and ``objectness_logits``,
+                highest first.
+            targets: B Instances with ``gt_boxes``, ``gt_classes`` and, optionally, ``gt_masks``.
+            supervision: what the batch is annotated with; None: boxes. At test time only its
+                vocabulary and extras count.
+        """
+        supervision = supervision or Supervision()
+        if not self.training:
+            return self._detect(features, proposals, supervision), {}
+        if supervision.kind.has_boxes:
+            proposals = self.label_and_sample_proposals(proposals, targets)
+        else:
+            proposals = weak_proposals(proposals, self.weak_proposal_params)
+        losses = self._box_head_losses(features, proposals, targets, supervision)
+        losses |= self._mask_losses(features, proposals, targets, supervision)
+        return proposals, losses
+
+    @property
+    def classifier(self) -> ZeroShotClassifier:
+        """The first stage's classifier; all stages know the same classes."""
+        return self.box_predictor[0].cls_score
+
+    def set_vocabulary(self, class_embeddings: Tensor) -> None:
+        """Detect the classes of ``class_embeddings`` (C, D), in all stages, from now on."""
+        for predictor in self.box_predictor:
+            predictor.set_vocabulary(class_embeddings)
+        self.num_classes = len(class_embeddings)
+
+    def _box_head_losses(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        targets: list[Instances],
+        supervision: Supervision,
+    ) -> dict[str, Tensor]:
+        """Return the losses of each stage; their keys end in ``_stage{k}``."""
+        if supervision.kind.has_boxes and not supervision.kind.has_box_classes:
+            return {}  # such boxes train the proposal network only
+        losses = {}
+        matched_to = targets if supervision.kind.has_boxes else None
+        for k, stage in enumerate(self._run_stages(features, proposals, matched_to)):
+            predictor = self.box_predictor[k]
+            with get_event_storage().name_scope(f"stage{k}"):
+                if supervision.kind.has_box_classes:
+                    stage_losses = predictor.losses(*stage, supervision.vocabulary)
+                    if self.with_image_labels:
+                        stage_losses["image_loss"] = stage.deltas.new_zeros(())
+                else:
+                    stage_losses = predictor.image_label_losses(*stage, supervision)
+            losses |= {f"{name}_stage{k}": loss for name, loss in stage_losses.items()}
+        return losses
+
+    def _run_stages(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None,
+    ) -> list[StageOutput]:
+        """Return what each stage makes of the proposals refined by the one before.
+
+        ``targets``: ground truth that the proposals of later stages are matched with.
+        """
+        maps = [features[name] for name in self.box_in_features]
+        outputs: list[StageOutput] = []
+        for k, predictor in enumerate(self.box_predictor):
+            if k > 0:
+                boxes = self.box_predictor[k - 1].refine_boxes(outputs[-1].deltas, proposals)
+                proposals = _refined_proposals(boxes, proposals, drop_empty=self.training)
+                if targets is not None:
+                    proposals = self._match_and_label_boxes(proposals, k, targets)
+            x = self.box_pooler(maps, [p.proposal_boxes for p in proposals])
+            if x.requires_grad:
+                # All stages pool the same maps: their gradients are averaged there.
+                x.register_hook(lambda gradient: gradient / self.num_cascade_stages)
+            x = self.box_head[k](x)
+            outputs.append(StageOutput(x, predictor.bbox_pred(x), proposals))
+        return outputs
+
+    def _mask_losses(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        targets: list[Instances],
+        supervision: Supervision,
+    ) -> dict[str, Tensor]:
+        """Return ``loss_mask`` of the first stage's samples, 0 for batches without masks."""
+        if not self.mask_on:
+            return {}
+        if supervision.kind.has_box_classes and targets[0].has("gt_masks"):
+            losses = self._forward_mask(features, proposals)
+            return {name: loss * self.mask_weight for name, loss in losses.items()}
+        return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
+
+    def _detect(
+        self, features: dict[str, Tensor], proposals: list[Instances], supervision: Supervision
+    ) -> list[Instances]:
+        """Return B Instances with ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_masks``."""
+        vocabulary = supervision.vocabulary
+        stages = self._run_stages(features, proposals, None)
+        scores = ClassScores(
+            [
+                predictor.stage_probs(stage.x, vocabulary)
+                for predictor, stage in zip(self.box_predictor, stages, strict=True)
+            ],
+            self.num_classes if vocabulary.embeddings is None else len(vocabulary.embeddings) - 1,
+            torch.cat([p.scores if p.has("scores") else p.objectness_logits for p in proposals]),
+            self.score_params,
+            vocabulary,
+        )
+        last = stages[-1]
+        detections = detect(
+            scores,
+            self.box_predictor[-1].refine_boxes(last.deltas, last.proposals),
+            [p.image_size for p in proposals],
+            self.score_params,
+        )
+        classifier = self.box_predictor[-1].cls_score
+        boxes_per_image = [len(p) for p in proposals]
+        add_extras(detections, boxes_per_image, last.x, scores, classifier, supervision.extras)
+        return self._forward_mask(features, detections) if self.mask_on else detections
+
+
+def _refined_proposals(
+    boxes_xyxy: list[Tensor], previous: list[Instances], drop_empty: bool
+) -> list[Instances]:
+    """Return ``boxes_xyxy`` (N, 4) as clipped proposals with the objectness of ``previous``."""
+    refined = []
+    for tensor, p in zip(boxes_xyxy, previous, strict=True):
+        boxes = Boxes(tensor.detach())
+        boxes.clip(p.image_size)
+        proposals = Instances(
+            p.image_size, proposal_boxes=boxes, objectness_logits=p.objectness_logits
+        )
+        refined.append(proposals[boxes.nonempty()] if drop_empty else proposals)
+    return refined

@@ -1,0 +1,137 @@
+"""One-stage heads on ResNet's last block (C4), for open-vocabulary COCO.
+
+Shape legend: B images, R boxes of the batch, C classes.
+"""
+
+import torch
+from detectron2.config import configurable
+from detectron2.layers import ShapeSpec
+from detectron2.modeling.roi_heads import (
+    ROI_HEADS_REGISTRY,
+    Res5ROIHeads,
+    select_foreground_proposals,
+)
+from detectron2.structures import ImageList, Instances
+from torch import Tensor
+
+from detic.modeling.roi_heads.box_predictor import BoxPredictor
+from detic.modeling.roi_heads.inference import ClassScores, ScoreParams, add_extras, detect
+from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
+from detic.modeling.supervision import Supervision
+
+
+@ROI_HEADS_REGISTRY.register()
+class CustomRes5ROIHeads(Res5ROIHeads):
+    """Classifies proposals of an RPN once, from boxes, image labels and captions."""
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        weak_proposals: WeakProposalParams,
+        scores: ScoreParams,
+        with_image_labels: bool,
+        **kwargs,
+    ):
+        """``kwargs``: those of detectron2's Res5ROIHeads."""
+        super().__init__(**kwargs)
+        self.weak_proposal_params = weak_proposals
+        self.score_params = scores
+        self.with_image_labels = with_image_labels
+
+    @classmethod
+    def from_config(cls, cfg, input_shape: dict[str, ShapeSpec]) -> dict:
+        # The base class builds a predictor of its own kind, whose federated loss is not ours.
+        base_cfg = cfg.clone()
+        base_cfg.defrost()
+        base_cfg.MODEL.ROI_BOX_HEAD.USE_FED_LOSS = False
+        base = super().from_config(base_cfg, input_shape)
+        width = cfg.MODEL.RESNETS.RES2_OUT_CHANNELS * 8
+        return base | {
+            "box_predictor": BoxPredictor(
+                cfg, ShapeSpec(channels=width), cfg.MODEL.ROI_BOX_HEAD.BBOX_REG_WEIGHTS
+            ),
+            "weak_proposals": WeakProposalParams.from_config(cfg),
+            "scores": ScoreParams.from_config(cfg),
+            "with_image_labels": cfg.WITH_IMAGE_LABELS,
+        }
+
+    def forward(
+        self,
+        images: ImageList,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None = None,
+        supervision: Supervision | None = None,
+    ) -> tuple[list[Instances], dict[str, Tensor]]:
+        """Return ``(proposals, losses)`` in training and ``(detections, {})`` otherwise.
+
+        Arguments as in DeticCascadeROIHeads.forward. Boxes without classes are treated like weak
+        annotation: they train the RPN only.
+        """
+        supervision = supervision or Supervision()
+        if not self.training:
+            return self._detect(features, proposals, supervision), {}
+        if supervision.kind.has_box_classes:
+            proposals = self.label_and_sample_proposals(proposals, targets)
+        else:
+            proposals = weak_proposals(proposals, self.weak_proposal_params)
+        maps, x, deltas = self._predict(features, proposals)
+        if not supervision.kind.has_box_classes:
+            return proposals, self.box_predictor.image_label_losses(
+                x, deltas, proposals, supervision
+            )
+        losses = self.box_predictor.losses(x, deltas, proposals, supervision.vocabulary)
+        if self.with_image_labels:
+            losses["image_loss"] = deltas.new_zeros(())
+        if self.mask_on:
+            losses |= self._mask_losses(maps, proposals)
+        return proposals, losses
+
+    @property
+    def classifier(self) -> ZeroShotClassifier:
+        return self.box_predictor.cls_score
+
+    def set_vocabulary(self, class_embeddings: Tensor) -> None:
+        """Detect the classes of ``class_embeddings`` (C, D) from now on."""
+        self.box_predictor.set_vocabulary(class_embeddings)
+        self.num_classes = len(class_embeddings)
+
+    def _predict(
+        self, features: dict[str, Tensor], proposals: list[Instances]
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Return the pooled maps (R, F, H, W), box features (R, F) and refinements (R, 4)."""
+        maps = self._shared_roi_transform(
+            [features[name] for name in self.in_features], [p.proposal_boxes for p in proposals]
+        )
+        x = maps.mean(dim=(2, 3))
+        return maps, x, self.box_predictor.bbox_pred(x)
+
+    def _mask_losses(self, maps: Tensor, proposals: list[Instances]) -> dict[str, Tensor]:
+        """Return ``loss_mask`` of the foreground among the proposals pooled into ``maps``."""
+        foreground, is_foreground = select_foreground_proposals(proposals, self.num_classes)
+        return self.mask_head(maps[torch.cat(is_foreground)], foreground)
+
+    def _detect(
+        self, features: dict[str, Tensor], proposals: list[Instances], supervision: Supervision
+    ) -> list[Instances]:
+        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``."""
+        vocabulary = supervision.vocabulary
+        _, x, deltas = self._predict(features, proposals)
+        scores = ClassScores(
+            [self.box_predictor.stage_probs(x, vocabulary)],
+            self.num_classes if vocabulary.embeddings is None else len(vocabulary.embeddings) - 1,
+            torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
+            self.score_params,
+            vocabulary,
+        )
+        detections = detect(
+            scores,
+            self.box_predictor.refine_boxes(deltas, proposals),
+            [p.image_size for p in proposals],
+            self.score_params,
+        )
+        boxes_per_image = [len(p) for p in proposals]
+        add_extras(detections, boxes_per_image, x, scores, self.classifier, supervision.extras)
+        return self.forward_with_given_boxes(features, detections)

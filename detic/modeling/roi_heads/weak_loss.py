@@ -1,0 +1,151 @@
+"""The loss of a batch that is annotated with image labels or captions.
+
+Shape legend: B images, R boxes of the batch, C classes, T captions.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import get_event_storage
+from torch import Tensor
+
+from detic.errors import InputError
+from detic.modeling.roi_heads.image_label_losses import (
+    PROPOSAL_SELECTORS,
+    WEIGHTED_RULES,
+    caption_loss,
+    selected_proposal_loss,
+    weighted_proposal_loss,
+)
+from detic.modeling.supervision import Supervision
+
+
+@dataclass(frozen=True)
+class WeakLossParams:
+    """How image labels and captions train the classifier."""
+
+    rule: str = "max_size"  # a key of PROPOSAL_SELECTORS or one of WEIGHTED_RULES
+    weight: float = 0.1
+    use_softmax: bool = False
+    caption_weight: float = 1.0
+    negative_caption_weight: float = 1.0
+
+    @classmethod
+    def from_config(cls, cfg) -> "WeakLossParams":
+        """Return the parameters a recipe asks for; contradictions are an InputError."""
+        node = cfg.MODEL.ROI_BOX_HEAD
+        _check(node, with_captions=cfg.MODEL.WITH_CAPTION)
+        return cls(
+            rule=node.IMAGE_LABEL_LOSS,
+            weight=node.IMAGE_LOSS_WEIGHT,
+            use_softmax=node.SOFTMAX_WEAK_LOSS,
+            caption_weight=node.CAPTION_WEIGHT,
+            # The captions of one process alone count fully.
+            negative_caption_weight=node.NEG_CAP_WEIGHT if cfg.MODEL.SYNC_CAPTION_BATCH else 1.0,
+        )
+
+
+def weak_loss(
+    class_logits: Tensor,
+    proposal_logits: Tensor | None,
+    caption_logits: Tensor | None,
+    proposals: Sequence[Instances],
+    supervision: Supervision,
+    params: WeakLossParams,
+) -> Tensor:
+    """Return the weighted sum of the image-label and the caption loss (scalar).
+
+    Args:
+        class_logits, proposal_logits: (R, C + 1) for the boxes of ``proposals``.
+        caption_logits: (R, T).
+        proposals: B Instances with ``proposal_boxes``.
+    """
+    num_boxes = [len(p) for p in proposals]
+    storage = get_event_storage()
+    loss = class_logits.sum() * 0.0
+    if supervision.kind.has_image_labels:
+        label_loss = _label_loss(
+            class_logits.split(num_boxes),
+            None if proposal_logits is None else proposal_logits.split(num_boxes),
+            proposals,
+            _label_columns(supervision, class_logits.device),
+            params,
+        )
+        storage.put_scalar("stats_l_image", float(label_loss.detach()))
+        loss = loss + label_loss
+    if supervision.kind.has_captions:
+        matching = caption_loss(
+            caption_logits.split(num_boxes),
+            supervision.vocabulary.first_caption,
+            params.negative_caption_weight,
+        )
+        storage.put_scalar("stats_l_caption", float(matching.detach()))
+        loss = loss + params.caption_weight * matching
+    return params.weight * loss
+
+
+def _label_columns(supervision: Supervision, device: torch.device) -> list[Tensor]:
+    """Return the classifier columns of each image's labels."""
+    return [
+        supervision.vocabulary.columns(torch.tensor(list(labels), dtype=torch.int64, device=device))
+        for labels in supervision.image_labels
+    ]
+
+
+def _label_loss(
+    class_logits: Sequence[Tensor],
+    proposal_logits: Sequence[Tensor] | None,
+    proposals: Sequence[Instances],
+    labels: Sequence[Tensor],
+    params: WeakLossParams,
+) -> Tensor:
+    if params.rule in WEIGHTED_RULES:
+        loss, chosen = weighted_proposal_loss(class_logits, proposal_logits, labels)
+    else:
+        loss, chosen = selected_proposal_loss(
+            class_logits,
+            [p.proposal_boxes.area() for p in proposals],
+            labels,
+            PROPOSAL_SELECTORS[params.rule],
+            params.use_softmax,
+        )
+    for i, index in enumerate(chosen):
+        if len(index):
+            _log_selection(proposals[i], index[0], class_logits[i][:, labels[i][0]])
+            break
+    return loss
+
+
+def _log_selection(proposals: Instances, index: Tensor, label_logits: Tensor) -> None:
+    """Log size and place of the chosen box relative to the image and its label's best logit."""
+    height, width = proposals.image_size
+    box = Boxes(proposals.proposal_boxes.tensor[index : index + 1])
+    center_x, center_y = box.get_centers()[0].tolist()
+    storage = get_event_storage()
+    storage.put_scalar("stats_select_size", float(box.area()) / (height * width))
+    storage.put_scalar("stats_select_x", center_x / width)
+    storage.put_scalar("stats_select_y", center_y / height)
+    storage.put_scalar("stats_max_label_score", float(label_logits.detach().max()))
+
+
+def _check(node, with_captions: bool) -> None:
+    """Refuse settings that contradict each other."""
+    prefix = "MODEL.ROI_BOX_HEAD"
+    rules = [*PROPOSAL_SELECTORS, *WEIGHTED_RULES]
+    rule = node.IMAGE_LABEL_LOSS
+    if rule not in rules:
+        raise InputError(
+            f"unknown {prefix}.IMAGE_LABEL_LOSS {rule!r}; choose one of {', '.join(rules)}"
+        )
+    if rule in WEIGHTED_RULES and not node.WITH_SOFTMAX_PROP:
+        raise InputError(f"{prefix}.IMAGE_LABEL_LOSS {rule!r} needs WITH_SOFTMAX_PROP True")
+    if rule == "image" and not node.ADD_IMAGE_BOX:
+        raise InputError(f"{prefix}.IMAGE_LABEL_LOSS 'image' needs ADD_IMAGE_BOX True")
+    if node.SOFTMAX_WEAK_LOSS and rule != "max_size":
+        raise InputError(
+            f"{prefix}.SOFTMAX_WEAK_LOSS needs IMAGE_LABEL_LOSS 'max_size', not {rule!r}"
+        )
+    if with_captions and not node.ADD_IMAGE_BOX:
+        raise InputError(f"MODEL.WITH_CAPTION needs {prefix}.ADD_IMAGE_BOX True")

@@ -1,0 +1,103 @@
+"""What was found in one picture, as numpy arrays.
+
+Shape legend: N detections, H x W picture, C classes, D embedding width.
+"""
+
+from dataclasses import dataclass, replace
+from typing import TYPE_CHECKING
+
+import numpy as np
+from detectron2.structures import Instances
+
+from detic.errors import InputError
+
+if TYPE_CHECKING:
+    import supervision
+
+
+@dataclass(frozen=True, eq=False)
+class Detections:
+    """Objects of one picture, highest score first; row i of every array is the i-th object.
+
+    ``detections[mask_or_slice_or_index]`` selects rows, ``detections[3]`` gives one row, still as
+    Detections.
+    """
+
+    boxes_xyxy: np.ndarray  # (N, 4) float32, pixels
+    scores: np.ndarray  # (N,) float32 in (0, 1]
+    labels: np.ndarray  # (N,) int64 index into the vocabulary
+    names: np.ndarray  # (N,) str
+    image_size_hw: tuple[int, int]
+    masks: np.ndarray | None = None  # (N, H, W) bool; None: the model has no masks
+    region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length, with features=True
+    class_scores: np.ndarray | None = None  # (N, C) float32 of all classes, with all_scores=True
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __getitem__(self, rows: int | slice | list[int] | np.ndarray) -> "Detections":
+        """Return the chosen rows.
+
+        Args:
+            rows: an index, a slice, (N,) bool, or indices in any order.
+        """
+        if isinstance(rows, int | np.integer):
+            rows = [rows]
+        columns = {name: getattr(self, name) for name in _COLUMNS}
+        return replace(self, **{n: c if c is None else c[rows] for n, c in columns.items()})
+
+    def to_supervision(self) -> "supervision.Detections":
+        """Return the same as Roboflow's ``supervision`` knows it, for its trackers and annotators.
+
+        Raises:
+            InputError: supervision is not installed.
+        """
+        try:
+            import supervision
+        except ImportError as e:
+            raise InputError(
+                "to_supervision() needs the package supervision; install it with "
+                "`pip install supervision`"
+            ) from e
+        return supervision.Detections(
+            xyxy=self.boxes_xyxy,
+            mask=self.masks,
+            confidence=self.scores,
+            class_id=self.labels,
+            data={"class_name": self.names},
+        )
+
+
+_COLUMNS = (
+    "boxes_xyxy",
+    "scores",
+    "labels",
+    "names",
+    "masks",
+    "region_embeddings",
+    "class_scores",
+)
+
+
+def from_instances(instances: Instances, class_names: np.ndarray) -> Detections:
+    """Return the model's detections of one image as arrays.
+
+    Args:
+        instances: postprocessed, with ``pred_boxes``, ``scores``, ``pred_classes`` and maybe
+            ``pred_masks``, ``region_embeddings`` and ``class_scores``.
+        class_names: (C,) str.
+    """
+    columns = {
+        name: getattr(instances, name).float().cpu().numpy()
+        for name in ("scores", "region_embeddings", "class_scores")
+        if instances.has(name)
+    }
+    labels = instances.pred_classes.cpu().numpy()
+    return Detections(
+        boxes_xyxy=instances.pred_boxes.tensor.cpu().numpy(),
+        labels=labels,
+        names=class_names[labels],
+        image_size_hw=instances.image_size,
+        masks=instances.pred_masks.cpu().numpy() if instances.has("pred_masks") else None,
+        **columns,
+    )

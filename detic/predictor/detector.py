@@ -1,0 +1,182 @@
+"""The detector as a function from pictures to detections.
+
+Shape legend: H x W picture.
+"""
+
+import os
+from collections.abc import Sequence
+
+import torch
+from detectron2.modeling import build_model
+from torch import nn
+
+from detic.checkpoint import load_weights
+from detic.errors import InputError
+from detic.modeling.meta_arch import CustomRCNN
+from detic.modeling.supervision import Extras
+from detic.predictor.detections import Detections, from_instances
+from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
+from detic.predictor.pictures import InputFormat, Picture, load_picture
+from detic.predictor.snapshot import Snapshot, prepare
+from detic.predictor.vocabulary_reader import VocabularyLike, VocabularyReader
+from detic.recipes import load_recipe
+from detic.released_models import find_model
+from detic.vocabulary import Vocabulary
+
+
+class Detector:
+    """Finds the objects of a vocabulary in pictures.
+
+    Threads may share a detector: each call uses the vocabulary that is set when it starts.
+
+        detector = Detector.from_pretrained(name, vocabulary=["cat", "remote control"])
+        detections = detector("sofa.jpg")
+    """
+
+    def __init__(
+        self,
+        model: CustomRCNN,
+        input_format: InputFormat,
+        vocabulary_reader: VocabularyReader,
+        vocabulary: VocabularyLike,
+        *,
+        score_threshold: float,
+    ):
+        """Args:
+        model: in evaluation mode, with a zero-shot classifier.
+        input_format: of the pictures it was trained on.
+        vocabulary_reader: embeds class names.
+        vocabulary: see ``set_vocabulary``.
+        score_threshold: of classes without one of their own.
+        """
+        self.model = model
+        self.input_format = input_format
+        self.vocabulary_reader = vocabulary_reader
+        self.score_threshold = score_threshold
+        self._snapshot: Snapshot
+        self.set_vocabulary(vocabulary)
+
+    @classmethod
+    def from_config(
+        cls,
+        config_file: str | os.PathLike,
+        weights: str | os.PathLike,
+        vocabulary: VocabularyLike,
+        *,
+        device: str | None = None,
+        score_threshold: float = 0.5,
+        one_class_per_proposal: bool = True,
+        half: bool = False,
+        overrides: Sequence[str] = (),
+        text_weights: str | os.PathLike | None = None,
+    ) -> "Detector":
+        """Return the detector of a recipe.
+
+        Args:
+            config_file: YAML recipe, such as those in ``configs/``.
+            weights: file or address of the weights that were trained by it.
+            vocabulary: what to find, see ``set_vocabulary``.
+            device: such as ``cpu`` or ``cuda:1``; by default the GPU if there is one.
+            score_threshold: lowest score reported, 0 to 1.
+            one_class_per_proposal: report an object once, as its most likely class.
+            half: run the backbone in half precision; needs a GPU.
+            overrides: configuration keys and values in turn.
+            text_weights: the text encoder, ``openai`` or a file; by default the recipe's.
+
+        Raises:
+            InputError: one of these does not exist or does not fit the others.
+        """
+        params = DetectionParams(score_threshold, one_class_per_proposal)
+        cfg = load_recipe(config_file, overrides)
+        named_device = cfg.MODEL.DEVICE if "MODEL.DEVICE" in overrides[::2] else None
+        chosen_device = choose_device(device or named_device, half)
+        cfg = inference_config(cfg, params, chosen_device)
+        model = build_model(cfg).eval()
+        load_weights(model, weights)
+        if half:
+            use_half_precision(model.backbone, chosen_device)
+        reader = VocabularyReader(
+            text_weights or cfg.MODEL.TEXT_ENCODER.WEIGHTS,
+            cfg.MODEL.TEXT_ENCODER.PROMPT,
+            cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM,
+        )
+        return cls(
+            model,
+            InputFormat.from_config(cfg),
+            reader,
+            vocabulary,
+            score_threshold=params.score_threshold,
+        )
+
+    @classmethod
+    def from_pretrained(cls, name: str, vocabulary: VocabularyLike, **options) -> "Detector":
+        """Return a released detector; its weights are fetched if no local copy is found.
+
+        Args:
+            name: a key of ``detic.released_models.RELEASED_MODELS``.
+            vocabulary: what to find, see ``set_vocabulary``.
+            options: the keyword arguments of ``from_config``.
+        """
+        model = find_model(name)
+        return cls.from_config(model.recipe, model.find_weights(), vocabulary, **options)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """What is looked for at the moment, with embeddings."""
+        return self._snapshot.vocabulary
+
+    def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
+        """Look for the classes of ``vocabulary`` from now on.
+
+        Detections that are being computed finish with the classes they started with.
+
+        Args:
+            vocabulary: a list of class names; the name of a built-in class list (lvis, coco,
+                objects365, openimages, imagenet21k); the path of a vocabulary file; or a
+                Vocabulary, whose classes may have synonyms, prompts, score thresholds, and may be
+                negative: those compete for objects but are never reported.
+
+        Raises:
+            InputError: as ``VocabularyReader.read`` does.
+        """
+        self._snapshot = prepare(self.embed(vocabulary), self.model.device, self.score_threshold)
+
+    def embed(self, vocabulary: VocabularyLike) -> Vocabulary:
+        """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
+        return self.vocabulary_reader.read(vocabulary)
+
+    def __call__(
+        self,
+        pictures: Picture | Sequence[Picture],
+        *,
+        features: bool = False,
+        all_scores: bool = False,
+    ) -> Detections | list[Detections]:
+        """Return the detections of a picture, or of each picture of a list, run as one batch.
+
+        Args:
+            pictures: a path or an array (H, W, 3) uint8 in BGR order as OpenCV reads it, or a list
+                of them.
+            features: also return the objects' embeddings in the space of the texts.
+            all_scores: also return the objects' scores for every class.
+        """
+        if isinstance(pictures, list | tuple):
+            return self._detect(pictures, Extras(features, all_scores)) if pictures else []
+        return self._detect([pictures], Extras(features, all_scores))[0]
+
+    def _detect(self, pictures: Sequence[Picture], extras: Extras) -> list[Detections]:
+        snapshot = self._snapshot  # another thread may replace it from here on
+        inputs = [self.input_format.model_input(load_picture(picture)) for picture in pictures]
+        outputs = self.model.inference(inputs, snapshot.classifier, extras)
+        return [from_instances(output["instances"], snapshot.names) for output in outputs]
+
+
+def use_half_precision(backbone: nn.Module, device: torch.device) -> None:
+    """Run a backbone under automatic mixed precision from now on; its outputs are float32.
+
+    The released models were trained with half precision in the backbone alone.
+    """
+    backbone.forward = torch.autocast(device.type, dtype=torch.float16)(backbone.forward)
+    backbone.register_forward_hook(
+        lambda module, inputs, features: {name: x.float() for name, x in features.items()}
+    )

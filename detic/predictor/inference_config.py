@@ -1,0 +1,75 @@
+"""A training recipe as the configuration of a detector."""
+
+from dataclasses import dataclass
+
+import torch
+from detectron2.config import CfgNode
+
+from detic.errors import InputError
+
+
+@dataclass(frozen=True)
+class DetectionParams:
+    """Which objects a detector reports."""
+
+    score_threshold: float  # lowest score, 0 to 1
+    one_class_per_proposal: bool  # an object has its most likely class only
+
+    def __post_init__(self):
+        if not 0 <= self.score_threshold <= 1:
+            raise InputError(
+                f"the score threshold is {self.score_threshold}; choose a number from 0 to 1"
+            )
+
+
+def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device) -> CfgNode:
+    """Return the configuration of a model whose vocabulary is handed to it with every batch.
+
+    What serves training alone is off, so that none of its files is needed.
+
+    Raises:
+        InputError: the recipe's model cannot change its vocabulary.
+    """
+    cfg = cfg.clone()
+    node = cfg.MODEL
+    if node.META_ARCHITECTURE != "CustomRCNN" or not node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
+        raise InputError(
+            f"this recipe's model ({node.META_ARCHITECTURE}, USE_ZEROSHOT_CLS "
+            f"{node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS}) knows only the classes it was trained on; "
+            "choose a recipe with CLIP in its name"
+        )
+    node.DEVICE = str(device)
+    node.ROI_HEADS.SCORE_THRESH_TEST = params.score_threshold
+    node.ROI_HEADS.ONE_CLASS_PER_PROPOSAL = params.one_class_per_proposal
+    node.ROI_HEADS.NUM_CLASSES = 1  # the place of a classifier that is never used
+    node.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = "rand"
+    node.ROI_BOX_HEAD.USE_FED_LOSS = False
+    node.ROI_BOX_HEAD.IGNORE_ZERO_CATS = False
+    node.ROI_BOX_HEAD.WITH_SOFTMAX_PROP = False
+    node.DYNAMIC_CLASSIFIER = False
+    node.WITH_CAPTION = False
+    node.TIMM.PRETRAINED = False
+    return cfg
+
+
+def choose_device(name: str | None, half: bool = False) -> torch.device:
+    """Return the device of a name; without a name, the GPU if there is one.
+
+    Args:
+        half: refuse devices that gain nothing by half precision.
+
+    Raises:
+        InputError: there is no such device.
+    """
+    try:
+        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
+    except RuntimeError as e:
+        raise InputError(f"unknown device {name!r}; choose cpu, cuda or cuda:N") from e
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise InputError(
+            f"device {name!r} is not there: {torch.cuda.device_count()} GPUs are; choose cpu or "
+            "another GPU"
+        )
+    if half and device.type != "cuda":
+        raise InputError("half precision needs a GPU; leave it out, or choose device cuda")
+    return device

@@ -1,0 +1,40 @@
+"""A vocabulary prepared for the model.
+
+Shape legend: C classes, D embedding width.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+
+from detic.modeling.roi_heads.zero_shot_classifier import with_background
+from detic.modeling.supervision import BatchVocabulary
+from detic.vocabulary import Vocabulary
+
+
+@dataclass(frozen=True, eq=False)
+class Snapshot:
+    """All that detection needs of a vocabulary: made once, then only read, by any thread."""
+
+    vocabulary: Vocabulary
+    names: np.ndarray  # (C,) str
+    classifier: BatchVocabulary  # on the model's device
+
+
+def prepare(vocabulary: Vocabulary, device: torch.device | str, score_threshold: float) -> Snapshot:
+    """Return a vocabulary with embeddings as the model reads it.
+
+    Args:
+        score_threshold: of the classes that have none of their own.
+    """
+    entries = vocabulary.entries
+    own = [entry.score_threshold for entry in entries]
+    thresholds = [score_threshold if threshold is None else threshold for threshold in own]
+    negative = [entry.negative for entry in entries]
+    classifier = BatchVocabulary(
+        embeddings=with_background(vocabulary.embeddings).to(device),
+        score_thresholds=torch.tensor(thresholds, device=device),
+        negative=torch.tensor(negative, device=device) if any(negative) else None,
+    )
+    return Snapshot(vocabulary, np.array(vocabulary.names), classifier)

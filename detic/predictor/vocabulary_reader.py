@@ -1,0 +1,136 @@
+"""Whatever names a vocabulary, as a vocabulary with embeddings that fit the detector.
+
+Shape legend: C classes, D embedding width.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+
+from detic.errors import InputError
+from detic.paths import dataset_path
+from detic.vocabulary.builtin import FILES as BUILTIN
+from detic.vocabulary.builtin import builtin_vocabulary
+from detic.vocabulary.choices import unknown_choice
+from detic.vocabulary.embedding import TextEmbedder
+from detic.vocabulary.embedding_file import READERS as EMBEDDING_FILES
+from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings
+from detic.vocabulary.prompts import DEFAULT_TEMPLATE
+from detic.vocabulary.vocabulary import Vocabulary, check_names
+from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
+from detic.vocabulary.weights import OPENAI, OPENAI_MODEL
+
+VocabularyLike = Vocabulary | str | os.PathLike | Sequence[str]
+
+# Built-in class lists that were published with embeddings, by CLIP ViT-B/32 and the default prompt.
+RELEASED_EMBEDDINGS = {
+    "lvis": "datasets/metadata/lvis_v1_clip_a+cname.npy",
+    "coco": "datasets/metadata/coco_clip_a+cname.npy",
+    "objects365": "datasets/metadata/o365_clip_a+cnamefix.npy",
+    "openimages": "datasets/metadata/oid_clip_a+cname.npy",
+}
+RELEASED_WIDTH = 512
+
+
+class VocabularyReader:
+    """Reads and embeds vocabularies for a detector.
+
+    Args:
+        text_weights: the text encoder that the detector was trained with, ``openai`` or a file.
+        prompt: a template's name, or a text with ``{}`` for the class name.
+        embedding_dim: width D of the detector's classifier.
+    """
+
+    def __init__(self, text_weights: str | os.PathLike, prompt: str, embedding_dim: int):
+        self.text_weights = os.fspath(text_weights)
+        self.prompt = prompt
+        self.embedding_dim = embedding_dim
+
+    def read(self, source: VocabularyLike) -> Vocabulary:
+        """Return the vocabulary that ``source`` names, with embeddings (C, D).
+
+        Args:
+            source: a Vocabulary; a list of class names; the name of a built-in class list; or a
+                file: ``.txt``, ``.yaml``, ``.json`` of names, ``.safetensors`` of embeddings.
+
+        Raises:
+            InputError: there is no such vocabulary, it is malformed, or its embeddings were not
+                made by the detector's text encoder.
+        """
+        vocabulary = self._find(source)
+        if vocabulary.embeddings is None:
+            vocabulary = self.embedder.embed(vocabulary, self.prompt)
+        width = vocabulary.embeddings.shape[1]
+        if width != self.embedding_dim:
+            raise InputError(
+                f"the vocabulary's embeddings are {width} wide, the detector's classifier is "
+                f"{self.embedding_dim} wide: they were made by another text encoder than the one "
+                "the detector was trained with"
+            )
+        return vocabulary
+
+    @cached_property
+    def embedder(self) -> TextEmbedder:
+        """The text encoder with its cache, made when the first name has to be embedded."""
+        embedder = TextEmbedder(self.text_weights)
+        if embedder.embed_dim != self.embedding_dim:
+            raise InputError(
+                f"the text encoder {self.text_weights} makes {embedder.embed_dim}-wide embeddings, "
+                f"the detector's classifier is {self.embedding_dim} wide; name the text encoder that "
+                "the detector was trained with (MODEL.TEXT_ENCODER.WEIGHTS)"
+            )
+        return embedder
+
+    def _find(self, source: VocabularyLike) -> Vocabulary:
+        if isinstance(source, Vocabulary):
+            return source
+        if not isinstance(source, str | os.PathLike):
+            names = [name.strip() for name in source]
+            check_names(names, "class list")
+            return Vocabulary.from_names(names)
+        if source in BUILTIN:
+            return self._builtin(source)
+        suffix = Path(source).suffix
+        if suffix in EMBEDDING_FILES:
+            return self._from_embedding_file(Path(source))
+        if suffix in LIST_READERS:
+            return read_vocabulary_file(source)
+        choices = [*BUILTIN, f"a file ({', '.join([*LIST_READERS, '.safetensors'])})"]
+        raise unknown_choice("vocabulary", os.fspath(source), choices)
+
+    def _builtin(self, name: str) -> Vocabulary:
+        vocabulary = builtin_vocabulary(name)
+        released = dataset_path(RELEASED_EMBEDDINGS.get(name, ""))
+        fits = (self.text_weights, self.prompt, self.embedding_dim) == (
+            OPENAI,
+            DEFAULT_TEMPLATE,
+            RELEASED_WIDTH,
+        )
+        if not (fits and released.is_file()):
+            return vocabulary
+        table = read_embeddings(released, self.embedding_dim, len(vocabulary))
+        return vocabulary.with_embeddings(table.embeddings)
+
+    def _from_embedding_file(self, path: Path) -> Vocabulary:
+        is_file = self.text_weights != OPENAI
+        fingerprint = self.embedder.fingerprint if is_file else None
+        table = read_embeddings(path, self.embedding_dim, expect_fingerprint=fingerprint)
+        if table.names is None:
+            raise InputError(
+                f"{path} holds embeddings without names; write them to a .safetensors file, which "
+                "has names (detic.vocabulary.write_embeddings)"
+            )
+        if not is_file:
+            _check_made_by_openai(table, path)
+        return Vocabulary.from_names(table.names).with_embeddings(table.embeddings)
+
+
+def _check_made_by_openai(table: EmbeddingTable, path: Path) -> None:
+    """Refuse the embeddings of another text encoder by its name, without fetching OpenAI's."""
+    if table.model not in (None, OPENAI_MODEL):
+        raise InputError(
+            f"{path} was made by the text encoder {table.model}, the detector was trained with "
+            f"{OPENAI_MODEL}; embed the class names again, or name that encoder's weights "
+            "(MODEL.TEXT_ENCODER.WEIGHTS) if the detector was trained with it"
+        )

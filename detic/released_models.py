@@ -1,0 +1,144 @@
+"""The released detectors: which recipe each belongs to and where its weights are."""
+
+import hashlib
+import logging
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from detectron2.utils.file_io import PathManager
+
+from detic.errors import InputError
+from detic.vocabulary.choices import unknown_choice
+
+logger = logging.getLogger(__name__)
+
+ROOT = Path(__file__).resolve().parents[1]
+PUBLISHED = "https://dl.fbaipublicfiles.com/detic"
+_READ_BYTES = 2**20
+
+
+@dataclass(frozen=True)
+class ReleasedModel:
+    """A detector whose weights were published."""
+
+    name: str
+    recipe: Path
+    file_name: str  # of the weights, below a folder of models
+    url: str | None  # where they can be fetched; None: they come with the project
+    sha256: str | None = None  # of the weights; None: not known
+
+    def find_weights(self) -> Path:
+        """Return the local file of the weights, fetched into the download cache if need be.
+
+        Raises:
+            InputError: there is no copy and none can be fetched, or the copy is damaged.
+        """
+        path = self._local_copy() or self._fetch()
+        self._verify(path)
+        return path
+
+    def _local_copy(self) -> Path | None:
+        return next((p for p in map(self._inside, model_folders()) if p.is_file()), None)
+
+    def _inside(self, folder: Path) -> Path:
+        return folder / self.file_name
+
+    def _fetch(self) -> Path:
+        place = self._inside(next(model_folders()))
+        if self.url is None:
+            raise InputError(f"no weights of '{self.name}' at {place}; they come with the project")
+        try:
+            return Path(PathManager.get_local_path(self.url))
+        except OSError as error:
+            raise InputError(
+                f"cannot fetch {self.url} ({error}); download it by other means to {place}, or to "
+                "a folder that DETIC_MODELS names"
+            ) from error
+
+    def _verify(self, path: Path) -> None:
+        if self.sha256 is None:
+            logger.info("%s is not verified: its checksum is not known", path)
+            return
+        found = _sha256(path)
+        if found != self.sha256:
+            raise InputError(
+                f"{path} is damaged or another file: its SHA-256 is {found}, expected "
+                f"{self.sha256}; delete it and fetch it again"
+            )
+
+
+def model_folders() -> Iterator[Path]:
+    """Yield the folders where weights are looked for: ``$DETIC_MODELS``, ``models`` here and ours."""
+    if os.environ.get("DETIC_MODELS"):
+        yield Path(os.environ["DETIC_MODELS"]).expanduser()
+    yield Path("models")
+    yield ROOT / "models"
+
+
+def find_model(name: str) -> ReleasedModel:
+    """Return the released model of a name.
+
+    Raises:
+        InputError: there is none; the message has the nearest name.
+    """
+    if name not in RELEASED_MODELS:
+        raise unknown_choice("released model", name, RELEASED_MODELS)
+    return RELEASED_MODELS[name]
+
+
+def model_of_recipe(recipe: str | os.PathLike) -> ReleasedModel | None:
+    """Return the model that was trained by a recipe file, None if none was released."""
+    path = Path(recipe).resolve()
+    return next((m for m in RELEASED_MODELS.values() if m.recipe == path), None)
+
+
+def _published(name: str) -> ReleasedModel:
+    file_name = f"{name}.pth"
+    return ReleasedModel(
+        name, ROOT / "configs" / f"{name}.yaml", file_name, f"{PUBLISHED}/{file_name}"
+    )
+
+
+def _shapes(kind: str) -> ReleasedModel:
+    recipe = ROOT / "configs" / "shapes" / f"{kind}.yaml"
+    return ReleasedModel(f"shapes-{kind.lower()}", recipe, f"shapes/{kind.lower()}.pth", url=None)
+
+
+# Models with a closed vocabulary and Deformable DETR are left out: they cannot look for other classes.
+RELEASED_MODELS = {
+    model.name: model
+    for model in (
+        _shapes("Detic"),
+        _shapes("BoxSup"),
+        _published("Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size"),
+        _published("Detic_LCOCOI21k_CLIP_CXT21k_640b32_4x_ft4x_max-size"),
+        _published("Detic_LCOCOI21k_CLIP_R5021k_640b32_4x_ft4x_max-size"),
+        _published("Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size"),
+        _published("Detic_LI21k_CLIP_SwinB_896b32_4x_ft4x_max-size"),
+        _published("BoxSup-C2_L_CLIP_R5021k_640b64_4x"),
+        _published("BoxSup-C2_L_CLIP_SwinB_896b32_4x"),
+        _published("Detic_LI_CLIP_R5021k_640b64_4x_ft4x_max-size"),
+        _published("Detic_LI_CLIP_SwinB_896b32_4x_ft4x_max-size"),
+        _published("BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"),
+        _published("BoxSup-C2_Lbase_CLIP_SwinB_896b32_4x"),
+        _published("Detic_LbaseI_CLIP_R5021k_640b64_4x_ft4x_max-size"),
+        _published("Detic_LbaseI_CLIP_R5021k_640b64_4x_ft4x_predicted"),
+        _published("Detic_LbaseI_CLIP_SwinB_896b32_4x_ft4x_max-size"),
+        _published("Detic_LbaseCCimg_CLIP_R5021k_640b64_4x_ft4x_max-size"),
+        _published("Detic_LbaseCCcapimg_CLIP_R5021k_640b64_4x_ft4x_max-size"),
+        _published("BoxSup_OVCOCO_CLIP_R50_1x"),
+        _published("Detic_OVCOCO_CLIP_R50_1x_max-size"),
+        _published("Detic_OVCOCO_CLIP_R50_1x_caption"),
+        _published("Detic_OVCOCO_CLIP_R50_1x_max-size_caption"),
+    )
+}
+
+
+def _sha256(path: Path) -> str:
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        while block := file.read(_READ_BYTES):
+            digest.update(block)
+    return digest.hexdigest()

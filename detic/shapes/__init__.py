@@ -1,0 +1,1 @@
+"""The embedded benchmark: a procedurally drawn open-vocabulary world and its tiny CLIP."""

@@ -1,0 +1,148 @@
+"""Annotation files of a world, in the format of LVIS.
+
+Annotation is federated as in LVIS: in each picture some absent classes are verified as absent,
+and what is neither annotated nor verified is unknown.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from detic.shapes.captions import NOUN_SYNONYMS
+from detic.shapes.classes import ShapeClass
+from detic.shapes.masks import mask_to_box_xywh, mask_to_polygons
+from detic.shapes.scene import DrawnObject, Picture
+
+DESCRIPTION = "Shapes: a procedurally drawn open-vocabulary world"
+
+
+@dataclass(frozen=True)
+class FederationRates:
+    """How completely pictures are annotated.
+
+    Attributes:
+        negative: share of the absent classes that are verified as absent.
+        hidden: share of the present classes that are left unannotated.
+        not_exhaustive: share of the present classes that are declared annotated in part.
+    """
+
+    negative: float
+    hidden: float = 0.03
+    not_exhaustive: float = 0.015
+
+
+TRAIN_RATES = FederationRates(negative=0.15)
+VAL_RATES = FederationRates(negative=0.5)
+
+
+def annotate(
+    picture: Picture, class_ids: Sequence[int], rates: FederationRates, rng: np.random.Generator
+) -> tuple[dict, list[dict]]:
+    """Return what is known about a picture and its annotations, both still without image id.
+
+    Args:
+        picture: the picture with its objects.
+        class_ids: ids of all classes of the world.
+        rates: how completely to annotate.
+        rng: draws the classes that each rate applies to.
+
+    Returns:
+        The fields `neg_category_ids` and `not_exhaustive_category_ids` of the image, and one
+        annotation for each object, from back to front.
+    """
+    present = sorted({drawn.shape_class.id for drawn in picture.objects})
+    absent = sorted(set(class_ids) - set(present))
+    hidden = _chosen(present, rates.hidden, rng)
+    partly = _chosen(sorted(set(present) - set(hidden)), rates.not_exhaustive, rng)
+    shown = [drawn for drawn in picture.objects if drawn.shape_class.id not in hidden]
+    for class_id in partly:
+        of_class = [drawn for drawn in shown if drawn.shape_class.id == class_id]
+        if len(of_class) > 1:
+            shown = [drawn for drawn in shown if drawn is not of_class[0]]
+    image_fields = {
+        "neg_category_ids": _chosen(absent, rates.negative, rng),
+        "not_exhaustive_category_ids": partly,
+    }
+    return image_fields, [_annotation(drawn) for drawn in shown]
+
+
+def _chosen(class_ids: Sequence[int], share: float, rng: np.random.Generator) -> list[int]:
+    return [class_id for class_id in class_ids if rng.random() < share]
+
+
+def _annotation(drawn: DrawnObject) -> dict:
+    return {
+        "category_id": drawn.shape_class.id,
+        "bbox": mask_to_box_xywh(drawn.mask),
+        "area": int(drawn.mask.sum()),
+        "segmentation": mask_to_polygons(drawn.mask),
+    }
+
+
+def category(shape_class: ShapeClass) -> dict:
+    """Return the entry of a class in the list of categories, without frequency and counts."""
+    synonyms = [f"{shape_class.look} {noun}" for noun in NOUN_SYNONYMS[shape_class.noun]]
+    return {
+        "id": shape_class.id,
+        "name": shape_class.name,
+        "synset": f"{shape_class.name.replace(' ', '_')}.n.01",
+        "synonyms": [shape_class.name, *synonyms],
+        "def": f"the shape of a {shape_class.noun}, {shape_class.look}",
+    }
+
+
+def with_counts(categories: Iterable[dict], annotations: Iterable[dict]) -> list[dict]:
+    """Return the categories with `image_count` and `instance_count` taken from annotations."""
+    images: dict[int, list[int]] = {}
+    for annotation in annotations:
+        images.setdefault(annotation["category_id"], []).append(annotation["image_id"])
+    return [
+        {
+            **entry,
+            "image_count": len(set(images.get(entry["id"], []))),
+            "instance_count": len(images.get(entry["id"], [])),
+        }
+        for entry in categories
+    ]
+
+
+def with_frequencies(categories: Sequence[dict], classes: Sequence[ShapeClass]) -> list[dict]:
+    """Return the categories with `frequency`: r for novel classes, c or f for base classes.
+
+    Base classes in fewer pictures than the median base class are c, the others f.
+    """
+    novel_ids = {shape_class.id for shape_class in classes if shape_class.novel}
+    median = np.median(
+        [entry["image_count"] for entry in categories if entry["id"] not in novel_ids]
+    )
+
+    def letter(entry: dict) -> str:
+        if entry["id"] in novel_ids:
+            return "r"
+        return "f" if entry["image_count"] >= median else "c"
+
+    return [{**entry, "frequency": letter(entry)} for entry in categories]
+
+
+def document(categories: list[dict], images: list[dict], annotations: list[dict]) -> dict:
+    """Return a complete annotation file, the annotations numbered from 1."""
+    numbered = [{"id": number, **entry} for number, entry in enumerate(annotations, start=1)]
+    return {
+        "info": {"description": DESCRIPTION},
+        "licenses": [],
+        "categories": categories,
+        "images": images,
+        "annotations": numbered,
+    }
+
+
+def without_rare(source: dict) -> dict:
+    """Return the document without the annotations of classes with frequency r.
+
+    Everything else stays: the novel objects are in the pictures, unlabelled, and the categories
+    keep their counts.
+    """
+    rare = {entry["id"] for entry in source["categories"] if entry["frequency"] == "r"}
+    kept = [entry for entry in source["annotations"] if entry["category_id"] not in rare]
+    return {**source, "annotations": kept}

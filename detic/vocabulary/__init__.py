@@ -1,0 +1,27 @@
+"""Class names to embeddings: what the detector looks for, as vectors of CLIP's text encoder."""
+
+from detic.vocabulary.builtin import builtin_categories, builtin_vocabulary
+from detic.vocabulary.embedding import TextEmbedder, embed, encode_names
+from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings, write_embeddings
+from detic.vocabulary.text_encoder import CLIPTextEncoder, load_text_encoder
+from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, parse_names
+from detic.vocabulary.vocabulary_file import read_vocabulary_file
+from detic.vocabulary.weights import weights_fingerprint
+
+__all__ = [
+    "CLIPTextEncoder",
+    "ClassEntry",
+    "EmbeddingTable",
+    "TextEmbedder",
+    "Vocabulary",
+    "builtin_categories",
+    "builtin_vocabulary",
+    "embed",
+    "encode_names",
+    "load_text_encoder",
+    "parse_names",
+    "read_embeddings",
+    "read_vocabulary_file",
+    "weights_fingerprint",
+    "write_embeddings",
+]

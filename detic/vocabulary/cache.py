@@ -1,0 +1,92 @@
+"""The memory of embedded texts on disk: one file per text encoder and prompt template.
+
+Shapes: N texts, D embedding width.
+"""
+
+import hashlib
+import logging
+import os
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from detic.errors import InputError
+from detic.vocabulary.embedding_file import EmbeddingTable, read_table, write_embeddings
+
+logger = logging.getLogger(__name__)
+
+
+def default_cache_dir() -> Path:
+    """Return ``$DETIC_CACHE``, else ``detic`` in the user's cache folder."""
+    if os.environ.get("DETIC_CACHE"):
+        return Path(os.environ["DETIC_CACHE"]).expanduser()
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    return Path(base).expanduser() / "detic"
+
+
+class EmbeddingCache:
+    """Features of texts by template, for one text encoder.
+
+    A file holds every text ever put into one template. It is replaced as a whole under a lock, so
+    processes that share the folder read complete files and lose none of each other's texts.
+
+    Args:
+        folder: where the files are; made when something is stored.
+        fingerprint: of the text encoder's weights, see ``weights_fingerprint``.
+    """
+
+    def __init__(self, folder: str | os.PathLike, fingerprint: str):
+        self.folder = Path(folder)
+        self.fingerprint = fingerprint
+
+    def path(self, template: str) -> Path:
+        """Return the file of a template."""
+        digest = hashlib.sha256(template.encode()).hexdigest()[:16]
+        return self.folder / f"texts_{self.fingerprint}_{digest}.safetensors"
+
+    def load(self, template: str) -> dict[str, torch.Tensor]:
+        """Return the known features by text, (D,) float32 each; a damaged file counts as none."""
+        path = self.path(template)
+        if not path.exists():
+            return {}
+        try:
+            table = read_table(path)
+        except InputError as error:
+            logger.warning("the embedding cache is rebuilt: %s", error)
+            return {}
+        origin = (table.fingerprint, table.templates)
+        if table.names is None or origin != (self.fingerprint, (template,)):
+            logger.warning("the embedding cache is rebuilt: %s is not a part of it", path)
+            return {}
+        return dict(zip(table.names, table.embeddings, strict=True))
+
+    def store(self, template: str, features: Mapping[str, torch.Tensor]):
+        """Add features to those on disk; a folder that cannot be written is left alone.
+
+        Args:
+            template: the template the texts were put into.
+            features: (D,) float32 by text.
+        """
+        from filelock import FileLock
+
+        path = self.path(template)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with FileLock(path.with_suffix(".lock")):
+                write_embeddings(path, self._table(template, self.load(template) | features))
+        except OSError as error:
+            logger.warning(
+                "class embeddings are not remembered: cannot write %s (%s); name a writable "
+                "folder in the environment variable DETIC_CACHE",
+                path,
+                error,
+            )
+
+    def _table(self, template: str, features: Mapping[str, torch.Tensor]) -> EmbeddingTable:
+        return EmbeddingTable(
+            embeddings=torch.stack(list(features.values())),
+            names=tuple(features),
+            templates=(template,),
+            fingerprint=self.fingerprint,
+        )

@@ -1,0 +1,94 @@
+"""A vocabulary: the classes a detector looks for and, once embedded, their vectors.
+
+Shapes: C classes, D embedding width.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+
+import torch
+
+from detic.errors import InputError
+
+
+@dataclass(frozen=True)
+class ClassEntry:
+    """One class of a vocabulary; everything but the name may be left out."""
+
+    name: str  # shown in results and, unless prompts say otherwise, embedded
+    synonyms: tuple[str, ...] = ()  # further names, embedded along with the name and averaged
+    prompts: tuple[str, ...] | None = None  # templates or whole sentences for this class alone
+    parent: str | None = None  # the name of a more general class of the same vocabulary
+    negative: bool = False  # competes for boxes, but its detections are left out of the results
+    score_threshold: float | None = None  # lowest score shown, 0..1, in place of the common one
+    color: tuple[int, int, int] | None = None  # RGB, 0..255, in place of an automatic one
+
+
+@dataclass(frozen=True, eq=False)
+class Vocabulary:
+    """Classes in the order of the classifier's columns; never changed, only replaced.
+
+    A class is identified by its index. Names of built-in vocabularies may repeat: OpenImages has
+    two classes Bench and two classes Mouse.
+    """
+
+    entries: tuple[ClassEntry, ...]
+    embeddings: torch.Tensor | None = None  # (C, D) float32, not normalised
+
+    def __post_init__(self):
+        if not self.entries:
+            raise InputError("the vocabulary is empty; name at least one class")
+        if self.embeddings is not None and self.embeddings.shape[:-1] != (len(self),):
+            raise InputError(
+                f"embeddings of shape {tuple(self.embeddings.shape)} do not fit a vocabulary of "
+                f"{len(self)} classes; expected ({len(self)}, D)"
+            )
+
+    @classmethod
+    def from_names(cls, names: Iterable[str]) -> "Vocabulary":
+        """Return the vocabulary of these names, without embeddings."""
+        return cls(tuple(map(ClassEntry, names)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The class names by index."""
+        return tuple(entry.name for entry in self.entries)
+
+    def __len__(self) -> int:
+        return len(self.entries)
+
+    def with_embeddings(self, embeddings: torch.Tensor) -> "Vocabulary":
+        """Return the same classes with these (C, D) embeddings, as float32."""
+        return replace(self, embeddings=torch.as_tensor(embeddings, dtype=torch.float32))
+
+
+def parse_names(text: str) -> tuple[str, ...]:
+    """Return the class names of a comma-separated list, without the space around them.
+
+    >>> parse_names("cat, traffic light")
+    ('cat', 'traffic light')
+
+    Raises:
+        InputError: a name is empty or occurs twice.
+    """
+    names = tuple(name.strip() for name in text.split(","))
+    check_names(names, "class list")
+    return names
+
+
+def check_names(names: Iterable[str], where: str):
+    """Refuse empty and repeated names, which are slips when a person wrote the list.
+
+    Args:
+        names: the names in order.
+        where: what they were read from, for the message.
+    """
+    positions: dict[str, int] = {}
+    for position, name in enumerate(names, start=1):
+        if not name:
+            raise InputError(f"{where}: name {position} is empty; fill it in or remove it")
+        if name in positions:
+            raise InputError(
+                f"{where}: '{name}' is both name {positions[name]} and name {position}; remove one"
+            )
+        positions[name] = position

@@ -1,0 +1,168 @@
+"""Reading vocabularies that people write: YAML, JSON or plain text."""
+
+import json
+import os
+import re
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+import yaml
+
+from detic.errors import InputError
+from detic.vocabulary.choices import unknown_choice
+from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, check_names
+
+
+def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
+    """Return the vocabulary that a file describes.
+
+    Args:
+        path: ``.txt`` with one name a line and ``#`` comments; or ``.yaml``, ``.yml`` or ``.json``
+            with a list whose items are names or mappings with the fields of ``ClassEntry``.
+
+    Raises:
+        InputError: the file or one of its entries is not as described; the message names both.
+    """
+    path = Path(path)
+    if path.suffix not in LIST_READERS:
+        raise unknown_choice("vocabulary file format", path.suffix or path.name, LIST_READERS)
+    items = LIST_READERS[path.suffix](_read_text(path), path)
+    entries = tuple(
+        _entry(item, f"{path}, entry {position}") for position, item in enumerate(items, start=1)
+    )
+    if not entries:
+        raise InputError(f"{path} names no class; write at least one")
+    check_names([entry.name for entry in entries], str(path))
+    _check_parents(entries, path)
+    return Vocabulary(entries)
+
+
+def _read_text(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8-sig")
+    except FileNotFoundError:
+        raise InputError(f"no vocabulary file at {path}") from None
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+
+
+def _text_lines(text: str, path: Path) -> list[str]:
+    lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
+    return [line for line in lines if line]
+
+
+def _yaml_list(text: str, path: Path) -> list:
+    try:
+        return _as_list(yaml.safe_load(text), path)
+    except yaml.YAMLError as error:
+        raise InputError(f"{path} is not valid YAML: {error}") from error
+
+
+def _json_list(text: str, path: Path) -> list:
+    try:
+        return _as_list(json.loads(text), path)
+    except json.JSONDecodeError as error:
+        raise InputError(f"{path} is not valid JSON: {error}") from error
+
+
+def _as_list(document: object, path: Path) -> list:
+    if not isinstance(document, list):
+        raise InputError(
+            f"{path} holds {_describe(document)}; expected a list of names or of mappings such as "
+            "{name: cat, synonyms: [kitty]}"
+        )
+    return document
+
+
+LIST_READERS: dict[str, Callable[[str, Path], list]] = {
+    ".txt": _text_lines,
+    ".yaml": _yaml_list,
+    ".yml": _yaml_list,
+    ".json": _json_list,
+}
+
+
+def _entry(item: object, where: str) -> ClassEntry:
+    if isinstance(item, str):
+        return ClassEntry(name=_text(item))
+    if not isinstance(item, dict):
+        raise InputError(
+            f"{where} is {_describe(item)}; expected a name (quote it if it looks like a number "
+            "or like yes and no) or a mapping with a name"
+        )
+    if "name" not in item:
+        raise InputError(f"{where} has no name; add one, as in {{name: cat}}")
+    return ClassEntry(**{field: _field(field, item[field], where) for field in item})
+
+
+def _field(field: str, value: object, where: str) -> object:
+    if field not in FIELD_READERS:
+        raise unknown_choice("field", str(field), FIELD_READERS, where=where)
+    reader, expected = FIELD_READERS[field]
+    try:
+        return reader(value)
+    except (TypeError, ValueError):
+        message = f"{where}: '{field}' is {_describe(value)}; expected {expected}"
+        raise InputError(message) from None
+
+
+def _describe(value: object) -> str:
+    return f"{type(value).__name__} {value!r}" if value is not None else "nothing"
+
+
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise TypeError
+    return value.strip()
+
+
+def _texts(value: object) -> tuple[str, ...]:
+    if not isinstance(value, list) or not value:
+        raise TypeError
+    texts = tuple(map(_text, value))
+    if not all(texts):
+        raise ValueError
+    return texts
+
+
+def _flag(value: object) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError
+    return value
+
+
+def _score(value: object) -> float:
+    if isinstance(value, bool) or not 0 <= value <= 1:
+        raise ValueError
+    return float(value)
+
+
+def _rgb(value: Sequence[int]) -> tuple[int, int, int]:
+    red, green, blue = value
+    if not all(type(part) is int and 0 <= part <= 255 for part in (red, green, blue)):
+        raise ValueError
+    return red, green, blue
+
+
+FIELD_READERS: dict[str, tuple[Callable[[object], object], str]] = {
+    "name": (_text, "a text; quote it if it looks like a number or like yes and no"),
+    "synonyms": (_texts, "a list of texts"),
+    "prompts": (_texts, "a list of texts, such as ['a photo of a {}']"),
+    "parent": (_text, "the name of another class of the file"),
+    "negative": (_flag, "true or false"),
+    "score_threshold": (_score, "a number from 0 to 1"),
+    "color": (_rgb, "red, green and blue from 0 to 255, such as [255, 128, 0]"),
+}
+
+
+def _check_parents(entries: Sequence[ClassEntry], path: Path):
+    parents = {entry.name: entry.parent for entry in entries}
+    for position, entry in enumerate(entries, start=1):
+        where = f"{path}, entry {position} ('{entry.name}')"
+        if entry.parent is not None and entry.parent not in parents:
+            raise unknown_choice("parent", entry.parent, parents, where=where)
+        ancestor = entry.parent
+        for _ in entries:
+            if ancestor == entry.name:
+                raise InputError(f"{where} is its own ancestor; break the circle of parents")
+            ancestor = parents.get(ancestor)

@@ -1,0 +1,6 @@
+"""Saving and loading of model weights."""
+
+from detectron2.checkpoint.detection_checkpoint import DetectionCheckpointer
+from fvcore.common.checkpoint import Checkpointer, PeriodicCheckpointer
+
+__all__ = ["Checkpointer", "DetectionCheckpointer", "PeriodicCheckpointer"]

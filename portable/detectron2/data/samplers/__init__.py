@@ -1,0 +1,9 @@
+"""Samplers: which records, in which order, on which process."""
+
+from .distributed_sampler import (
+    InferenceSampler,
+    RepeatFactorTrainingSampler,
+    TrainingSampler,
+)
+
+__all__ = ["InferenceSampler", "RepeatFactorTrainingSampler", "TrainingSampler"]

@@ -1,0 +1,156 @@
+"""Encode boxes as offsets from reference boxes, decode them, and the losses on both.
+
+Boxes are (x1, y1, x2, y2) in pixels. Shapes: N images, R boxes, K boxes per row (1 or the number of
+classes), F foreground boxes.
+"""
+
+import math
+from types import EllipsisType
+
+import torch
+from detectron2.layers import cat
+from detectron2.structures import Boxes
+from fvcore.nn import giou_loss, smooth_l1_loss
+
+__all__ = ["Box2BoxTransform"]
+
+# A box may grow at most to 1000 pixels from the 16 pixels of one stride: exp() stays finite.
+DEFAULT_SCALE_CLAMP = math.log(1000.0 / 16)
+
+
+class Box2BoxTransform:
+    """The encoding (dx, dy, dw, dh) of a target box relative to a source box.
+
+    dx, dy is the shift of the centre in units of the source's width and height; dw, dh is the
+    logarithm of the ratio of sizes. Each is multiplied by its weight.
+
+    Args:
+        weights: factors of (dx, dy, dw, dh).
+        scale_clamp: largest dw and dh (weight removed) when decoding.
+
+    Source: R-CNN (arXiv 1311.2524), appendix C.
+    """
+
+    def __init__(
+        self,
+        weights: tuple[float, float, float, float],
+        scale_clamp: float = DEFAULT_SCALE_CLAMP,
+    ):
+        self.weights = weights
+        self.scale_clamp = scale_clamp
+
+    def get_deltas(self, src_boxes: torch.Tensor, target_boxes: torch.Tensor) -> torch.Tensor:
+        """Returns the (..., 4) deltas that turn `src_boxes` into `target_boxes`, both (..., 4).
+
+        Raises:
+            ValueError: a source box has no width.
+        """
+        src_x, src_y, src_width, src_height = _center_and_size(src_boxes)
+        x, y, width, height = _center_and_size(target_boxes)
+        if not bool((src_width > 0).all()):
+            raise ValueError("boxes to regress from must have a positive width; drop empty boxes")
+        offsets = (
+            (x - src_x) / src_width,
+            (y - src_y) / src_height,
+            torch.log(width / src_width),
+            torch.log(height / src_height),
+        )
+        weighted = [weight * offset for weight, offset in zip(self.weights, offsets, strict=True)]
+        return torch.stack(weighted, dim=-1)
+
+    def apply_deltas(self, deltas: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
+        """Returns the boxes that `deltas` describe.
+
+        Args:
+            deltas: (R, 4 * K); each row holds K deltas for the box of that row.
+            boxes: (R, 4).
+
+        Returns:
+            (R, 4 * K) float32. Not clipped to any image.
+
+        Example:
+            >>> transform = Box2BoxTransform(weights=(1.0, 1.0, 1.0, 1.0))
+            >>> box = torch.tensor([[10.0, 10.0, 30.0, 20.0]])
+            >>> transform.apply_deltas(torch.tensor([[0.5, 0.0, math.log(2), 0.0]]), box)
+            tensor([[10., 10., 50., 20.]])
+        """
+        rows, columns = deltas.shape
+        deltas = deltas.float().reshape(rows, columns // 4, 4)  # (R, K, 4)
+        dx, dy, dw, dh = (
+            delta / weight
+            for delta, weight in zip(deltas.unbind(dim=-1), self.weights, strict=True)
+        )
+        src_x, src_y, src_width, src_height = _center_and_size(boxes.to(deltas.dtype)[:, None])
+        x = src_x + dx * src_width
+        y = src_y + dy * src_height
+        half_width = 0.5 * src_width * torch.exp(dw.clamp(max=self.scale_clamp))
+        half_height = 0.5 * src_height * torch.exp(dh.clamp(max=self.scale_clamp))
+        corners = (x - half_width, y - half_height, x + half_width, y + half_height)
+        return torch.stack(corners, dim=-1).flatten(start_dim=1)  # (R, K, 4) -> (R, 4 * K)
+
+
+def box_regression_loss(
+    box2box_transform: Box2BoxTransform,
+    src_boxes: torch.Tensor,
+    pred_deltas: torch.Tensor,
+    gt_boxes: torch.Tensor,
+    loss_type: str = "smooth_l1",
+    smooth_l1_beta: float = 0.0,
+) -> torch.Tensor:
+    """Returns the summed loss of predicted deltas of foreground boxes.
+
+    Args:
+        box2box_transform: relates deltas and boxes.
+        src_boxes: (F, 4) the boxes that the deltas start from.
+        pred_deltas: (F, 4).
+        gt_boxes: (F, 4) the boxes to reach.
+        loss_type: "smooth_l1" compares deltas, "giou" compares boxes.
+        smooth_l1_beta: where smooth L1 turns from quadratic to linear; 0 is L1.
+
+    Raises:
+        ValueError: unknown `loss_type`.
+    """
+    if loss_type == "smooth_l1":
+        gt_deltas = box2box_transform.get_deltas(src_boxes, gt_boxes)
+        return smooth_l1_loss(pred_deltas, gt_deltas, beta=smooth_l1_beta, reduction="sum")
+    if loss_type == "giou":
+        pred_boxes = box2box_transform.apply_deltas(pred_deltas, src_boxes)
+        return giou_loss(pred_boxes, gt_boxes, reduction="sum")
+    raise ValueError(f"unknown box regression loss {loss_type!r}; choose smooth_l1 or giou")
+
+
+def _dense_box_regression_loss(
+    anchors: list[Boxes | torch.Tensor],
+    box2box_transform: Box2BoxTransform,
+    pred_anchor_deltas: list[torch.Tensor],
+    gt_boxes: list[torch.Tensor],
+    fg_mask: torch.Tensor | EllipsisType,
+    box_reg_loss_type: str = "smooth_l1",
+    smooth_l1_beta: float = 0.0,
+) -> torch.Tensor:
+    """Returns the summed regression loss of the foreground anchors of all images.
+
+    Args:
+        anchors: per level, the boxes shared by all images; R boxes over all levels.
+        box2box_transform: relates deltas and boxes.
+        pred_anchor_deltas: per level (N, R_level, 4).
+        gt_boxes: per image (R, 4), the target of each anchor.
+        fg_mask: (N, R) bool, or `...` for all.
+        box_reg_loss_type, smooth_l1_beta: see `box_regression_loss`.
+    """
+    boxes = cat([a.tensor if isinstance(a, Boxes) else a for a in anchors])  # (R, 4)
+    targets = torch.stack(list(gt_boxes))  # (N, R, 4)
+    return box_regression_loss(
+        box2box_transform,
+        boxes.expand(targets.shape)[fg_mask].reshape(-1, 4),
+        cat(pred_anchor_deltas, dim=1)[fg_mask].reshape(-1, 4),
+        targets[fg_mask].reshape(-1, 4),
+        box_reg_loss_type,
+        smooth_l1_beta,
+    )
+
+
+def _center_and_size(boxes_xyxy: torch.Tensor) -> tuple[torch.Tensor, ...]:
+    x1, y1, x2, y2 = boxes_xyxy.unbind(dim=-1)
+    width, height = x2 - x1, y2 - y1
+    return x1 + 0.5 * width, y1 + 0.5 * height, width, height

@@ -1,0 +1,82 @@
+"""Match every prediction to one ground-truth object by thresholding a quality matrix.
+
+Shapes: M ground-truth objects, N predictions (anchors or proposals).
+"""
+
+import torch
+
+LOW_QUALITY_LABEL = 1
+
+
+class Matcher:
+    """Labels predictions positive, negative or ignored by their best match.
+
+    Args:
+        thresholds: increasing positive cut points of the match quality (IoU).
+        labels: one of -1 (ignore), 0 (negative), 1 (positive) for each interval between the cut
+            points, from the lowest quality to the highest; one more than there are thresholds. An
+            interval contains its lower end.
+        allow_low_quality_matches: also call positive whatever reaches the highest quality that
+            any prediction has with some object, so that every object has a positive.
+
+    Source: the anchor assignment of Faster R-CNN (arXiv 1506.01497), section 3.1.2.
+    """
+
+    def __init__(
+        self,
+        thresholds: list[float],
+        labels: list[int],
+        allow_low_quality_matches: bool = False,
+    ):
+        _check_intervals(thresholds, labels)
+        self.thresholds = [-float("inf"), *thresholds, float("inf")]
+        self.labels = list(labels)
+        self.allow_low_quality_matches = allow_low_quality_matches
+
+    def __call__(self, match_quality_matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+        """Returns the best object of each prediction and the prediction's label.
+
+        Args:
+            match_quality_matrix: (M, N) float, at least 0.
+
+        Returns:
+            matches: (N,) int64 indices into the M objects; 0 where there is no object.
+            match_labels: (N,) int8 with values -1, 0, 1.
+        """
+        num_objects, num_predictions = match_quality_matrix.shape
+        if num_objects == 0 or num_predictions == 0:
+            matches = match_quality_matrix.new_zeros(num_predictions, dtype=torch.int64)
+            return matches, torch.full_like(matches, self.labels[0], dtype=torch.int8)
+
+        best_quality, matches = match_quality_matrix.max(dim=0)
+        cut_points = match_quality_matrix.new_tensor(self.thresholds[1:-1])
+        interval = torch.bucketize(best_quality, cut_points, right=True)
+        labels = torch.tensor(self.labels, dtype=torch.int8, device=matches.device)[interval]
+        if self.allow_low_quality_matches:
+            labels[is_best_of_some_object(match_quality_matrix)] = LOW_QUALITY_LABEL
+        return matches, labels
+
+
+def is_best_of_some_object(match_quality_matrix: torch.Tensor) -> torch.Tensor:
+    """Returns which predictions reach the highest quality of some object, ties included.
+
+    Args:
+        match_quality_matrix: (M, N) with M, N >= 1.
+
+    Returns:
+        (N,) bool. An object that overlaps nothing ties with every prediction at quality 0. The
+        released models were trained with that, so those predictions stay positive.
+    """
+    best_of_object = match_quality_matrix.max(dim=1, keepdim=True).values
+    return (match_quality_matrix == best_of_object).any(dim=0)
+
+
+def _check_intervals(thresholds: list[float], labels: list[int]) -> None:
+    if list(thresholds) != sorted(thresholds) or min(thresholds) <= 0:
+        raise ValueError(f"thresholds must be positive and increasing, got {list(thresholds)}")
+    if len(labels) != len(thresholds) + 1:
+        raise ValueError(
+            f"{len(thresholds)} thresholds need {len(thresholds) + 1} labels, got {list(labels)}"
+        )
+    if not set(labels) <= {-1, 0, 1}:
+        raise ValueError(f"labels must be -1, 0 or 1, got {list(labels)}")

@@ -1,0 +1,6 @@
+"""Meta architectures: whole models, from images to detections or losses."""
+
+from .build import META_ARCH_REGISTRY, build_model
+from .rcnn import GeneralizedRCNN
+
+__all__ = ["META_ARCH_REGISTRY", "GeneralizedRCNN", "build_model"]

@@ -1,0 +1,40 @@
+"""Bring detections from the network input's resolution to the requested image size."""
+
+from detectron2.layers import paste_masks_in_image
+from detectron2.structures import Boxes, Instances
+
+
+def detector_postprocess(
+    results: Instances, output_height: int, output_width: int, mask_threshold: float = 0.5
+) -> Instances:
+    """Returns the detections of one image in an image of the given size.
+
+    Boxes are scaled and clipped, boxes left without area are dropped, and mask probabilities are
+    pasted into full-size binary masks.
+
+    Args:
+        results: detections in the network input of size `results.image_size`: `pred_boxes` (or
+            `proposal_boxes`) and optionally `pred_masks` (N, 1, side, side) in [0, 1].
+        output_height, output_width: in pixels.
+        mask_threshold: least probability inside a mask.
+
+    Returns:
+        New Instances; the argument keeps its boxes. `pred_masks` becomes (N, output_height,
+        output_width) bool.
+    """
+    height, width = results.image_size
+    size_hw = (int(output_height), int(output_width))
+    output = Instances(size_hw, **results.get_fields())
+
+    box_field = "pred_boxes" if output.has("pred_boxes") else "proposal_boxes"
+    boxes: Boxes = output.get(box_field).clone()
+    boxes.scale(output_width / width, output_height / height)
+    boxes.clip(size_hw)
+    output.set(box_field, boxes)
+    output = output[boxes.nonempty()]
+
+    if output.has("pred_masks"):
+        output.pred_masks = paste_masks_in_image(
+            output.pred_masks[:, 0], output.pred_boxes, size_hw, threshold=mask_threshold
+        )
+    return output

@@ -1,0 +1,85 @@
+"""Learning rates from schedules over the progress of training, with a warm-up at the start."""
+
+from fvcore.common.param_scheduler import (
+    CompositeParamScheduler,
+    ConstantParamScheduler,
+    LinearParamScheduler,
+    ParamScheduler,
+)
+from torch.optim import Optimizer
+from torch.optim.lr_scheduler import LRScheduler
+
+__all__ = ["LRMultiplier", "LRScheduler", "WarmupParamScheduler"]
+
+
+class WarmupParamScheduler(CompositeParamScheduler):
+    """A schedule that is approached from a small value during the first part of training."""
+
+    def __init__(
+        self,
+        scheduler: ParamScheduler,
+        warmup_factor: float,
+        warmup_length: float,
+        warmup_method: str = "linear",
+        rescale_interval: bool = False,
+    ):
+        """
+        Args:
+            scheduler: the schedule after the warm-up.
+            warmup_factor: first value, as a fraction of the first value of `scheduler`.
+            warmup_length: length of the warm-up as a fraction of training, in [0, 1].
+            warmup_method: "linear" rises to the value that `scheduler` has when the warm-up ends;
+                "constant" stays at the first value.
+            rescale_interval: squeeze the whole of `scheduler` into the time after the warm-up;
+                otherwise the warm-up replaces its beginning.
+
+        Raises:
+            ValueError: the method is unknown.
+        """
+        first = warmup_factor * scheduler(0.0)
+        last = scheduler(0.0 if rescale_interval else warmup_length)
+        if warmup_method == "linear":
+            warmup = LinearParamScheduler(first, last)
+        elif warmup_method == "constant":
+            warmup = ConstantParamScheduler(first)
+        else:
+            raise ValueError(f"unknown warm-up method '{warmup_method}'; choose linear or constant")
+        super().__init__(
+            [warmup, scheduler],
+            lengths=[warmup_length, 1 - warmup_length],
+            interval_scaling=["rescaled", "rescaled" if rescale_interval else "fixed"],
+        )
+
+
+class LRMultiplier(LRScheduler):
+    """Sets the learning rates to their initial values times a schedule of the progress."""
+
+    def __init__(
+        self, optimizer: Optimizer, multiplier: ParamScheduler, max_iter: int, last_iter: int = -1
+    ):
+        """
+        Args:
+            optimizer: its learning rates are the initial values.
+            multiplier: from progress in [0, 1] to a factor.
+            max_iter: iterations of the whole training.
+            last_iter: the last iteration that was done; -1 at the start.
+
+        Raises:
+            TypeError: `multiplier` is no schedule.
+        """
+        if not isinstance(multiplier, ParamScheduler):
+            raise TypeError(
+                f"multiplier must be an fvcore ParamScheduler, got {type(multiplier).__name__}"
+            )
+        self._multiplier = multiplier
+        self._max_iter = max_iter
+        super().__init__(optimizer, last_epoch=last_iter)
+
+    def state_dict(self) -> dict:
+        """Returns the iteration and the initial rates: a resumed run may have another schedule."""
+        return {"base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
+
+    def get_lr(self) -> list[float]:
+        """Returns the learning rate of each parameter group in the current iteration."""
+        factor = self._multiplier(self.last_epoch / self._max_iter)
+        return [base_lr * factor for base_lr in self.base_lrs]

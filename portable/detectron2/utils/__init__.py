@@ -1,0 +1,1 @@
+"""Services around training and inference: processes, logging, metrics, files, environment."""

@@ -1,0 +1,22 @@
+"""`Registry`: maps the names in a configuration to classes and functions."""
+
+from typing import Any
+
+from fvcore.common.registry import Registry as _FvcoreRegistry
+
+
+class Registry(_FvcoreRegistry):
+    """A name -> object table that is filled by `@REGISTRY.register()` and read by `get`."""
+
+    def get(self, name: str) -> Any:
+        """Returns the object registered under `name`.
+
+        Raises:
+            KeyError: there is none; the message lists the names that exist.
+        """
+        if name not in self:
+            choices = ", ".join(sorted(known for known, _ in self)) or "nothing is registered yet"
+            raise KeyError(
+                f"no object named '{name}' in the {self._name} registry; choose from: {choices}"
+            )
+        return super().get(name)

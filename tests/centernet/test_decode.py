@@ -1,0 +1,76 @@
+import torch
+
+from centernet.decode import (
+    DecodeParams,
+    LevelPrediction,
+    decode_proposals,
+    keep_peaks,
+    ltrb_to_xyxy,
+)
+from centernet.targets import compute_grids
+
+PARAMS = DecodeParams(score_threshold=0.01, pre_nms_topk=100, post_nms_topk=100, nms_threshold=0.9)
+
+
+def level(heat, ltrb=1.0, gate=None, stride=8):
+    """One image, one channel; every cell predicts the same distances (in strides)."""
+    heat = torch.tensor(heat)
+    h, w = heat.shape
+    grid = compute_grids([(h, w)], [stride], torch.device("cpu"))[0]
+    gate = None if gate is None else torch.full((1, 1, h, w), gate)
+    return LevelPrediction(
+        heat[None, None], torch.full((1, 4, h, w), float(ltrb)), gate, grid, stride
+    )
+
+
+def test_decoding_inverts_the_distances():
+    grid = torch.tensor([[10.0, 20.0]])
+    box = torch.tensor([[3.0, 4.0, 30.0, 50.0]])
+    ltrb = torch.cat([grid - box[:, :2], box[:, 2:] - grid], dim=1)
+    torch.testing.assert_close(ltrb_to_xyxy(grid, ltrb), box)
+
+
+def test_score_is_the_root_of_the_heat():
+    (p,) = decode_proposals([level([[0.25, 0.0]])], [(16, 16)], PARAMS)
+    torch.testing.assert_close(p.scores, torch.tensor([0.5]))
+    torch.testing.assert_close(p.pred_boxes.tensor, torch.tensor([[-4.0, -4.0, 12.0, 12.0]]))
+
+
+def test_threshold_is_strict_and_looks_at_the_heat_before_the_gate():
+    (p,) = decode_proposals([level([[0.01, 0.5]], gate=0.001)], [(16, 16)], PARAMS)
+    torch.testing.assert_close(p.scores, torch.tensor([(0.5 * 0.001) ** 0.5]))
+
+
+def test_boxes_without_area_keep_a_hundredth_of_a_pixel():
+    (p,) = decode_proposals([level([[0.5]], ltrb=0)], [(16, 16)], PARAMS)
+    sides = p.pred_boxes.tensor[:, 2:] - p.pred_boxes.tensor[:, :2]
+    torch.testing.assert_close(sides, torch.full((1, 2), 0.01))
+
+
+def test_levels_compete_in_nms():
+    levels = [level([[0.5]], ltrb=2, stride=8), level([[0.9]], ltrb=1, stride=16)]
+    levels[1].grid_xy[:] = levels[0].grid_xy  # both predict the same box
+    (p,) = decode_proposals(levels, [(32, 32)], PARAMS)
+    torch.testing.assert_close(p.scores, torch.tensor([0.9**0.5]))
+
+
+def test_topk_is_per_level_before_and_per_image_after_nms():
+    heat = [[0.9, 0.8, 0.7, 0.6]]
+    params = DecodeParams(0.01, pre_nms_topk=2, post_nms_topk=3, nms_threshold=0.9)
+    (p,) = decode_proposals([level(heat), level(heat, stride=16)], [(64, 64)], params)
+    # Two candidates per level, 0.9 and 0.8 on each; the third place is a tie, which stays.
+    torch.testing.assert_close(p.scores.square(), torch.tensor([0.9, 0.9, 0.8, 0.8]))
+
+
+def test_peaks_replace_nms():
+    heat = torch.tensor([[[[0.1, 0.9, 0.2], [0.3, 0.4, 0.5]]]])
+    assert keep_peaks(heat).nonzero().tolist() == [[0, 0, 0, 1]]
+    params = DecodeParams(0.01, 100, 100, nms_threshold=0.9, peaks_only=True, sqrt_score=False)
+    (p,) = decode_proposals([level([[0.1, 0.9, 0.2]])], [(16, 32)], params)
+    assert p.scores.tolist() == [torch.tensor(0.9).item()]
+
+
+def test_no_candidate_gives_empty_proposals():
+    (p,) = decode_proposals([level([[0.0]])], [(16, 16)], PARAMS)
+    assert len(p) == 0
+    assert p.pred_boxes.tensor.shape == (0, 4)

@@ -1,0 +1,81 @@
+import math
+
+import pytest
+import torch
+
+from centernet.losses import BOX_LOSSES, FocalParams, giou_loss, heatmap_focal_loss
+
+PLAIN = FocalParams(alpha=-1, beta=4, gamma=2)
+
+
+def test_positive_loss_by_hand():
+    logits = torch.zeros(1, 1)  # probability one half
+    pos, _ = heatmap_focal_loss(
+        logits, torch.ones(1, 1), torch.tensor([0]), torch.tensor([0]), PLAIN
+    )
+    torch.testing.assert_close(pos, torch.tensor(math.log(2) / 4))
+
+
+def test_negative_loss_fades_near_objects():
+    logits = torch.zeros(2, 1)
+    targets = torch.tensor([[0.0], [0.5]])
+    none = torch.zeros(0, dtype=torch.int64)
+    _, neg = heatmap_focal_loss(logits, targets, none, none, PLAIN)
+    torch.testing.assert_close(neg, torch.tensor(math.log(2) / 4 * (1 + 0.5**4)))
+
+
+def test_alpha_weighs_positives_and_negatives():
+    logits, targets = torch.zeros(2, 1), torch.tensor([[1.0], [0.0]])
+    args = (logits, targets, torch.tensor([0]), torch.tensor([0]))
+    pos, neg = heatmap_focal_loss(*args, PLAIN)
+    weighted = heatmap_focal_loss(*args, FocalParams(alpha=0.25))
+    torch.testing.assert_close(torch.stack(weighted), torch.stack([0.25 * pos, 0.75 * neg]))
+
+
+def test_confident_negatives_can_be_ignored():
+    logits = torch.tensor([[0.0], [3.0]])  # 0.5 and 0.95
+    none = torch.zeros(0, dtype=torch.int64)
+    _, neg = heatmap_focal_loss(
+        logits, torch.zeros(2, 1), none, none, FocalParams(ignore_high_fp=0.85)
+    )
+    torch.testing.assert_close(neg, torch.tensor(math.log(2) / 4))
+
+
+def test_listed_positive_counts_as_often_as_listed():
+    logits, targets = torch.zeros(1, 1), torch.ones(1, 1)
+    twice = torch.tensor([0, 0])
+    pos, _ = heatmap_focal_loss(logits, targets, twice, twice, PLAIN)
+    torch.testing.assert_close(pos, torch.tensor(2 * math.log(2) / 4))
+
+
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [
+        # Boxes of 2x2 and 4x2 strides, intersection 4, union 8, enclosed in 8.
+        ("iou", -math.log(5 / 9)),
+        ("linear_iou", 1 - 5 / 9),
+        ("giou", 1 - 5 / 9),
+    ],
+)
+def test_box_loss_by_hand(kind, expected):
+    pred = torch.tensor([[1.0, 1.0, 1.0, 1.0]])
+    target = torch.tensor([[1.0, 1.0, 3.0, 1.0]])
+    torch.testing.assert_close(BOX_LOSSES[kind](pred, target), torch.tensor([expected]))
+
+
+def test_giou_counts_the_gap_between_boxes():
+    pred = torch.tensor([[2.0, 0.0, 0.0, 1.0]])  # 2x1 left of the point
+    target = torch.tensor([[0.0, 0.0, 2.0, 1.0]])  # 2x1 right of it: enclosing 4x1, union 4
+    torch.testing.assert_close(giou_loss(pred, target), torch.tensor([1 - 1 / 5]))
+
+
+def test_gradient_pulls_positives_up_and_negatives_down():
+    logits = torch.zeros(3, 2, requires_grad=True)
+    targets = torch.zeros(3, 2)
+    targets[1, 0] = 1
+    pos, neg = heatmap_focal_loss(
+        logits, targets, torch.tensor([1]), torch.tensor([0]), FocalParams(alpha=0.25)
+    )
+    (pos + neg).backward()
+    assert logits.grad[1, 0] < 0
+    assert (logits.grad[[0, 2]] > 0).all()

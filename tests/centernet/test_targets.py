@@ -1,0 +1,98 @@
+import pytest
+import torch
+from detectron2.structures import Boxes, Instances
+
+from centernet.targets import (
+    CellIndex,
+    TargetParams,
+    compute_grids,
+    dense_targets,
+    positive_cells,
+)
+
+PARAMS = TargetParams(strides_px=(8, 16), size_ranges_px=((0, 40), (30, 1000)))
+SHAPES = torch.tensor([[4, 4], [2, 2]])  # of a 32x32 image
+
+
+def image(boxes, classes=None, size=(32, 32)):
+    boxes = torch.tensor(boxes, dtype=torch.float32).reshape(-1, 4)
+    classes = torch.tensor(classes or [0] * len(boxes), dtype=torch.int64)
+    return Instances(size, gt_boxes=Boxes(boxes), gt_classes=classes)
+
+
+def grids():
+    return compute_grids([(4, 4), (2, 2)], (8, 16), torch.device("cpu"))
+
+
+def test_cell_centres_lie_half_a_stride_inside():
+    fine, coarse = grids()
+    assert fine[:2].tolist() == [[4, 4], [12, 4]]
+    assert coarse.tolist() == [[8, 8], [24, 8], [8, 24], [24, 24]]
+
+
+def test_cells_are_numbered_by_level_image_row_and_column():
+    index = CellIndex(SHAPES, num_images=2)
+    cells = torch.tensor([[1, 2], [1, 0]])  # column, row on each level
+    assert index(1, cells).tolist() == [16 + 2 * 4 + 1, 2 * 16 + 4 + 1]
+
+
+def test_object_is_positive_on_every_level_that_answers_for_its_size():
+    # Half diagonals: 8.5 (first level only), 35.4 (both), 70.7 / 2 = 35.4.
+    gt = [image([[2, 2, 14, 14]], [3]), image([[-9, -9, 41, 41]], [5])]
+    inds, labels = positive_cells(gt, SHAPES, PARAMS)
+    assert inds.tolist() == [5, 16 + 10, 32 + 4 + 3]
+    assert labels.tolist() == [3, 5, 5]
+
+
+def test_objects_in_one_cell_count_twice():
+    inds, labels = positive_cells([image([[0, 0, 8, 8], [1, 1, 9, 9]], [1, 2])], SHAPES, PARAMS)
+    assert inds.tolist() == [0, 0]
+    assert labels.tolist() == [1, 2]
+
+
+def test_centres_outside_the_image_are_clamped_on_request():
+    gt = [image([[26, 4, 50, 12]])]  # centre (38, 8)
+    params = TargetParams((8, 16), ((0, 40), (30, 1000)), clamp_centers=True)
+    inds, _ = positive_cells(gt, SHAPES, params)
+    assert inds.tolist() == [4 + 3]
+
+
+def test_image_without_objects_regresses_nothing_and_stays_cold():
+    ltrb, heat = dense_targets(grids(), [image([])], 1, PARAMS)
+    assert (ltrb < -1e6).all()
+    assert (heat == 0).all()
+
+
+def test_cells_around_the_centre_regress_in_strides():
+    ltrb, heat = dense_targets(grids(), [image([[2, 2, 22, 22]])], 1, PARAMS)
+    # Centre (12, 12) is cell (1, 1), which looks at pixel (12, 12): ten pixels from all sides.
+    torch.testing.assert_close(ltrb[5], torch.full((4,), 10 / 8))
+    assert heat[5] == 1
+    has_object = ltrb[:16].amax(dim=1) >= 0
+    assert has_object.view(4, 4).tolist() == [
+        [True, True, True, False],
+        [True, True, True, False],
+        [True, True, True, False],
+        [False, False, False, False],
+    ]
+    assert (ltrb[16:] < 0).all()  # too small for the second level
+
+
+def test_nearest_object_wins_a_cell():
+    small, large = [8, 8, 16, 16], [0, 0, 32, 32]
+    ltrb, _ = dense_targets(grids(), [image([large, small])], 1, PARAMS)
+    torch.testing.assert_close(ltrb[5], torch.full((4,), 4 / 8))  # pixel (12, 12): the small one
+
+
+def test_batch_is_level_major():
+    gt = [image([]), image([[2, 2, 22, 22]])]
+    ltrb, _ = dense_targets(grids(), gt, 1, PARAMS)
+    assert ltrb.shape == (40, 4)
+    assert ltrb[16 + 5].min() > 0
+
+
+@pytest.mark.parametrize("num_channels", [1, 4])
+def test_heat_goes_to_the_channel_of_the_class(num_channels):
+    _, heat = dense_targets(grids(), [image([[2, 2, 22, 22]], [2])], num_channels, PARAMS)
+    assert heat.shape[1] == num_channels
+    assert heat[5].argmax() == (2 if num_channels > 1 else 0)

@@ -1,0 +1,61 @@
+import json
+
+import pytest
+import torch
+
+from detic.errors import InputError
+from detic.modeling.federated import (
+    federated_mask,
+    load_class_frequencies,
+    sample_federated_classes,
+)
+
+
+def test_frequencies_come_in_id_order(tmp_path):
+    info = [{"id": 3, "image_count": 9}, {"id": 1, "image_count": 4}, {"id": 2, "image_count": 0}]
+    path = tmp_path / "freq.json"
+    path.write_text(json.dumps(info))
+    assert load_class_frequencies(str(path), 0.5).tolist() == [2, 0, 3]
+
+
+@pytest.mark.parametrize("content", ["[{", '{"a": 1}', '[{"id": 1}]'])
+def test_malformed_frequencies_are_refused_by_name(tmp_path, content):
+    path = tmp_path / "freq.json"
+    path.write_text(content)
+    with pytest.raises(InputError, match=r"freq\.json.*image_count"):
+        load_class_frequencies(str(path), 0.5)
+
+
+def test_missing_frequencies_name_the_tool_that_makes_them():
+    with pytest.raises(InputError, match="get_lvis_cat_info"):
+        load_class_frequencies("nowhere.json", 0.5)
+
+
+def test_sample_contains_every_present_class():
+    present = torch.tensor([4, 2, 4])
+    sampled = sample_federated_classes(present, 5, 8)
+    assert sampled[:2].tolist() == [2, 4]
+    assert len(sampled.unique()) == 5
+
+
+def test_background_takes_a_place_in_the_sample():
+    # The released models were trained so.
+    sampled = sample_federated_classes(torch.tensor([8, 1]), 3, 8)
+    assert sampled[:2].tolist() == [1, 8]
+    assert len(sampled) == 3
+
+
+def test_many_present_classes_are_all_kept():
+    assert sample_federated_classes(torch.arange(6), 3, 8).tolist() == list(range(6))
+
+
+def test_classes_without_weight_are_never_drawn():
+    weights = torch.tensor([0.0, 1.0, 0.0, 1.0])
+    drawn = sample_federated_classes(torch.tensor([4]), 3, 4, weights)
+    assert sorted(drawn.tolist()) == [1, 3, 4]
+
+
+def test_classes_beyond_the_frequencies_count_only_when_present():
+    mask = federated_mask(torch.tensor([5, 6]), 4, 6, torch.ones(3))
+    assert mask.tolist() == [*mask[:3].tolist(), 0, 0, 1]
+    assert mask[:3].sum() == 2  # background (6) and class 5 hold the other two places

@@ -1,0 +1,16 @@
+from detic.vocabulary.choices import unknown_choice
+
+
+def test_message_lists_the_choices_and_the_nearest():
+    message = str(unknown_choice("vocabulary", "lviz", ["lvis", "coco"]))
+    assert message == "unknown vocabulary 'lviz'; choose lvis or coco (did you mean 'lvis'?)"
+
+
+def test_nothing_near_gives_no_suggestion():
+    assert str(unknown_choice("dataset", "xyz", ["coco"])) == "unknown dataset 'xyz'; choose coco"
+
+
+def test_long_lists_are_counted():
+    message = str(unknown_choice("parent", "dgo", ["dog", *map(str, range(99))], where="a.txt"))
+    expected = "a.txt: unknown parent 'dgo'; choose one of the 100 known ones (did you mean 'dog'?)"
+    assert message == expected

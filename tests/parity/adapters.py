@@ -1,0 +1,80 @@
+"""The probe's calling conventions on top of ours, where they differ."""
+
+from pathlib import Path
+
+import torch
+
+from centernet.losses import BOX_LOSSES, FocalParams
+from centernet.losses import heatmap_focal_loss as focal_loss
+from detic.modeling import federated
+from detic.modeling.roi_heads.zero_shot_classifier import (
+    ZeroShotClassifier as Classifier,
+)
+from detic.modeling.roi_heads.zero_shot_classifier import random_embeddings
+from detic.vocabulary.embedding_file import read_embeddings
+
+
+def load_class_freq(path, power):
+    return federated.load_class_frequencies(path, power)
+
+
+def get_fed_loss_inds(gt_classes, num_sample_cats, num_classes, weight=None):
+    return federated.sample_federated_classes(gt_classes, num_sample_cats, num_classes, weight)
+
+
+def heatmap_focal_loss(logits, targets, positive_inds, labels, reduction="sum", **params):
+    assert reduction == "sum"
+    return focal_loss(logits, targets, positive_inds, labels, FocalParams(**params))
+
+
+def binary_heatmap_focal_loss(logits, targets, positive_inds, **params):
+    labels = torch.zeros_like(positive_inds)
+    return focal_loss(
+        logits[:, None], targets[:, None], positive_inds, labels, FocalParams(**params)
+    )
+
+
+class IOULoss:
+    def __init__(self, kind):
+        self.loss = BOX_LOSSES[kind]
+
+    def __call__(self, pred, target, weight=None, reduction="sum"):
+        loss = self.loss(pred, target)
+        if weight is not None:
+            loss = loss * weight
+        return loss.sum() if reduction == "sum" else loss
+
+
+def ZeroShotClassifier(
+    input_shape,
+    *,
+    num_classes,
+    zs_weight_path,
+    zs_weight_dim=512,
+    use_bias=0.0,
+    norm_weight=True,
+    norm_temperature=50.0,
+):
+    random = zs_weight_path == "rand"
+    return Classifier(
+        in_features=input_shape.channels,
+        class_embeddings=(
+            random_embeddings(num_classes, zs_weight_dim)
+            if random
+            else read_embeddings(zs_weight_path, zs_weight_dim, num_classes).embeddings
+        ),
+        normalize=norm_weight,
+        temperature=norm_temperature,
+        bias=use_bias if use_bias < 0 else None,
+        learn_embeddings=random,
+    )
+
+
+def reset_cls_test(model, classifier, num_classes):
+    """``classifier``: a file of (C, D) embeddings or a tensor (D, C)."""
+    if isinstance(classifier, str | Path):
+        dim = model.roi_heads.classifier.embedding_dim
+        embeddings = read_embeddings(classifier, dim, num_classes).embeddings
+    else:
+        embeddings = classifier.t()
+    model.set_vocabulary(embeddings)

@@ -1,0 +1,135 @@
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
+from detectron2.modeling.backbone import (
+    BACKBONE_REGISTRY,
+    BasicBlock,
+    BasicStem,
+    BottleneckBlock,
+    ResNet,
+    build_backbone,
+)
+from torch import nn
+
+
+def thin_cfg(**resnets):
+    cfg = get_cfg()
+    cfg.MODEL.RESNETS.STEM_OUT_CHANNELS = 8
+    cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 16
+    cfg.MODEL.RESNETS.WIDTH_PER_GROUP = 4
+    for key, value in resnets.items():
+        cfg.MODEL.RESNETS[key] = value
+    return cfg
+
+
+def test_features_have_the_shapes_that_are_announced():
+    names = ["stem", "res2", "res3", "res4", "res5"]
+    backbone = build_backbone(thin_cfg(OUT_FEATURES=names))
+    features = backbone(torch.randn(1, 3, 64, 96))
+    assert list(features) == names
+    for name, shape in backbone.output_shape().items():
+        expected = (1, shape.channels, 64 // shape.stride, 96 // shape.stride)
+        assert features[name].shape == expected
+    assert [s.stride for s in backbone.output_shape().values()] == [4, 4, 8, 16, 32]
+
+
+def test_default_c4_backbone_ends_at_res4():
+    backbone = build_backbone(get_cfg())
+    assert backbone.output_shape() == {"res4": ShapeSpec(channels=1024, stride=16)}
+    assert not hasattr(backbone, "res5")
+
+
+def test_state_dict_names():
+    names = set(build_backbone(thin_cfg()).state_dict())
+    norm = {"weight", "bias", "running_mean", "running_var"}
+    for conv in ("stem.conv1", "res2.0.shortcut", "res2.0.conv1", "res4.5.conv3"):
+        assert {f"{conv}.weight", *(f"{conv}.norm.{key}" for key in norm)} <= names
+    # 1 stem, 3 + 4 + 6 blocks of 3 and 3 shortcuts, each a weight and four tensors of the norm.
+    assert len(names) == 5 * (1 + 3 * 13 + 3)
+
+
+@pytest.mark.parametrize(("stride_in_1x1", "strides"), [(True, (2, 1)), (False, (1, 2))])
+def test_stride_of_a_bottleneck_is_in_one_convolution(stride_in_1x1, strides):
+    block = BottleneckBlock(4, 8, bottleneck_channels=2, stride=2, stride_in_1x1=stride_in_1x1)
+    assert (block.conv1.stride[0], block.conv2.stride[0]) == strides
+    assert block(torch.randn(1, 4, 8, 8)).shape == (1, 8, 4, 4)
+
+
+def test_block_with_zero_residual_passes_positive_input_through():
+    block = BasicBlock(4, 4, norm="")
+    nn.init.zeros_(block.conv2.weight)
+    x = torch.rand(1, 4, 6, 6)
+    torch.testing.assert_close(block(x), x)
+
+
+def test_dilated_res5_keeps_the_resolution():
+    cfg = thin_cfg(OUT_FEATURES=["res5"], RES5_DILATION=2)
+    backbone = build_backbone(cfg)
+    assert backbone.output_shape()["res5"].stride == 16
+    assert backbone.res5[1].conv2.dilation == (2, 2)
+    assert backbone(torch.randn(1, 3, 64, 64))["res5"].shape[-2:] == (4, 4)
+
+
+def test_freeze_fixes_parameters_and_statistics_of_the_first_stages():
+    cfg = thin_cfg(NORM="BN")
+    cfg.MODEL.BACKBONE.FREEZE_AT = 2
+    backbone = build_backbone(cfg)
+    frozen = [name for name, p in backbone.named_parameters() if not p.requires_grad]
+    assert {name.split(".")[0] for name in frozen} == {"stem", "res2"}
+    assert isinstance(backbone.res2[0].conv1.norm, FrozenBatchNorm2d)
+    assert isinstance(backbone.res3[0].conv1.norm, nn.BatchNorm2d)
+
+
+def test_resnet18_has_basic_blocks():
+    cfg = get_cfg()
+    cfg.MODEL.RESNETS.DEPTH = 18
+    cfg.MODEL.RESNETS.RES2_OUT_CHANNELS = 64
+    backbone = build_backbone(cfg)
+    assert [len(stage) for stage in backbone.stages] == [2, 2, 2]
+    assert backbone.output_shape()["res4"].channels == 256
+
+
+def test_make_stage_distributes_arguments_per_block():
+    blocks = ResNet.make_stage(
+        BasicBlock, 3, in_channels=2, out_channels=4, stride_per_block=[2, 1, 1], norm=""
+    )
+    assert [(b.in_channels, b.out_channels, b.stride) for b in blocks] == [
+        (2, 4, 2),
+        (4, 4, 1),
+        (4, 4, 1),
+    ]
+
+
+def test_make_stage_counts_the_arguments():
+    with pytest.raises(ValueError, match="'stride_per_block' has 1 values for 2 blocks"):
+        ResNet.make_stage(BasicBlock, 2, in_channels=2, out_channels=2, stride_per_block=[1])
+
+
+def test_unknown_feature_is_refused():
+    with pytest.raises(ValueError, match=r"unknown ResNet features \['res9'\]; choose from"):
+        ResNet(BasicStem(3, 4), [[BasicBlock(4, 4)]], out_features=["res9"])
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        ("DEPTH", 77, "DEPTH is 77; choose from"),
+        ("DEFORM_ON_PER_STAGE", [False, False, False, True], "needs a compiled operator"),
+        ("DEPTH", 18, "ResNet-18 needs RESNETS.RES2_OUT_CHANNELS 64, got 16"),
+    ],
+)
+def test_unsupported_config_is_refused(key, value, message):
+    with pytest.raises(ValueError, match=message):
+        build_backbone(thin_cfg(**{key: value}))
+
+
+def test_builder_must_make_a_backbone():
+    cfg = get_cfg()
+    cfg.MODEL.BACKBONE.NAME = "make_identity"
+    BACKBONE_REGISTRY._do_register("make_identity", lambda cfg, input_shape: nn.Identity())
+    try:
+        with pytest.raises(TypeError, match="'make_identity' made a Identity, not a Backbone"):
+            build_backbone(cfg)
+    finally:
+        del BACKBONE_REGISTRY._obj_map["make_identity"]

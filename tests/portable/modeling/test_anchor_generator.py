@@ -1,0 +1,63 @@
+import pytest
+import torch
+from detectron2.config import get_cfg
+from detectron2.layers import ShapeSpec
+from detectron2.modeling.anchor_generator import DefaultAnchorGenerator, build_anchor_generator
+
+
+def generator(**kwargs) -> DefaultAnchorGenerator:
+    defaults = {"sizes": [[8]], "aspect_ratios": [[1.0]], "strides": [4], "offset": 0.0}
+    return DefaultAnchorGenerator(**{**defaults, **kwargs})
+
+
+def test_area_is_the_square_of_the_size_and_ratio_is_height_over_width():
+    anchors = DefaultAnchorGenerator.generate_cell_anchors([16], [0.25, 4])
+    assert anchors.tolist() == [[-16, -4, 16, 4], [-4, -16, 4, 16]]
+
+
+def test_all_ratios_of_a_size_come_before_the_next_size():
+    anchors = DefaultAnchorGenerator.generate_cell_anchors([8, 32], [1, 4])
+    heights = (anchors[:, 3] - anchors[:, 1]).tolist()
+    assert heights == [8, 16, 32, 64]
+
+
+def test_first_anchor_is_centred_at_offset_times_stride():
+    features = [torch.zeros(1, 1, 2, 3)]
+    at_corner = generator(offset=0.0)(features)[0].get_centers()
+    at_middle = generator(offset=0.5)(features)[0].get_centers()
+    assert at_corner.tolist() == [[0, 0], [4, 0], [8, 0], [0, 4], [4, 4], [8, 4]]
+    torch.testing.assert_close(at_middle, at_corner + 2)
+
+
+def test_anchors_of_a_cell_are_neighbours():
+    boxes = generator(sizes=[[8, 16]])([torch.zeros(1, 1, 1, 2)])[0]
+    assert boxes.get_centers()[:, 0].tolist() == [0, 0, 4, 4]
+
+
+def test_one_list_serves_all_feature_maps():
+    anchors = generator(sizes=[8, 16], strides=[4, 8])
+    assert anchors.num_anchors == [2, 2]
+    anchors = generator(sizes=[[8], [16]], strides=[4, 8])
+    assert [float(cell[0, 2]) for cell in anchors.cell_anchors] == [4, 8]
+
+
+def test_anchors_are_not_in_the_state_dict():
+    assert generator().state_dict() == {}
+
+
+def test_built_from_config():
+    anchors = build_anchor_generator(get_cfg(), [ShapeSpec(channels=4, stride=16)])
+    assert anchors.num_anchors == [15]
+    assert anchors.strides == [16]
+
+
+@pytest.mark.parametrize(
+    ("kwargs", "message"),
+    [
+        ({"offset": 1.0}, r"offset must be in \[0, 1\), got 1.0"),
+        ({"sizes": [[8], [16]], "strides": [4, 8, 16]}, "sizes has 2 lists for 3 feature maps"),
+    ],
+)
+def test_wrong_arguments_are_refused(kwargs, message):
+    with pytest.raises(ValueError, match=message):
+        generator(**kwargs)

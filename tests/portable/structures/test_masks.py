@@ -1,0 +1,88 @@
+"""Bitmaps and polygons of instances."""
+
+import numpy as np
+import pytest
+import torch
+from detectron2.structures import BitMasks, PolygonMasks, polygons_to_bitmask
+
+SQUARE = [2.0, 2.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0]  # pixels 2-5 in both directions
+TRIANGLE = [0.0, 0.0, 4.0, 0.0, 0.0, 4.0]
+
+
+def test_bitmap_of_a_square():
+    bitmap = polygons_to_bitmask([np.array(SQUARE)], 8, 10)
+    assert bitmap.shape == (8, 10)
+    assert bitmap.dtype == bool
+    assert bitmap.sum() == 16
+    assert bitmap[2:6, 2:6].all()
+
+
+def test_bitmap_of_no_polygon_is_empty():
+    assert not polygons_to_bitmask([], 3, 3).any()
+
+
+def test_polygons_of_one_instance_are_united():
+    shifted = np.array(SQUARE) + 2
+    assert polygons_to_bitmask([np.array(SQUARE), shifted], 10, 10).sum() == 16 + 16 - 4
+
+
+def test_area_and_bounding_box_of_polygons():
+    masks = PolygonMasks([[SQUARE, TRIANGLE], []])
+    assert masks.area().tolist() == [16 + 8, 0]
+    assert masks.get_bounding_boxes().tensor.tolist() == [[0, 0, 6, 6], [0, 0, 0, 0]]
+    assert masks.nonempty().tolist() == [True, False]
+
+
+def test_bounding_box_of_bitmaps_ends_after_the_last_pixel():
+    masks = BitMasks.from_polygon_masks(PolygonMasks([[SQUARE], []]), 8, 8)
+    assert masks.get_bounding_boxes().tensor.tolist() == [[2, 2, 6, 6], [0, 0, 0, 0]]
+    assert masks.nonempty().tolist() == [True, False]
+
+
+@pytest.mark.parametrize("kind", ["polygons", "bitmaps"])
+def test_crop_and_resize_stretches_the_box(kind):
+    masks = PolygonMasks([[SQUARE]])
+    if kind == "bitmaps":
+        masks = BitMasks.from_polygon_masks(masks, 12, 12)
+    target = masks.crop_and_resize(torch.tensor([[0.0, 2.0, 8.0, 6.0]]), 8)
+    assert target.dtype == torch.bool
+    assert target.shape == (1, 8, 8)
+    assert target[0, :, 2:6].all()
+    assert target.sum() == 32
+
+
+def test_crop_and_resize_of_a_box_without_extent_is_finite():
+    target = PolygonMasks([[SQUARE]]).crop_and_resize(torch.tensor([[3.0, 3.0, 3.0, 3.0]]), 4)
+    assert target.all()
+
+
+def test_crop_and_resize_of_nothing():
+    assert PolygonMasks([]).crop_and_resize(torch.zeros(0, 4), 7).shape == (0, 7, 7)
+    assert BitMasks(torch.zeros(0, 5, 5)).crop_and_resize(torch.zeros(0, 4), 7).shape == (0, 7, 7)
+
+
+def test_one_box_per_mask_is_needed():
+    with pytest.raises(ValueError, match="2 boxes, 1 masks"):
+        PolygonMasks([[SQUARE]]).crop_and_resize(torch.zeros(2, 4), 7)
+
+
+def test_indexing_and_cat():
+    masks = PolygonMasks([[SQUARE], [TRIANGLE], [SQUARE, TRIANGLE]])
+    assert len(masks[0]) == 1
+    assert [len(instance) for instance in masks[torch.tensor([2, 0])]] == [2, 1]
+    assert len(masks[torch.tensor([False, True, True])]) == 2
+    assert len(masks[torch.zeros(0, dtype=torch.int64)]) == 0
+    assert len(PolygonMasks.cat([masks, masks[1:]])) == 5
+    bitmaps = BitMasks(torch.eye(3)[None].repeat(3, 1, 1))
+    assert bitmaps[0].tensor.shape == (1, 3, 3)
+    assert len(BitMasks.cat([bitmaps, bitmaps[:1]])) == 4
+
+
+def test_malformed_polygons_are_refused():
+    with pytest.raises(ValueError, match="flat list x0, y0, x1, y1"):
+        PolygonMasks([[[0, 0, 1, 1]]])
+
+
+def test_bitmaps_must_have_three_dimensions():
+    with pytest.raises(ValueError, match=r"shape \(N, H, W\), got \(3, 3\)"):
+        BitMasks(torch.zeros(3, 3))
