@@ -11,6 +11,7 @@ from detectron2.utils.file_io import PathManager
 
 from detic.errors import InputError
 from detic.vocabulary.choices import unknown_choice
+from detic.vocabulary.weights import SHAPES_ENCODER
 
 logger = logging.getLogger(__name__)
 
@@ -28,6 +29,7 @@ class ReleasedModel:
     file_name: str  # of the weights, below a folder of models
     url: str | None  # where they can be fetched; None: they come with the project
     sha256: str | None = None  # of the weights; None: not known
+    text_weights: Path | None = None  # its text encoder; None: the recipe's
 
     def find_weights(self) -> Path:
         """Return the local file of the weights, fetched into the download cache if need be.
@@ -103,7 +105,13 @@ def _published(name: str) -> ReleasedModel:
 
 def _shapes(kind: str) -> ReleasedModel:
     recipe = ROOT / "configs" / "shapes" / f"{kind}.yaml"
-    return ReleasedModel(f"shapes-{kind.lower()}", recipe, f"shapes/{kind.lower()}.pth", url=None)
+    return ReleasedModel(
+        f"shapes-{kind.lower()}",
+        recipe,
+        f"shapes/{kind.lower()}.pth",
+        url=None,
+        text_weights=ROOT / SHAPES_ENCODER,  # found from any folder
+    )
 
 
 # Models with a closed vocabulary and Deformable DETR are left out: they cannot look for other classes.

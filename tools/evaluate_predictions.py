@@ -18,41 +18,41 @@ from detic.cli import argument_parser, run
 
 def main(args: Namespace) -> None:
     # Imported here so that --help is quick.
+    from detic.data import registration  # noqa: F401 (importing registers the datasets)
     from detic.evaluation.build import ScoreOptions, choose_protocol
+    from detic.evaluation.evaluation_set import annotated_set, registered_set
     from detic.evaluation.evaluator import write_outputs
     from detic.evaluation.outputs import results_table
     from detic.evaluation.report import write_report
-    from detic.evaluation.results_file import read_results
-    from detic.evaluation.test_set import dataset_test_set, file_test_set
+    from detic.evaluation.results_reader import read_results
 
-    test_set = (
-        dataset_test_set(args.dataset, args.protocol)
-        if args.dataset
-        else file_test_set(args.annotations, args.protocol, args.images)
-    )
+    if args.dataset:
+        scored = registered_set(args.dataset, args.protocol)
+    else:
+        scored = annotated_set(args.annotations, args.protocol, args.images)
     results = read_results(args.predictions)
     options = ScoreOptions(
         tasks=tuple(args.tasks or results.tasks),
         fixed_ap=args.fixed_ap,
-        open_vocabulary=test_set.is_open_vocabulary,
         hierarchy_file=args.hierarchy,
     )
-    protocol = choose_protocol(test_set.kind, test_set.name, test_set.annotation_file, options)
+    protocol = choose_protocol(scored, options)
     evaluation = protocol.score(results)
     print(results_table(evaluation))
     if args.output:
-        report = partial(write_report, dataset_name=test_set.name, image_files=test_set.image_files)
         write_outputs(
             evaluation,
             results,
             args.output,
-            dataset_name=test_set.name,
+            dataset_name=scored.name,
             class_array_name=protocol.class_array_name,
-            write_report=report,
+            write_report=partial(
+                write_report, dataset_name=scored.name, image_files=scored.image_files
+            ),
         )
 
 
-def parse_arguments() -> Namespace:
+def parsed_arguments() -> Namespace:
     parser = argument_parser(__doc__)
     parser.add_argument(
         "--predictions", required=True, type=Path, metavar="JSON", help="the detections"
@@ -90,4 +90,4 @@ def parse_arguments() -> Namespace:
 
 
 if __name__ == "__main__":
-    run(main, parse_arguments())
+    run(main, parsed_arguments())

@@ -146,5 +146,5 @@ def with_identity_statistics(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]
         if name.endswith(".norm.weight"):
             norm = name.removesuffix("weight")
             completed.setdefault(norm + "running_mean", torch.zeros_like(tensor))
-            completed.setdefault(norm + "running_var", torch.full_like(tensor, 1) - 1e-5)
+            completed.setdefault(norm + "running_var", torch.full_like(tensor, 1 - 1e-5))
     return completed

@@ -13,6 +13,7 @@ from fvcore.transforms.transform import Transform
 from PIL import Image
 
 from detic.data.train_source import TrainSource
+from detic.errors import InputError
 from detic.vocabulary.choices import unknown_choice
 
 
@@ -112,6 +113,11 @@ def _resize_crop(cfg: CfgNode, source: TrainSource) -> T.Augmentation:
 
 def _resize_shortest_edge(cfg: CfgNode, source: TrainSource) -> T.Augmentation:
     style = cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING
+    if style == "range" and len(source.min_sizes) != 2:
+        raise InputError(
+            f"INPUT.MIN_SIZE_TRAIN_SAMPLING is 'range', so sizes of {source.name!r} must be the "
+            f"lowest and the highest, not {list(source.min_sizes)}; or set it to 'choice'"
+        )
     return T.ResizeShortestEdge(source.min_sizes, source.max_size, style)
 
 
@@ -121,27 +127,37 @@ RESIZES: dict[str, Callable[[CfgNode, TrainSource], T.Augmentation]] = {
     "ResizeShortestEdge": _resize_shortest_edge,
 }
 
+# By INPUT.RANDOM_FLIP: arguments of detectron2's RandomFlip
+FLIPS: dict[str, dict[str, bool] | None] = {
+    "horizontal": {"horizontal": True},
+    "vertical": {"horizontal": False, "vertical": True},
+    "none": None,
+}
 
-def train_augmentations(cfg: CfgNode, source: TrainSource) -> list[T.Augmentation]:
+
+def build_train_augmentations(cfg: CfgNode, source: TrainSource) -> list[T.Augmentation]:
     """Return what is done to the training images of a source: a resize, then a flip.
 
     An empty ``INPUT.CUSTOM_AUG`` gives detectron2's own augmentations.
 
     Raises:
-        InputError: ``INPUT.CUSTOM_AUG`` is not known, or cannot have a size per dataset.
+        InputError: the resize or the flip is not known, or cannot have a size per dataset.
     """
-    detectron2_augmentations = utils.build_augmentation(cfg, is_train=True)
     name = cfg.INPUT.CUSTOM_AUG
     if name == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
         crop = cfg.INPUT.CROP
         crops = [T.RandomCrop(crop.TYPE, crop.SIZE)] if crop.ENABLED else []
-        return crops + detectron2_augmentations
+        return crops + utils.build_augmentation(cfg, is_train=True)
     if name not in RESIZES:
         raise unknown_choice("resize", name, RESIZES, where="INPUT.CUSTOM_AUG")
-    return [RESIZES[name](cfg, source), *detectron2_augmentations[1:]]
+    direction = cfg.INPUT.RANDOM_FLIP
+    if direction not in FLIPS:
+        raise unknown_choice("flip", direction, FLIPS, where="INPUT.RANDOM_FLIP")
+    flip = FLIPS[direction]
+    return [RESIZES[name](cfg, source)] + ([] if flip is None else [T.RandomFlip(**flip)])
 
 
-def test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
+def build_test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
     """Return what is done to test images.
 
     It is detectron2's resize, unless ``INPUT.TEST_INPUT_TYPE`` is other than ``default`` and

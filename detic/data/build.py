@@ -2,13 +2,14 @@
 
 from collections.abc import Collection
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode
 from detectron2.data import DatasetMapper, build_detection_test_loader
 from detectron2.utils import comm
 from torch.utils.data import DataLoader
 
-from detic.data.augmentation import test_augmentations
+from detic.data.augmentation import build_test_augmentations
 from detic.data.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
 from detic.data.image_labels.registration import register_image_sources
 from detic.data.loader import TrainLoader, WorkerParams
@@ -38,24 +39,29 @@ def build_train_loader(
     rank: int | None = None,
     world_size: int | None = None,
     accumulate: int = 1,
+    seed: int | None = None,
 ) -> TrainLoader:
     """Return the endless loader of training batches of one process.
 
     With ``accumulate=k`` the process plays k ranks of a world k times as large, in turn, and yields
     the very batches that k processes would get. ``SOLVER.IMS_PER_BATCH`` is the total over that
-    world. With ``SEED`` below 0 a seed is drawn that all processes share.
+    world.
 
     Args:
         cfg: a whole configuration.
         rank: of this process; by default that of the running job.
         world_size: number of processes; by default that of the running job.
         accumulate: ranks that each process plays.
+        seed: decides everything that is random, the same in all processes; by default ``SEED``, and
+            if that is negative one that all processes draw together.
 
     Raises:
         InputError: the recipe or the data do not fit.
     """
     rank = comm.get_rank() if rank is None else rank
     world_size = accumulate * (comm.get_world_size() if world_size is None else world_size)
+    seed = cfg.SEED if seed is None else seed
+    seed = comm.shared_random_seed() if seed < 0 else seed
     register_image_sources(cfg)
     sources = train_sources(cfg, world_size)
     _check_batches(cfg, sources)
@@ -63,9 +69,11 @@ def build_train_loader(
     return TrainLoader(
         records=PackedRecords(arrays),
         mapper=build_train_mapper(cfg, sources),
-        planners=PlannerFactory(_layout(cfg, sources, arrays, world_size), _draw(cfg, arrays), world_size),
+        planners=PlannerFactory(
+            _layout(cfg, sources, arrays, world_size), _draw(cfg, arrays), world_size
+        ),
         ranks=range(rank * accumulate, (rank + 1) * accumulate),
-        seed=cfg.SEED if cfg.SEED >= 0 else comm.shared_random_seed(),
+        seed=seed,
         workers=WorkerParams(
             cfg.DATALOADER.NUM_WORKERS, cfg.DATALOADER.START_METHOD, cfg.DATALOADER.PREFETCH
         ),
@@ -93,8 +101,10 @@ def build_test_loader(
     """
     skipped = set(skip_image_ids)
     records = [record for record in load_dataset(dataset_name) if record["image_id"] not in skipped]
+    if not records:  # which detectron2's sampler does not accept
+        return DataLoader([], batch_size=batch_size)
     mapper = DatasetMapper(
-        is_train=False, augmentations=test_augmentations(cfg), image_format=cfg.INPUT.FORMAT
+        is_train=False, augmentations=build_test_augmentations(cfg), image_format=cfg.INPUT.FORMAT
     )
     return build_detection_test_loader(
         records, mapper=mapper, batch_size=batch_size, num_workers=cfg.DATALOADER.NUM_WORKERS

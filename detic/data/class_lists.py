@@ -6,7 +6,7 @@ from functools import cache, partial
 
 from detectron2.data import MetadataCatalog
 
-from detic.data.annotation_file import AnnotationFile, read_document
+from detic.data.annotation_file import AnnotationFile, read_checked_document
 from detic.data.lazy import LazyDict, LazyList
 from detic.errors import InputError
 from detic.vocabulary.builtin import FOLDER, builtin_categories
@@ -54,7 +54,7 @@ def read_objects365_v1() -> list[dict]:
 @cache
 def categories_of_file(json_file: str) -> list[dict]:
     """Return the categories of an annotation file, by id."""
-    categories = read_document(json_file, ("categories",))["categories"]
+    categories = read_checked_document(json_file, ("categories",))["categories"]
     return sorted(categories, key=lambda category: category["id"])
 
 

@@ -7,13 +7,14 @@ from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
 from pycocotools import mask as mask_util
 
-from detic.data.annotation_file import AnnotationFile, read_annotation_file
+from detic.data.annotation_file import AnnotationFile, collector_paused, read_annotation_file
 from detic.data.class_lists import check_class_count
 from detic.errors import InputError
 
 logger = logging.getLogger(__name__)
 
 
+@collector_paused()
 def load_coco_style_json(
     json_file: str, image_root: str, dataset_name: str | None = None
 ) -> list[dict]:

@@ -1,9 +1,13 @@
 """The endless loader of training batches: same batches for any number of workers, resumable."""
 
+import gc
+import multiprocessing
+import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import count
+from multiprocessing.context import BaseContext
 from typing import Any
 
 import torch
@@ -16,6 +20,7 @@ from detic.data.picture_reader import UnreadableImage
 from detic.data.transport import PackedBatch, pack_batch, unpack_batch
 from detic.data.unreadable import UnreadableImages
 from detic.errors import InputError
+from detic.vocabulary.choices import unknown_choice
 
 Example = dict[str, Any]
 
@@ -29,21 +34,34 @@ class WorkerParams:
     prefetch: int = 2  # batches each worker prepares ahead
 
 
-class MappedRecords(Dataset):
-    """Training examples by element of the index stream.
+class MappedBatches(Dataset):
+    """Batches of training examples, made of their elements of the index stream.
 
     Args:
         records: of all images.
         mapper: record -> example; raises UnreadableImage.
         seed: of the training; with the position in the stream it decides all random numbers.
+        packed: whether batches are to be sent to another process.
     """
 
-    def __init__(self, records: Sequence[dict], mapper: Callable[[dict], Example], seed: int):
+    def __init__(
+        self,
+        records: Sequence[dict],
+        mapper: Callable[[dict], Example],
+        seed: int,
+        packed: bool,
+    ):
         self.records = records
         self.mapper = mapper
         self.seed = seed
+        self.packed = packed
 
-    def __getitem__(self, element: StreamElement) -> Example | UnreadableImage:
+    def __getitem__(self, elements: Sequence[StreamElement]) -> list | PackedBatch:
+        """Return the examples, with an UnreadableImage in place of each that cannot be made."""
+        examples = map(self._example, elements)
+        return pack_batch(examples) if self.packed else list(examples)
+
+    def _example(self, element: StreamElement) -> Example | UnreadableImage:
         with example_rng(self.seed, element.position):
             try:
                 return self.mapper(self.records[element.index])
@@ -116,23 +134,23 @@ class TrainLoader:
 
     def _read(self, plan: Iterator[list[StreamElement]]) -> Iterator[list | PackedBatch]:
         """Return an iterator over planned batches, read in order."""
-        dataset = MappedRecords(self.records, self.mapper, self.seed)
-        # A generator of its own keeps torch's global one out of the start of workers.
-        generator = torch.Generator()
         params = self.workers
-        if params.num_workers == 0:
-            return iter(
-                DataLoader(dataset, batch_sampler=plan, collate_fn=list, generator=generator)
-            )
+        use_workers = params.num_workers > 0
+        options = {}
+        if use_workers:
+            options["prefetch_factor"] = params.prefetch
+            options["multiprocessing_context"] = _context(params.start_method)
         return iter(
             DataLoader(
-                dataset,
-                batch_sampler=plan,
-                collate_fn=pack_batch,
-                generator=generator,
+                MappedBatches(self.records, self.mapper, self.seed, packed=use_workers),
+                sampler=plan,
+                batch_size=None,  # what the sampler yields is a whole batch
+                collate_fn=_unchanged,
                 num_workers=params.num_workers,
-                prefetch_factor=params.prefetch,
-                multiprocessing_context=params.start_method or None,
+                worker_init_fn=_start_worker,
+                # A generator of its own keeps torch's global one out of the start of workers.
+                generator=torch.Generator(),
+                **options,
             )
         )
 
@@ -185,6 +203,36 @@ class TrainLoader:
         # Between two steps every rank has had its turn, so other processes can take over.
         self._turn = state["turn"] if tuple(state["ranks"]) == self.ranks else 0
         self._states = self.planners.states_from_dicts([state["ranks"][r] for r in self.ranks])
+
+
+def _unchanged(batch: list | PackedBatch) -> list | PackedBatch:
+    return batch
+
+
+def _start_worker(worker_id: int) -> None:
+    """Prepare a worker process."""
+    # The garbage collector stays away from what a forked process shares with its parent.
+    gc.freeze()
+    # A scheduler that stops a job signals all its processes. The training process then finishes
+    # its step and saves, for which it needs its workers; they end when it does.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+
+
+def _context(start_method: str) -> BaseContext:
+    """Return how worker processes are started.
+
+    Raises:
+        InputError: there is no such way here.
+    """
+    methods = multiprocessing.get_all_start_methods()
+    if start_method and start_method not in methods:
+        where = "DATALOADER.START_METHOD"
+        raise unknown_choice("start method", start_method, methods, where=where)
+    context = multiprocessing.get_context(start_method or None)
+    if context.get_start_method() == "forkserver":
+        # Imported once and shared, instead of once in each worker
+        context.set_forkserver_preload(["__main__", __name__])
+    return context
 
 
 def merge_loader_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -10,7 +10,7 @@ from urllib.parse import urlparse
 
 from detectron2.structures import BoxMode
 
-from detic.data.annotation_file import AnnotationFile, read_annotation_file
+from detic.data.annotation_file import AnnotationFile, collector_paused, read_annotation_file
 from detic.data.class_lists import check_class_count
 from detic.errors import InputError
 
@@ -20,6 +20,7 @@ NUM_LVIS_CLASSES = 1203
 COCO_NAME_LENGTH = len("000000391895.jpg")
 
 
+@collector_paused()
 def load_lvis_style_json(
     json_file: str, image_root: str, dataset_name: str | None = None
 ) -> list[dict]:
@@ -96,8 +97,8 @@ def _location(content: AnnotationFile, image: dict, image_root: str) -> dict:
     """Return where an image is: its ``file_name``, or its ``tar_index``."""
     if "file_name" in image:
         name = image["file_name"]
-        # The released models were trained with LVIS 0.5's names COCO_train2014_000000391895.jpg
-        # cut to the part that is the same in COCO 2017.
+        # The released models were trained with names such as COCO_train2014_000000391895.jpg cut
+        # to the part that COCO 2017 has, so the image root has to be the folder of the split.
         name = name[-COCO_NAME_LENGTH:] if name.startswith("COCO") else name
         return {"file_name": os.path.join(image_root, name)}
     if "coco_url" in image:

@@ -16,7 +16,7 @@ from fvcore.transforms.transform import TransformList
 from pycocotools import mask as mask_util
 
 from detic.annotation import AnnotationKind
-from detic.data.augmentation import train_augmentations
+from detic.data.augmentation import build_train_augmentations
 from detic.data.picture_reader import PictureReader
 from detic.data.tar_collection import TarCollection
 from detic.data.train_source import TrainSource
@@ -152,7 +152,7 @@ def build_train_mapper(cfg: CfgNode, sources: Sequence[TrainSource]) -> TrainMap
         tars = TarCollection(dataset_path(node.TARFILE_PATH), dataset_path(node.TAR_INDEX_DIR))
     return TrainMapper(
         read_picture=PictureReader(cfg.INPUT.FORMAT, tars),
-        augmentations=[train_augmentations(cfg, source) for source in sources],
+        augmentations=[build_train_augmentations(cfg, source) for source in sources],
         kinds=[source.kind for source in sources] if cfg.WITH_IMAGE_LABELS else None,
         mask_format=cfg.INPUT.MASK_FORMAT if cfg.MODEL.MASK_ON else None,
         recompute_boxes=cfg.INPUT.CROP.ENABLED and cfg.MODEL.MASK_ON,

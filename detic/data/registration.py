@@ -16,6 +16,21 @@ from detic.data.specs import DETIC_SPECS, DatasetSpec
 from detic.paths import datasets_root
 
 
+def load_records(spec: DatasetSpec, root: str | os.PathLike) -> list[dict]:
+    """Return the records of a dataset, see ``load_lvis_style_json`` and ``load_coco_style_json``.
+
+    Args:
+        spec: the dataset; its file must have the classes of its vocabulary.
+        root: the folder that its paths are relative to.
+    """
+    load = load_lvis_style_json if spec.is_lvis_style else load_coco_style_json
+    return load(
+        os.path.join(root, spec.annotation_file),
+        os.path.join(root, spec.image_root),
+        None if spec.vocabulary is None else spec.name,
+    )
+
+
 def register_dataset(spec: DatasetSpec, root: str | os.PathLike) -> None:
     """Register a dataset's loader and metadata.
 
@@ -24,12 +39,10 @@ def register_dataset(spec: DatasetSpec, root: str | os.PathLike) -> None:
         root: the folder that its paths are relative to.
     """
     json_file = os.path.join(root, spec.annotation_file)
-    image_root = os.path.join(root, spec.image_root)
-    load = load_lvis_style_json if spec.is_lvis_style else load_coco_style_json
-    DatasetCatalog.register(spec.name, partial(load, json_file, image_root, spec.name))
+    DatasetCatalog.register(spec.name, partial(load_records, spec, root))
     MetadataCatalog.get(spec.name).set(
         json_file=json_file,
-        image_root=image_root,
+        image_root=os.path.join(root, spec.image_root),
         evaluator_type=spec.evaluator,
         **class_metadata(spec.vocabulary, json_file),
     )

@@ -81,7 +81,7 @@ class ArrayWriter:
     """Collects arrays for ``SharedArrays``, one after the other, without holding them."""
 
     def __init__(self):
-        self._file = os.fdopen(_new_file(), "wb")
+        self._file = os.fdopen(new_file(), "wb")
         self._places: dict[str, Place] = {}
 
     def add(self, name: str, array: np.ndarray) -> None:
@@ -108,7 +108,7 @@ class ArrayWriter:
         return self._file.tell()
 
 
-def _new_file() -> int:
+def new_file() -> int:
     """Return the descriptor of an empty file without a name, in memory where that is possible."""
     if hasattr(os, "memfd_create"):
         return os.memfd_create("detic-records")

@@ -34,8 +34,6 @@ class DatasetSpec:
 LVIS_COUNTS = "metadata/lvis_v1_train_cat_info.json"
 COCO_COUNTS = "coco/zero-shot/instances_train2017_seen_2_oriorder_cat_info.json"
 SHAPES_COUNTS = "shapes/annotations/train_norare_cat_info.json"
-TAR_INDEX = "imagenet/metadata-22k/tar_files.npy"
-HIERARCHY = "oid/annotations/challenge-2019-label500-hierarchy.json"
 
 # A table is read by columns, so its rows stay on one line each.
 # fmt: off
@@ -53,7 +51,7 @@ DETIC_SPECS = (
     DatasetSpec("lvis_v1_train_22k", BOX, "imagenet21k", "lvis", "coco/", "lvis/lvis_v1_train_lvis-22k.json", (LVIS_COUNTS,)),
 
     DatasetSpec("imagenet_lvis_v1", IMAGE, "lvis", "imagenet", "imagenet/ImageNet-LVIS/", "imagenet/annotations/imagenet_lvis_image_info.json"),
-    DatasetSpec("imagenet_lvis-22k", IMAGE, "imagenet21k", "imagenet", "imagenet/ImageNet-LVIS/", "imagenet/annotations/imagenet-22k_image_info_lvis-22k.json", (TAR_INDEX,)),
+    DatasetSpec("imagenet_lvis-22k", IMAGE, "imagenet21k", "imagenet", "imagenet/ImageNet-LVIS/", "imagenet/annotations/imagenet-22k_image_info_lvis-22k.json", ("imagenet/metadata-22k/tar_files.npy",)),
 
     DatasetSpec("cc3m_v1_train", CAPTION, "lvis", "lvis", "cc3m/training/", "cc3m/train_image_info.json"),
     DatasetSpec("cc3m_v1_val", CAPTION, "lvis", "lvis", "cc3m/validation/", "cc3m/val_image_info.json"),
@@ -74,8 +72,8 @@ DETIC_SPECS = (
     DatasetSpec("objects365_val", BOX, "objects365_v1", "coco", "objects365/val", "objects365/annotations/objects365_val.json"),
 
     DatasetSpec("oid_train", BOX, "openimages", "oid", "oid/images/", "oid/annotations/oid_challenge_2019_train_bbox.json"),
-    DatasetSpec("oid_val_expanded", BOX, "openimages", "oid", "oid/images/validation/", "oid/annotations/oid_challenge_2019_val_expanded.json", (HIERARCHY,)),
-    DatasetSpec("oid_val_expanded_rare", BOX, "openimages", "oid", "oid/images/validation/", "oid/annotations/oid_challenge_2019_val_expanded_rare.json", (HIERARCHY,)),
+    DatasetSpec("oid_val_expanded", BOX, "openimages", "oid", "oid/images/validation/", "oid/annotations/oid_challenge_2019_val_expanded.json", ("oid/annotations/challenge-2019-label500-hierarchy.json",)),
+    DatasetSpec("oid_val_expanded_rare", BOX, "openimages", "oid", "oid/images/validation/", "oid/annotations/oid_challenge_2019_val_expanded_rare.json", ("oid/annotations/challenge-2019-label500-hierarchy.json",)),
 
     DatasetSpec("shapes_train", BOX, None, "lvis", "shapes/", "shapes/annotations/train.json", (SHAPES_COUNTS,)),
     DatasetSpec("shapes_train_base", BOX, None, "lvis", "shapes/", "shapes/annotations/train_norare.json", (SHAPES_COUNTS,)),

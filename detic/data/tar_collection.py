@@ -186,7 +186,7 @@ def _load(path: str | os.PathLike) -> np.ndarray:
         raise InputError(
             f"{path} not found; make the tar index with `python tools/preprocess_imagenet22k.py`"
         ) from error
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise InputError(
             f"{path} is no array that can be mapped ({error}); make the tar index anew with "
             "`python tools/preprocess_imagenet22k.py`"

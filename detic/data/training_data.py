@@ -72,7 +72,7 @@ def load_source(source: TrainSource, *, drop_empty: bool, num_classes: int) -> l
             _check_classes(of_dataset, name, num_classes)
         records += of_dataset
     if drop_empty and source.kind.has_boxes:
-        records = [r for r in records if any(not a.get("iscrowd", 0) for a in r["annotations"])]
+        records = [record for record in records if _has_boxes(record)]
     if not records:
         raise InputError(f"no image of {source.name!r} has boxes to train on")
     return records
@@ -128,6 +128,10 @@ def shared_by_machine(build: Callable[[], SharedArrays]) -> SharedArrays:
     return arrays
 
 
+def _has_boxes(record: dict) -> bool:
+    return any(not annotation.get("iscrowd", 0) for annotation in record.get("annotations", ()))
+
+
 def _check_classes(records: Sequence[dict], name: str, num_classes: int) -> None:
     for record in records:
         labels = [annotation["category_id"] for annotation in record.get("annotations", ())]
@@ -167,9 +171,7 @@ def _trainable_records(records_of: Sequence[list[dict]]) -> Iterator[dict]:
             yield record | {"annotations": annotations, "dataset_source": source}
 
 
-def _log_sources(
-    sources: Sequence[TrainSource], sizes: Sequence[int], params: DrawParams
-) -> None:
+def _log_sources(sources: Sequence[TrainSource], sizes: Sequence[int], params: DrawParams) -> None:
     shares = [source.ratio for source in sources] if params.weigh_datasets else sizes
     rows = [
         (source.name, source.kind.value, size, f"{share / sum(shares):.1%}", source.batch_size)

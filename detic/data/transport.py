@@ -1,31 +1,41 @@
-"""Sending a batch from a worker process as one block of memory.
+"""Sending batches from worker processes through files in memory.
 
-PyTorch passes each tensor of a batch in a shared memory file of its own. A batch of 32 images with
-their boxes is a hundred files, and a few workers reach the limit on open files. Here a batch is two
-objects: a string of bytes, and one tensor that holds all large arrays.
+PyTorch puts each tensor that it sends into a shared memory file of its own. A batch of 32 images
+with their boxes is a hundred files, so a few workers reach the limit on open files or on the size of
+``/dev/shm``. Here the large arrays of a batch go into one file without a name, each as soon as it
+is made; the rest is pickled.
 """
 
 import io
+import mmap
+import os
 import pickle
-from collections.abc import Sequence
+from collections.abc import Iterable
 from dataclasses import dataclass
-from itertools import accumulate
+from multiprocessing.reduction import DupFd
 from typing import Any
 
-import numpy as np
 import torch
 
-LARGE = 2**15  # bytes; arrays from this size on go into the tensor
-ALIGNMENT = 64  # bytes; where an array may start in it
+from detic.data.shared_arrays import ALIGNMENT, new_file
+
+LARGE = 2**15  # bytes; arrays from this size on go into the file
+
+
+@dataclass(frozen=True)
+class PackedItem:
+    """One item of a batch on its way."""
+
+    structure: bytes  # pickled, without the large arrays
+    places: tuple[tuple[int, int], ...]  # start and size of those in the file, bytes
 
 
 @dataclass(frozen=True)
 class PackedBatch:
     """A batch on its way."""
 
-    structure: bytes  # everything but the large arrays
-    large: torch.Tensor  # 1-d uint8
-    sizes: tuple[int, ...]  # of the large arrays, bytes
+    items: list[PackedItem]
+    file: Any  # a descriptor that can be sent to another process
 
 
 class _Pickler(pickle.Pickler):
@@ -37,35 +47,45 @@ class _Pickler(pickle.Pickler):
         return NotImplemented
 
 
-def pack_batch(batch: Any) -> PackedBatch:
-    """Return a batch ready to be sent. It may consist of anything that can be pickled."""
-    large: list[memoryview] = []
+def pack_batch(items: Iterable) -> PackedBatch:
+    """Return items ready to be sent to another process; whatever can be pickled will do.
+
+    Items are written one by one, so those of an iterator need not be in memory together.
+    """
+    with os.fdopen(new_file(), "wb") as file:
+        packed = [_pack_item(item, file) for item in items]
+        file.write(b"\0")  # an empty file could not be mapped
+        file.flush()
+        return PackedBatch(packed, DupFd(file.fileno()))
+
+
+def _pack_item(item: Any, file: io.BufferedWriter) -> PackedItem:
+    places = []
 
     def keep_small(buffer: pickle.PickleBuffer) -> bool:
         view = buffer.raw()
         if view.nbytes < LARGE:
             return True
-        large.append(view)
+        file.write(b"\0" * (-file.tell() % ALIGNMENT))
+        places.append((file.tell(), view.nbytes))
+        file.write(view)
         return False
 
     stream = io.BytesIO()
-    _Pickler(stream, protocol=5, buffer_callback=keep_small).dump(batch)
-    sizes = tuple(view.nbytes for view in large)
-    *starts, total = _bounds(sizes)
-    memory = np.empty(total, dtype=np.uint8)
-    for start, view in zip(starts, large, strict=True):
-        memory[start : start + view.nbytes] = view
-    return PackedBatch(stream.getvalue(), torch.from_numpy(memory), sizes)
+    _Pickler(stream, protocol=5, buffer_callback=keep_small).dump(item)
+    return PackedItem(stream.getvalue(), tuple(places))
 
 
-def unpack_batch(packed: PackedBatch) -> Any:
-    """Return the batch that was packed; its large tensors share one block of memory."""
-    memory = packed.large.numpy()
-    starts = _bounds(packed.sizes)[:-1]
-    buffers = [memory[a : a + size] for a, size in zip(starts, packed.sizes, strict=True)]
-    return pickle.loads(packed.structure, buffers=buffers)
-
-
-def _bounds(sizes: Sequence[int]) -> list[int]:
-    """Return where each array starts in the tensor, and the end of the last one."""
-    return list(accumulate((-(-size // ALIGNMENT) * ALIGNMENT for size in sizes), initial=0))
+def unpack_batch(packed: PackedBatch) -> list:
+    """Return the items that were packed; can be done once."""
+    descriptor = packed.file.detach()
+    try:
+        memory = memoryview(mmap.mmap(descriptor, 0))
+    finally:
+        os.close(descriptor)
+    return [
+        pickle.loads(
+            item.structure, buffers=[memory[start : start + size] for start, size in item.places]
+        )
+        for item in packed.items
+    ]

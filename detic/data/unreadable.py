@@ -22,10 +22,17 @@ class UnreadableImages:
     """The unreadable images that one process has met.
 
     Args:
-        max_fraction: share of all images seen above which they are too many.
+        max_fraction: share of all images seen above which they are too many; 1: never.
+
+    Raises:
+        InputError: ``max_fraction`` is no share.
     """
 
     def __init__(self, max_fraction: float):
+        if not 0 <= max_fraction <= 1:
+            raise InputError(
+                f"DATALOADER.MAX_BAD_FRACTION is {max_fraction}; expected a share from 0 to 1"
+            )
         self.max_fraction = max_fraction
         self.num_seen = 0
         self.num_unreadable = 0

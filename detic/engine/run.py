@@ -99,7 +99,6 @@ def build_trainer(cfg: CfgNode, model: nn.Module) -> Trainer:
             rank=comm.get_rank(),
             world_size=comm.get_world_size(),
             accumulate=cfg.SOLVER.ACCUMULATE,
-            seed=cfg.SEED,
         ),
         checkpoints=TrainingCheckpoints(
             cfg.OUTPUT_DIR, cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_MINUTES

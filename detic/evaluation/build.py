@@ -1,29 +1,29 @@
 """Choosing the evaluator of a dataset."""
 
-from collections.abc import Callable, Mapping, Sequence
+import logging
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from detectron2.data import DatasetCatalog, MetadataCatalog
-
 from detic.data.class_lists import zeroshot_split
-from detic.data.specs import HIERARCHY
 from detic.errors import InputError
 from detic.evaluation.coco import score_coco
+from detic.evaluation.evaluation_set import EvaluationSet, category_ids, registered_set
 from detic.evaluation.evaluator import DetectionEvaluator, Protocol
-from detic.evaluation.ground_truth import check_is_file, read_ground_truth
+from detic.evaluation.ground_truth import check_is_file
 from detic.evaluation.lvis import score_lvis
-from detic.evaluation.openimages import has_hierarchy, score_openimages
+from detic.evaluation.openimages import score_openimages
 from detic.evaluation.pictures import Draw, draw_rectangles
 from detic.evaluation.prediction_log import PredictionLog
 from detic.evaluation.report import write_report
-from detic.evaluation.results_file import ImageId
-from detic.paths import datasets_root
+from detic.paths import dataset_path
 from detic.vocabulary.choices import unknown_choice
 
 TASKS = ("bbox", "segm")
-OPEN_VOCABULARY_COCO = "coco_generalized_zeroshot_val"  # the one set with seen and unseen classes
+HIERARCHY = "datasets/oid/annotations/challenge-2019-label500-hierarchy.json"
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,6 @@ class ScoreOptions:
 
     tasks: tuple[str, ...] = TASKS
     fixed_ap: bool = False  # LVIS: add AP without a limit of detections per image
-    open_vocabulary: bool = False  # COCO: add means over the seen and the unseen classes
     hierarchy_file: Path | None = None  # Open Images; None: where the datasets are
 
 
@@ -69,116 +68,91 @@ def build_evaluator(
         InputError: the dataset cannot be evaluated so, its annotations are missing, or the run to
             resume was another one.
     """
-    metadata = MetadataCatalog.get(dataset_name)
-    kind = "lvis" if force_lvis else metadata.get("evaluator_type")
+    evaluation_set = registered_set(dataset_name, "lvis" if force_lvis else None)
     options = ScoreOptions(
         tasks=tuple(tasks),
         fixed_ap=fixed_ap,
-        open_vocabulary=dataset_name == OPEN_VOCABULARY_COCO,
         hierarchy_file=Path(hierarchy_file) if hierarchy_file else None,
     )
-    protocol = choose_protocol(kind, dataset_name, metadata.get("json_file"), options)
+    protocol = choose_protocol(evaluation_set, options)
     output_dir = Path(output_dir)
     run = {
         "dataset": dataset_name,
-        "annotations": str(metadata.json_file),
+        "annotations": str(evaluation_set.annotation_file),
         "tasks": sorted(tasks),
         "run_key": run_key,
     }
     writer = partial(
-        write_report,
-        dataset_name=dataset_name,
-        image_files=partial(image_files, dataset_name),
-        draw=draw,
+        write_report, dataset_name=dataset_name, image_files=evaluation_set.image_files, draw=draw
     )
     return DetectionEvaluator(
         dataset_name=dataset_name,
         protocol=protocol,
         log=PredictionLog(output_dir / "predictions", run=run, resume=resume),
-        category_ids=category_ids(metadata),
+        category_ids=category_ids(evaluation_set),
         with_masks="segm" in tasks,
         output_dir=output_dir,
         write_report=writer if report else None,
     )
 
 
-def choose_protocol(
-    kind: str | None, dataset_name: str, annotation_file: str | Path, options: ScoreOptions
-) -> Protocol:
+def choose_protocol(evaluation_set: EvaluationSet, options: ScoreOptions) -> Protocol:
     """Return the way to score detections on a dataset.
 
-    Args:
-        kind: lvis, coco or oid.
-        dataset_name: for messages.
-        annotation_file: has to be there.
-        options: what to score.
-
     Raises:
-        InputError: there is no such way, or the options do not go with it.
+        InputError: there is none, the options do not go with it, or the annotations are missing.
     """
+    name, kind = evaluation_set.name, evaluation_set.kind
     if kind == "imagenet":
         raise InputError(
-            f"dataset '{dataset_name}' has labels of whole images and no boxes, so detections "
-            "cannot be evaluated on it; choose a dataset with boxes for DATASETS.TEST"
+            f"dataset '{name}' has labels of whole images and no boxes, so detections cannot be "
+            "evaluated on it; choose a dataset with boxes for DATASETS.TEST"
         )
     if kind not in PROTOCOLS:
-        raise unknown_choice(
-            "evaluator_type", str(kind), PROTOCOLS, where=f"metadata of dataset '{dataset_name}'"
-        )
+        where = f"metadata of dataset '{name}'"
+        raise unknown_choice("evaluator_type", kind, PROTOCOLS, where=where)
     for task in options.tasks:
         if task not in TASKS:
             raise unknown_choice("task", task, TASKS)
     if not options.tasks:
-        raise InputError(f"no task to evaluate on '{dataset_name}'; choose bbox, segm or both")
+        raise InputError(f"no task to evaluate on '{name}'; choose bbox, segm or both")
     if options.fixed_ap and kind != "lvis":
         raise InputError(
-            f"fixed AP is defined for LVIS, and dataset '{dataset_name}' is evaluated as {kind}; "
-            "leave it out"
+            f"fixed AP is defined for LVIS, and dataset '{name}' is evaluated as {kind}; leave it "
+            "out"
         )
-    check_is_file(annotation_file)
-    return PROTOCOLS[kind](annotation_file, options)
+    check_is_file(evaluation_set.annotation_file)
+    return PROTOCOLS[kind](evaluation_set, options)
 
 
-def _lvis(annotation_file: str | Path, options: ScoreOptions) -> Protocol:
-    score = partial(score_lvis, annotation_file, tasks=options.tasks, fixed_ap=options.fixed_ap)
+def _lvis(of: EvaluationSet, options: ScoreOptions) -> Protocol:
+    score = partial(score_lvis, of.annotation_file, tasks=options.tasks, fixed_ap=options.fixed_ap)
     return Protocol("lvis_instances_results.json", score)
 
 
-def _coco(annotation_file: str | Path, options: ScoreOptions) -> Protocol:
-    groups = zeroshot_split() if options.open_vocabulary else None
-    score = partial(score_coco, annotation_file, tasks=options.tasks, groups=groups)
+def _coco(of: EvaluationSet, options: ScoreOptions) -> Protocol:
+    groups = zeroshot_split() if of.is_open_vocabulary else None
+    score = partial(score_coco, of.annotation_file, tasks=options.tasks, groups=groups)
     return Protocol("coco_instances_results.json", score)
 
 
-def _openimages(annotation_file: str | Path, options: ScoreOptions) -> Protocol:
-    hierarchy_file = options.hierarchy_file or datasets_root() / HIERARCHY
-    has_hierarchy(hierarchy_file)  # a warning now is of more use than after the predictions
+def _openimages(of: EvaluationSet, options: ScoreOptions) -> Protocol:
+    hierarchy_file = options.hierarchy_file or dataset_path(HIERARCHY)
+    if not hierarchy_file.is_file():
+        logger.warning(
+            "%s not found: AP50_expand is left out; `python tools/check_data.py %s` tells where to "
+            "get it",
+            *(hierarchy_file, of.name),
+        )
+        hierarchy_file = None
     score = partial(
-        score_openimages, annotation_file, tasks=options.tasks, hierarchy_file=hierarchy_file
+        score_openimages, of.annotation_file, tasks=options.tasks, hierarchy_file=hierarchy_file
     )
     return Protocol("oid_instances_results.json", score, class_array_name="oid_mAP.npy")
 
 
-PROTOCOLS: dict[str, Callable[[str | Path, ScoreOptions], Protocol]] = {
+PROTOCOLS: dict[str, Callable[[EvaluationSet, ScoreOptions], Protocol]] = {
     "lvis": _lvis,
     "coco": _coco,
     "oid": _openimages,
 }
-
-
-def category_ids(metadata) -> list[int]:
-    """Return the category id of each class index: by the metadata's map, else by rank of the ids.
-
-    Args:
-        metadata: a dataset's, with `json_file` and maybe `thing_dataset_id_to_contiguous_id`.
-    """
-    index_of = metadata.get("thing_dataset_id_to_contiguous_id")
-    if index_of:
-        return sorted(index_of, key=index_of.__getitem__)
-    return sorted(read_ground_truth(metadata.json_file).cats)
-
-
-def image_files(dataset_name: str) -> Mapping[ImageId, str]:
-    """Return the image files of a registered dataset by image id, without images in archives."""
-    records = DatasetCatalog.get(dataset_name)
-    return {record["image_id"]: record["file_name"] for record in records if "file_name" in record}

@@ -34,7 +34,7 @@ def prepare(
 
 def use_mask_areas(detections: COCO, results: ResultsFile) -> None:
     """Make the size of a detection that of its mask; loaded with a box, it was the box's."""
-    if results.has_boxes and len(results):
+    if len(results):
         ids = np.array(detections.get_ann_ids())  # positions in the file, from 1
         detections.update_anns(ids=ids, area=results.mask_areas[ids - 1])
 
@@ -110,6 +110,6 @@ def tasks_to_score(tasks: Sequence[str], masks_annotated: bool, path: str | Path
     if masks_annotated or "segm" not in tasks:
         return sorted(tasks)
     if "bbox" not in tasks:
-        raise InputError(f"{path} has no masks, so task segm cannot be scored; choose bbox")
-    logger.warning("%s has no masks: only boxes are evaluated", path)
+        raise InputError(f"{path} lacks masks, so task segm cannot be scored; choose bbox")
+    logger.warning("%s lacks masks: only boxes are evaluated", path)
     return ["bbox"]

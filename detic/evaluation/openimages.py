@@ -30,7 +30,7 @@ def score_openimages(
     results: ResultsFile,
     tasks: Sequence[str] = ("bbox", "segm"),
     *,
-    hierarchy_file: str | Path,
+    hierarchy_file: str | Path | None,
 ) -> Evaluation:
     """Return AP50 and, for boxes alone, AP50 with classes expanded to their ancestors.
 
@@ -42,7 +42,7 @@ def score_openimages(
             image and group-of boxes marked by `iscrowd`.
         results: the detections; the 300 highest-scoring of each image count.
         tasks: bbox, segm.
-        hierarchy_file: the class hierarchy. If it is missing there is a warning and no expansion.
+        hierarchy_file: the class hierarchy, None for no `AP50_expand`.
 
     Raises:
         InputError: a file is malformed, or they do not fit together.
@@ -52,7 +52,7 @@ def score_openimages(
     check_fits(results, truth.images, truth.category_ids, tasks, annotation_file)
     not_expanded = np.eye(len(truth.category_ids), dtype=bool)
     runs = {{"bbox": "AP50", "segm": "AP50_segm"}[task]: (task, not_expanded) for task in tasks}
-    if tasks == ["bbox"] and has_hierarchy(hierarchy_file):
+    if tasks == ["bbox"] and hierarchy_file:
         runs["AP50_expand"] = ("bbox", read_reach(hierarchy_file, truth.index_of_freebase_id))
     class_ap = {name: _class_ap(truth, results, *run) for name, run in runs.items()}
     num_gt = Counter(annotation["category_id"] for annotation in truth.annotations)
@@ -67,41 +67,28 @@ def score_openimages(
     )
 
 
-def has_hierarchy(path: str | Path) -> bool:
-    """Return whether the hierarchy is there; warn if it is not."""
-    if Path(path).is_file():
-        return True
-    logger.warning(
-        "%s not found: AP50_expand is left out; Open Images has the file at "
-        "https://storage.googleapis.com/openimages/challenge_2019/challenge-2019-label500-hierarchy.json",
-        path,
-    )
-    return False
-
-
 def _class_ap(
     truth: VerifiedImages, results: ResultsFile, task: str, reach: np.ndarray
 ) -> np.ndarray:
     """Return AP50 of each class, (C,) fractions or NaN, with detections expanded by `reach`."""
     annotations = Annotations(
-        keys=truth.keys(*_ids(truth.annotations)),
+        keys=truth.keys(
+            truth.image_indices([a["image_id"] for a in truth.annotations]),
+            np.array([a["category_id"] for a in truth.annotations], dtype=np.int64),
+        ),
         shapes=truth.shapes(truth.annotations, task),
         is_group=np.array([bool(a.get("iscrowd", 0)) for a in truth.annotations], dtype=bool),
     )
     counted = top_per_group(results.image_indices, results.scores, DETECTIONS_PER_IMAGE)
     useful = (truth.is_verified.astype(np.float32) @ reach.T.astype(np.float32)) > 0  # (I, C)
-    image_ids = [results.image_ids[index] for index in results.image_indices]
-    keys = truth.keys(image_ids, results.category_ids.tolist())
-    indices = np.flatnonzero(counted & useful.reshape(-1)[keys])
-    rows = list(results.rows(indices))
-    detections = Detections(keys[indices], truth.shapes(rows, task), results.scores[indices])
+    image_indices = truth.image_indices(results.image_ids)[results.image_indices]
+    keys = truth.keys(image_indices, results.category_ids)
+    keep = counted & useful.reshape(-1)[keys]
+    shapes = truth.shapes(list(results.rows(keep)), task)
+    detections = Detections(keys[keep], shapes, results.scores[keep])
     detections = _expanded(detections, reach)
     verified = truth.is_verified.reshape(-1)[detections.keys]
     return class_average_precisions(annotations, detections[verified], len(reach))
-
-
-def _ids(rows: Sequence[dict]) -> tuple[list, list[int]]:
-    return [row["image_id"] for row in rows], [row["category_id"] for row in rows]
 
 
 def _expanded(detections: Detections, reach: np.ndarray) -> Detections:

@@ -41,18 +41,20 @@ class VerifiedImages:
 
     @property
     def has_masks(self) -> bool:
-        return any(annotation.get("segmentation") for annotation in self.annotations)
+        return all(annotation.get("segmentation") for annotation in self.annotations)
 
     def annotations_of_class(self, category_id: int) -> list[dict]:
         return [a for a in self.annotations if a["category_id"] == category_id]
 
-    def keys(self, image_ids: Sequence, category_ids: Sequence[int]) -> np.ndarray:
+    def image_indices(self, image_ids: Sequence[int | str]) -> np.ndarray:
+        """Return the image index of each id."""
+        index_of = {image_id: index for index, image_id in enumerate(self.images)}
+        return np.array([index_of[image_id] for image_id in image_ids], dtype=np.int64)
+
+    def keys(self, image_indices: np.ndarray, category_ids: np.ndarray) -> np.ndarray:
         """Return image index * C + class index of objects."""
-        image_index = {image_id: index for index, image_id in enumerate(self.images)}
-        class_index = self.content.class_index
-        images = np.array([image_index[image_id] for image_id in image_ids], dtype=np.int64)
-        classes = np.array([class_index[number] for number in category_ids], dtype=np.int64)
-        return images * len(class_index) + classes
+        class_indices = np.searchsorted(self.category_ids, category_ids)  # ids of the file, rising
+        return image_indices * len(self.category_ids) + class_indices
 
     def shapes(self, rows: Sequence[dict], task: str) -> np.ndarray:
         """Return boxes (N, 4) or masks (N,) of annotations or detections."""

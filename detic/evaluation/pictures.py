@@ -84,16 +84,19 @@ def pictures_of_classes(
     detections_of = defaultdict(list)
     for row in results.rows_of_images(wanted):
         detections_of[row["image_id"]].append(row)
-    pictures = defaultdict(list)
+    pictures, unreadable = defaultdict(list), []
     for category_id, of_class in objects.items():
         for annotations in of_class:
             image_id = annotations[0]["image_id"]
             image = cv2.imread(image_files[image_id])
             if image is None:
-                logger.warning("cannot read %s: the report goes without it", image_files[image_id])
+                unreadable.append(image_files[image_id])
                 continue
             picture = _picture(image, annotations, detections_of[image_id], class_names, draw)
             pictures[category_id].append(picture)
+    if unreadable:
+        num_lost, first = len(unreadable), unreadable[0]
+        logger.warning("the report lacks %d pictures that cannot be read: %s ...", num_lost, first)
     return pictures
 
 

@@ -4,17 +4,20 @@ N detections of I images.
 """
 
 import json
-from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+import os
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from itertools import compress, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import BinaryIO
 
 import numpy as np
-from hotcoco import mask as rle
 
-from detic.data.annotation_file import read_json
 from detic.errors import InputError
+
+LINES_PER_CHUNK = 4096  # parsed at once: a call for each line would take most of the time
 
 ImageId = int | str
 
@@ -34,30 +37,31 @@ class ResultsFile:
     mask_areas: np.ndarray | None  # (N,) pixels; None: at least one detection has no mask
     has_boxes: bool = True
     mask_sizes_hw: np.ndarray | None = None  # (N, 2) pixels, for masks that came from elsewhere
-    one_per_line: bool = True  # each detection has its own line after the first, which is "["
+    content: list[dict] | None = None  # None: the file has one detection a line, after a first "["
 
     def __len__(self) -> int:
         return len(self.scores)
 
-    def rows(self, indices: np.ndarray) -> Iterator[dict]:
-        """Yield the detections at these positions, which rise."""
-        if not self.one_per_line:
-            content = read_json(self.path)
-            yield from (content[index] for index in indices.tolist())
+    @property
+    def tasks(self) -> list[str]:
+        """What can be scored of the detections: bbox, segm."""
+        present = {"bbox": self.has_boxes, "segm": self.mask_areas is not None}
+        return [task for task, is_there in present.items() if is_there]
+
+    def rows(self, keep: np.ndarray) -> Iterator[dict]:
+        """Yield the detections for which `keep`, (N,) bool, is true."""
+        if self.content is not None:
+            yield from compress(self.content, keep.tolist())
             return
         with open(self.path, "rb") as file:
-            next(file)
-            position = 0
-            for index in indices.tolist():
-                for _ in range(index - position):
-                    next(file)
-                position = index + 1
-                yield json.loads(next(file).rstrip(b",\n"))
+            lines = compress(islice(file, 1, None), keep.tolist())
+            while chunk := b"".join(islice(lines, LINES_PER_CHUNK)):
+                yield from json.loads(b"[" + chunk.rstrip(b",\n") + b"]")
 
     def rows_of_images(self, image_ids: Collection[ImageId]) -> Iterator[dict]:
         """Yield the detections of some images."""
         wanted = [index for index, image in enumerate(self.image_ids) if image in image_ids]
-        yield from self.rows(np.flatnonzero(np.isin(self.image_indices, wanted)))
+        return self.rows(np.isin(self.image_indices, wanted))
 
     @contextmanager
     def only(self, keep: np.ndarray) -> Iterator["ResultsFile"]:
@@ -65,104 +69,33 @@ class ResultsFile:
         if keep.all():
             yield self
             return
-        beside = self.path.parent if self.one_per_line else None  # else it is a folder of the user
+        beside = self.path.parent if self.content is None else None  # else it is a user's folder
         with TemporaryDirectory(prefix=".results-", dir=beside) as folder:
             path = Path(folder) / self.path.name
-            with open(path, "w", encoding="utf-8") as file:
-                lines = (json.dumps(row) for row in self.rows(np.flatnonzero(keep)))
-                write_rows(file.write, lines)
+            with open(path, "wb") as target:
+                self._copy(keep, target)
             columns = ("image_indices", "category_ids", "scores", "mask_areas", "mask_sizes_hw")
             kept = {name: _select(getattr(self, name), keep) for name in columns}
-            yield replace(self, path=path, one_per_line=True, **kept)
+            yield replace(self, path=path, content=None, **kept)
+
+    def _copy(self, keep: np.ndarray, target: BinaryIO) -> None:
+        """Write some detections as a json list with one a line."""
+        target.write(b"[\n")
+        if self.content is not None:
+            lines = (json.dumps(row).encode("ascii") for row in self.rows(keep))
+            target.write(b",\n".join(lines) + b"\n")
+        else:
+            with open(self.path, "rb") as file:
+                target.writelines(compress(islice(file, 1, None), keep.tolist()))
+            if keep.any() and not keep[-1]:  # the last line written has a comma
+                target.seek(-len(b",\n"), os.SEEK_END)
+                target.write(b"\n")
+                target.truncate()
+        target.write(b"]\n")
 
 
 def _select(column: np.ndarray | None, keep: np.ndarray) -> np.ndarray | None:
     return None if column is None else column[keep]
-
-
-def write_rows(write: Callable[[str], object], lines: Iterable[str]) -> None:
-    """Write detections, each a json object, as one json list with a detection a line."""
-    write("[\n")
-    separator = ""
-    for line in lines:
-        write(separator + line)
-        separator = ",\n"
-    write("\n]\n")
-
-
-def read_results(path: str | Path) -> ResultsFile:
-    """Return a file of detections from elsewhere, checked.
-
-    Raises:
-        InputError: it is missing, no json list, or names the first detection that is malformed.
-    """
-    content = read_json(path)
-    if not isinstance(content, list):
-        raise InputError(
-            f"{path} holds a json {type(content).__name__}; expected a list of detections, "
-            '[{"image_id": 1, "category_id": 1, "bbox": [x, y, width, height], "score": 0.9}, ...]'
-        )
-    for number, row in enumerate(content, start=1):
-        problem = _problem(row)
-        if problem:
-            raise InputError(f"{path}: detection number {number}: {problem}")
-    image_ids, image_indices = _number(row["image_id"] for row in content)
-    masks = [row["segmentation"] for row in content if "segmentation" in row]
-    all_have_masks = len(masks) == len(content)
-    return ResultsFile(
-        path=Path(path),
-        image_ids=image_ids,
-        image_indices=image_indices,
-        category_ids=np.array([row["category_id"] for row in content], dtype=np.int64),
-        scores=np.array([row["score"] for row in content], dtype=np.float64),
-        mask_areas=np.array(rle.area(masks), dtype=np.float64) if all_have_masks else None,
-        has_boxes=all("bbox" in row for row in content),
-        mask_sizes_hw=np.array([m["size"] for m in masks]) if masks and all_have_masks else None,
-        one_per_line=False,
-    )
-
-
-def _problem(row: object) -> str:
-    """Return what is wrong with a detection, "" if nothing is."""
-    if not isinstance(row, dict):
-        return f"is {str(row)[:40]}; expected an object"
-    for field, types in (("image_id", int | str), ("category_id", int), ("score", int | float)):
-        if not isinstance(row.get(field), types) or row[field] != row[field]:
-            found = f"is {row[field]!r}" if field in row else "is missing"
-            expected = {"image_id": "a whole number or a text", "category_id": "a whole number"}
-            return f"'{field}' {found}; expected {expected.get(field, 'a number')}"
-    if "bbox" not in row and "segmentation" not in row:
-        return "has neither 'bbox' nor 'segmentation'"
-    if "bbox" in row and not _is_box(row["bbox"]):
-        return f"'bbox' is {str(row['bbox'])[:60]}; expected [x, y, width, height]"
-    if "segmentation" in row and not _is_mask(row["segmentation"]):
-        found = str(row["segmentation"])[:60]
-        return f"'segmentation' is {found}; expected {{'size': [height, width], 'counts': ...}}"
-    return ""
-
-
-def _is_box(box: object) -> bool:
-    return (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(isinstance(value, int | float) for value in box)
-    )
-
-
-def _is_mask(mask: object) -> bool:
-    return (
-        isinstance(mask, dict)
-        and isinstance(mask.get("counts"), str | list)
-        and isinstance(mask.get("size"), list)
-        and len(mask["size"]) == 2
-    )
-
-
-def _number(values: Iterable[ImageId]) -> tuple[list[ImageId], np.ndarray]:
-    """Return the distinct values, by first appearance, and the index of each value in them."""
-    index_of: dict[ImageId, int] = {}
-    indices = [index_of.setdefault(value, len(index_of)) for value in values]
-    return list(index_of), np.array(indices, dtype=np.int64)
 
 
 def check_fits(
@@ -216,12 +149,14 @@ def top_per_group(groups: np.ndarray, scores: np.ndarray, count: int) -> np.ndar
     Of equal scores the earlier entries count as higher.
 
     Args:
-        groups: (N,) integers.
+        groups: (N,) integers, not negative.
         scores: (N,)
 
     >>> top_per_group(np.array([1, 1, 2, 1]), np.array([0.2, 0.9, 0.1, 0.5]), 2).tolist()
     [False, True, True, True]
     """
+    if np.bincount(groups).max(initial=0) <= count:
+        return np.ones(len(groups), dtype=bool)
     order = np.lexsort((-scores, groups))
     ordered = groups[order]
     first_of_group = np.searchsorted(ordered, ordered, side="left")

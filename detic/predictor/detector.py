@@ -11,13 +11,12 @@ from detectron2.modeling import build_model
 from torch import nn
 
 from detic.checkpoint import load_weights
-from detic.errors import InputError
+from detic.detections import Detections, from_instances
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.supervision import Extras
-from detic.predictor.detections import Detections, from_instances
 from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
 from detic.predictor.pictures import InputFormat, Picture, load_picture
-from detic.predictor.snapshot import Snapshot, prepare
+from detic.predictor.snapshot import prepare
 from detic.predictor.vocabulary_reader import VocabularyLike, VocabularyReader
 from detic.recipes import load_recipe
 from detic.released_models import find_model
@@ -53,7 +52,6 @@ class Detector:
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
         self.score_threshold = score_threshold
-        self._snapshot: Snapshot
         self.set_vocabulary(vocabulary)
 
     @classmethod
@@ -91,20 +89,21 @@ class Detector:
         named_device = cfg.MODEL.DEVICE if "MODEL.DEVICE" in overrides[::2] else None
         chosen_device = choose_device(device or named_device, half)
         cfg = inference_config(cfg, params, chosen_device)
-        model = build_model(cfg).eval()
-        load_weights(model, weights)
-        if half:
-            use_half_precision(model.backbone, chosen_device)
         reader = VocabularyReader(
             text_weights or cfg.MODEL.TEXT_ENCODER.WEIGHTS,
             cfg.MODEL.TEXT_ENCODER.PROMPT,
             cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM,
         )
+        embedded = reader.read(vocabulary)  # a wrong name shows before the weights are read
+        model = build_model(cfg).eval()
+        load_weights(model, weights)
+        if half:
+            use_half_precision(model.backbone, chosen_device)
         return cls(
             model,
             InputFormat.from_config(cfg),
             reader,
-            vocabulary,
+            embedded,
             score_threshold=params.score_threshold,
         )
 
@@ -118,6 +117,7 @@ class Detector:
             options: the keyword arguments of ``from_config``.
         """
         model = find_model(name)
+        options = {"text_weights": model.text_weights} | options
         return cls.from_config(model.recipe, model.find_weights(), vocabulary, **options)
 
     @property
@@ -139,7 +139,8 @@ class Detector:
         Raises:
             InputError: as ``VocabularyReader.read`` does.
         """
-        self._snapshot = prepare(self.embed(vocabulary), self.model.device, self.score_threshold)
+        embedded = self.embed(vocabulary)
+        self._snapshot = prepare(embedded, self.model.device, self.score_threshold)
 
     def embed(self, vocabulary: VocabularyLike) -> Vocabulary:
         """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""

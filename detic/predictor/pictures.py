@@ -11,12 +11,14 @@ import numpy as np
 import torch
 from detectron2.data import transforms as T
 from detectron2.data.detection_utils import read_image
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
-from detic.data.augmentation import test_augmentations
+from detic.data.augmentation import build_test_augmentations
 from detic.errors import InputError
 
 Picture = np.ndarray | str | os.PathLike
+
+_EXPECTED = "a path, or an array (height, width, 3) of uint8 in BGR order as cv2.imread gives it"
 
 
 def load_picture(source: Picture) -> np.ndarray:
@@ -29,31 +31,28 @@ def load_picture(source: Picture) -> np.ndarray:
         InputError: the file is not a readable picture, or the array is of another kind.
     """
     if isinstance(source, str | os.PathLike):
-        return _read_file(source)
-    shape = getattr(source, "shape", None)
-    dtype = getattr(source, "dtype", None)
-    if (
-        not isinstance(source, np.ndarray)
-        or dtype != np.uint8
-        or source.ndim != 3
-        or source.shape[2] != 3
-        or source.size == 0
-    ):
-        found = type(source).__name__ if shape is None else f"{tuple(shape)} of {dtype}"
+        return _read_file(os.fspath(source))
+    if not isinstance(source, np.ndarray):
+        raise InputError(f"a picture must be {_EXPECTED}, not {type(source).__name__}")
+    is_picture = source.ndim == 3 and source.shape[2] == 3 and source.size > 0
+    if not is_picture or source.dtype != np.uint8:
         raise InputError(
-            f"a picture must be an array (height, width, 3) of uint8 in BGR order, as cv2.imread "
-            f"gives it, or a path, not {found}; cv2.cvtColor converts grey and RGBA pictures"
+            f"a picture must be {_EXPECTED}, not an array {source.shape} of {source.dtype}; "
+            "cv2.cvtColor converts grey and RGBA pictures"
         )
     return source
 
 
-def _read_file(path: str | os.PathLike) -> np.ndarray:
+def _read_file(path: str) -> np.ndarray:
     try:
-        # PIL reports damage as OSError, SyntaxError or ValueError, by file format.
-        return np.ascontiguousarray(read_image(os.fspath(path), format="BGR"))
+        return np.ascontiguousarray(read_image(path, format="BGR"))
+    except FileNotFoundError as e:
+        raise InputError(f"there is no picture {path!r}") from e
+    except UnidentifiedImageError as e:
+        raise InputError(f"{path!r} is not a picture, or it is damaged") from e
+    # By file format, PIL reports damage as one of these.
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
-        reason = "no such file" if isinstance(e, FileNotFoundError) else e
-        raise InputError(f"cannot read the picture {os.fspath(path)!r}: {reason}") from e
+        raise InputError(f"cannot read the picture {path!r}: {e}") from e
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ class InputFormat:
 
     @classmethod
     def from_config(cls, cfg) -> "InputFormat":
-        return cls(test_augmentations(cfg), cfg.INPUT.FORMAT)
+        return cls(build_test_augmentations(cfg), cfg.INPUT.FORMAT)
 
     def model_input(self, image_bgr: np.ndarray) -> dict:
         """Return a picture (H, W, 3) as the model's input; results are in the picture's pixels."""

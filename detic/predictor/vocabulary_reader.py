@@ -23,14 +23,14 @@ from detic.vocabulary.weights import OPENAI, OPENAI_MODEL
 
 VocabularyLike = Vocabulary | str | os.PathLike | Sequence[str]
 
-# Built-in class lists that were published with embeddings, by CLIP ViT-B/32 and the default prompt.
+# Built-in class lists that were published with embeddings.
 RELEASED_EMBEDDINGS = {
     "lvis": "datasets/metadata/lvis_v1_clip_a+cname.npy",
     "coco": "datasets/metadata/coco_clip_a+cname.npy",
     "objects365": "datasets/metadata/o365_clip_a+cnamefix.npy",
     "openimages": "datasets/metadata/oid_clip_a+cname.npy",
 }
-RELEASED_WIDTH = 512
+RELEASED_ENCODER = (OPENAI, DEFAULT_TEMPLATE, 512)  # their weights, prompt and width
 
 
 class VocabularyReader:
@@ -101,15 +101,13 @@ class VocabularyReader:
 
     def _builtin(self, name: str) -> Vocabulary:
         vocabulary = builtin_vocabulary(name)
-        released = dataset_path(RELEASED_EMBEDDINGS.get(name, ""))
-        fits = (self.text_weights, self.prompt, self.embedding_dim) == (
-            OPENAI,
-            DEFAULT_TEMPLATE,
-            RELEASED_WIDTH,
-        )
-        if not (fits and released.is_file()):
+        encoder = (self.text_weights, self.prompt, self.embedding_dim)
+        if encoder != RELEASED_ENCODER or name not in RELEASED_EMBEDDINGS:
             return vocabulary
-        table = read_embeddings(released, self.embedding_dim, len(vocabulary))
+        path = dataset_path(RELEASED_EMBEDDINGS[name])
+        if not path.is_file():
+            return vocabulary
+        table = read_embeddings(path, self.embedding_dim, len(vocabulary))
         return vocabulary.with_embeddings(table.embeddings)
 
     def _from_embedding_file(self, path: Path) -> Vocabulary:

@@ -2,5 +2,3 @@
 
 from detectron2.checkpoint.detection_checkpoint import DetectionCheckpointer
 from fvcore.common.checkpoint import Checkpointer, PeriodicCheckpointer
-
-__all__ = ["Checkpointer", "DetectionCheckpointer", "PeriodicCheckpointer"]

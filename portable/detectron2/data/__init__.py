@@ -9,26 +9,7 @@ from .build import (
     build_detection_test_loader,
     build_detection_train_loader,
     get_detection_dataset_dicts,
-    print_instances_class_histogram,
 )
 from .catalog import DatasetCatalog, Metadata, MetadataCatalog
-from .common import DatasetFromList, MapDataset, ToIterableDataset
+from .common import DatasetFromList, MapDataset
 from .dataset_mapper import DatasetMapper
-
-__all__ = [
-    "DatasetCatalog",
-    "DatasetFromList",
-    "DatasetMapper",
-    "MapDataset",
-    "Metadata",
-    "MetadataCatalog",
-    "ToIterableDataset",
-    "build_batch_data_loader",
-    "build_detection_test_loader",
-    "build_detection_train_loader",
-    "datasets",
-    "get_detection_dataset_dicts",
-    "print_instances_class_histogram",
-    "samplers",
-    "transforms",
-]

@@ -1,6 +1,7 @@
 """Data loaders: records of the named datasets -> mapper -> sampler -> batches."""
 
-import operator
+import itertools
+import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,30 +12,48 @@ from detectron2.utils.env import seed_all_rng
 from torch.utils import data
 from torch.utils.data import DataLoader, Sampler
 
-from .common import AspectRatioGroupedDataset, DatasetFromList, MapDataset, ToIterableDataset
+from .catalog import DatasetCatalog, MetadataCatalog
+from .common import AspectRatioGroupedDataset, DatasetFromList, MapDataset
 from .dataset_mapper import DatasetMapper
-from .records import (
-    filter_images_with_only_crowd_annotations,
-    get_detection_dataset_dicts,
-    print_instances_class_histogram,
-)
+from .detection_utils import check_metadata_consistency
 from .samplers import InferenceSampler, RepeatFactorTrainingSampler, TrainingSampler
 
-__all__ = [
-    "build_batch_data_loader",
-    "build_detection_test_loader",
-    "build_detection_train_loader",
-    "filter_images_with_only_crowd_annotations",
-    "get_detection_dataset_dicts",
-    "print_instances_class_histogram",
-    "trivial_batch_collator",
-    "worker_init_reset_seed",
-]
+logger = logging.getLogger(__name__)
+
+
+def filter_images_with_only_crowd_annotations(dataset_dicts: list[dict]) -> list[dict]:
+    """Return the records that have an annotation which is no crowd."""
+    kept = [d for d in dataset_dicts if any(a.get("iscrowd", 0) == 0 for a in d["annotations"])]
+    num_removed = len(dataset_dicts) - len(kept)
+    logger.info("left out %d images without usable annotations, %d remain", num_removed, len(kept))
+    return kept
+
+
+def get_detection_dataset_dicts(
+    names: str | Sequence[str], filter_empty: bool = True, *, check_consistency: bool = True
+) -> list[dict]:
+    """Return the records of one or more datasets, one after the other.
+
+    Args:
+        names: of registered datasets.
+        filter_empty: leave out images without annotations or with crowd annotations only.
+        check_consistency: refuse datasets that have not the same classes.
+    """
+    names = [names] if isinstance(names, str) else list(names)
+    records = list(itertools.chain.from_iterable(DatasetCatalog.get(name) for name in names))
+    if records and "annotations" in records[0]:
+        if filter_empty:
+            records = filter_images_with_only_crowd_annotations(records)
+        if check_consistency and MetadataCatalog.get(names[0]).get("thing_classes") is not None:
+            check_metadata_consistency("thing_classes", names)
+    if not records:
+        raise ValueError(f"the datasets {names} have no images with annotations to train on")
+    return records
 
 
 def build_batch_data_loader(
     dataset: data.Dataset,
-    sampler: Sampler | None,
+    sampler: Sampler,
     total_batch_size: int,
     *,
     aspect_ratio_grouping: bool = False,
@@ -44,22 +63,18 @@ def build_batch_data_loader(
     seed: int | None = None,
     **kwargs: Any,
 ) -> data.IterableDataset | DataLoader:
-    """Returns an iterable over the batches of this process.
+    """Return an iterable over the batches of this process.
 
     Args:
-        dataset: an indexed dataset, or an iterable one which samples itself.
-        sampler: of indices, for an indexed dataset.
+        dataset: an indexed dataset.
+        sampler: of its indices.
         total_batch_size: over all processes, which have equal shares.
-        aspect_ratio_grouping: whether batches hold only wide or only high images. The items then
-            have `width` and `height`.
-        num_workers: processes that load data.
+        aspect_ratio_grouping: batches hold only wide or only high images. The items have `width`
+            and `height`.
         collate_fn: list of items -> batch; None keeps the list.
-        drop_last: whether an incomplete last batch is dropped (always so with grouping).
+        drop_last: drop an incomplete last batch (always so with grouping).
         seed: of the worker processes; None for a random one.
         kwargs: further arguments of the DataLoader.
-
-    Raises:
-        ValueError: the batch cannot be divided, or a sampler comes with an iterable dataset.
     """
     world_size = get_world_size()
     if total_batch_size <= 0 or total_batch_size % world_size:
@@ -68,22 +83,17 @@ def build_batch_data_loader(
             f"processes, {world_size}; change SOLVER.IMS_PER_BATCH"
         )
     batch_size = total_batch_size // world_size
-    if not isinstance(dataset, data.IterableDataset):
-        dataset = ToIterableDataset(dataset, sampler, shard_chunk_size=batch_size)
-    elif sampler is not None:
-        raise ValueError("an iterable dataset samples itself; give sampler=None")
     if seed is not None:
         kwargs["generator"] = torch.Generator().manual_seed(seed)
-    kwargs.update(num_workers=num_workers, worker_init_fn=worker_init_reset_seed)
+    kwargs.update(sampler=sampler, num_workers=num_workers, worker_init_fn=worker_init_reset_seed)
     collate_fn = collate_fn or trivial_batch_collator
     if not aspect_ratio_grouping:
         return DataLoader(
             dataset, batch_size=batch_size, drop_last=drop_last, collate_fn=collate_fn, **kwargs
         )
     # Workers hand over single items; batches form in this process.
-    items = DataLoader(dataset, collate_fn=operator.itemgetter(0), **kwargs)
-    batches = AspectRatioGroupedDataset(items, batch_size)
-    return batches if collate_fn is trivial_batch_collator else MapDataset(batches, collate_fn)
+    items = DataLoader(dataset, batch_size=None, collate_fn=trivial_batch_collator, **kwargs)
+    return AspectRatioGroupedDataset(items, batch_size, collate_fn)
 
 
 def _train_loader_from_config(
@@ -97,11 +107,9 @@ def _train_loader_from_config(
         dataset = get_detection_dataset_dicts(
             cfg.DATASETS.TRAIN, filter_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS
         )
-    if sampler is None and not isinstance(dataset, data.IterableDataset):
-        sampler = _build_train_sampler(cfg, dataset)
     return {
         "dataset": dataset,
-        "sampler": sampler,
+        "sampler": _build_train_sampler(cfg, dataset) if sampler is None else sampler,
         "mapper": DatasetMapper(cfg, True) if mapper is None else mapper,
         "total_batch_size": cfg.SOLVER.IMS_PER_BATCH,
         "aspect_ratio_grouping": cfg.DATALOADER.ASPECT_RATIO_GROUPING,
@@ -132,32 +140,22 @@ def build_detection_train_loader(
     sampler: Sampler | None = None,
     total_batch_size: int,
     aspect_ratio_grouping: bool = True,
-    num_workers: int = 0,
-    collate_fn: Callable[[list], Any] | None = None,
     **kwargs: Any,
 ) -> data.IterableDataset | DataLoader:
-    """Returns an endless iterable over batches of mapped records.
+    """Return an endless iterable over batches of mapped records.
 
     Also callable as build_detection_train_loader(cfg, mapper=...).
 
     Args:
-        dataset: a list of records or a dataset.
-        mapper: record -> input of the model (None where the record is unusable); None for no
-            mapping.
+        mapper: record -> input of the model, or None where the record is unusable.
         sampler: of indices; None for a shuffled TrainingSampler.
-        total_batch_size: over all processes.
-        aspect_ratio_grouping, num_workers, collate_fn, kwargs: see build_batch_data_loader.
+        kwargs: see build_batch_data_loader.
     """
-    dataset = _mapped_dataset(dataset, mapper)
-    if sampler is None and not isinstance(dataset, data.IterableDataset):
-        sampler = TrainingSampler(len(dataset))
     return build_batch_data_loader(
-        dataset,
-        sampler,
+        _mapped_dataset(dataset, mapper),
+        TrainingSampler(len(dataset)) if sampler is None else sampler,
         total_batch_size,
         aspect_ratio_grouping=aspect_ratio_grouping,
-        num_workers=num_workers,
-        collate_fn=collate_fn,
         **kwargs,
     )
 
@@ -184,25 +182,21 @@ def build_detection_test_loader(
     num_workers: int = 0,
     collate_fn: Callable[[list], Any] | None = None,
 ) -> DataLoader:
-    """Returns a loader that gives every mapped record once over all processes.
+    """Return a loader that gives every mapped record once over all processes.
 
     Also callable as build_detection_test_loader(cfg, dataset_name, mapper=...).
 
     Args:
-        dataset: a list of records or a dataset.
-        mapper: record -> input of the model; None for no mapping.
+        mapper: record -> input of the model.
         sampler: of indices; None for an InferenceSampler.
         batch_size: images per batch of this process.
-        num_workers: processes that load data.
         collate_fn: list of items -> batch; None keeps the list.
     """
     dataset = _mapped_dataset(dataset, mapper)
-    if sampler is None and not isinstance(dataset, data.IterableDataset):
-        sampler = InferenceSampler(len(dataset))
     return DataLoader(
         dataset,
         batch_size=batch_size,
-        sampler=sampler,
+        sampler=InferenceSampler(len(dataset)) if sampler is None else sampler,
         num_workers=num_workers,
         collate_fn=collate_fn or trivial_batch_collator,
     )
@@ -210,18 +204,15 @@ def build_detection_test_loader(
 
 def _mapped_dataset(dataset: list | data.Dataset, mapper: Callable | None) -> data.Dataset:
     if isinstance(dataset, list):
-        dataset = DatasetFromList(dataset, copy=False)
+        dataset = DatasetFromList(dataset)
     return dataset if mapper is None else MapDataset(dataset, mapper)
 
 
 def trivial_batch_collator(batch: list) -> list:
-    """Returns the list as it is."""
+    """Return the list as it is."""
     return batch
 
 
 def worker_init_reset_seed(worker_id: int) -> None:
-    """Seeds all random number generators of a worker process.
-
-    Each worker has its own seed, so no two of them draw the same augmentations.
-    """
+    """Seed a worker process differently from all others, so that augmentations differ."""
     seed_all_rng(torch.initial_seed() % 2**31 + worker_id)

@@ -1,7 +1,6 @@
 """The default mapper: a record of a dataset becomes an input of the model."""
 
 import copy
-import logging
 from collections.abc import Sequence
 
 import numpy as np
@@ -11,20 +10,16 @@ from detectron2.config import CfgNode, configurable
 from . import detection_utils as utils
 from . import transforms as T
 
-logger = logging.getLogger(__name__)
-
 
 class DatasetMapper:
     """Reads the image of a record, augments it, and makes training targets of the annotations.
 
     Args:
-        is_train: whether annotations are wanted.
-        augmentations: applied in order to the image and its annotations.
+        is_train: annotations are wanted.
         image_format: what the model takes, "BGR" or "RGB".
-        use_instance_mask: whether to make masks of the segmentations.
+        use_instance_mask: make masks of the segmentations.
         instance_mask_format: "polygon" or "bitmask".
-        recompute_boxes: whether boxes are recomputed from the masks, which are tighter after
-            a crop.
+        recompute_boxes: take boxes from the masks, which are tighter after a crop.
     """
 
     @configurable
@@ -38,26 +33,15 @@ class DatasetMapper:
         instance_mask_format: str = "polygon",
         recompute_boxes: bool = False,
     ) -> None:
-        if recompute_boxes and not use_instance_mask:
-            raise ValueError(
-                "recompute_boxes takes boxes from masks: set use_instance_mask as well"
-            )
         self.is_train = is_train
         self.augmentations = T.AugmentationList(augmentations)
         self.image_format = image_format
         self.use_instance_mask = use_instance_mask
         self.instance_mask_format = instance_mask_format
         self.recompute_boxes = recompute_boxes
-        logger.info(
-            "augmentations in %s: %r", "training" if is_train else "inference", self.augmentations
-        )
 
     @classmethod
     def from_config(cls, cfg: CfgNode, is_train: bool = True) -> dict:
-        """Returns the arguments of the constructor that a config describes."""
-        for key in ("KEYPOINT_ON", "LOAD_PROPOSALS"):
-            if cfg.MODEL[key]:
-                raise ValueError(f"MODEL.{key} is not supported by this DatasetMapper; set it off")
         augmentations = utils.build_augmentation(cfg, is_train)
         crop = cfg.INPUT.CROP.ENABLED and is_train
         if crop:
@@ -72,14 +56,9 @@ class DatasetMapper:
         }
 
     def __call__(self, dataset_dict: dict) -> dict:
-        """Returns the record as an input of the model; the given one is left alone.
+        """Return a copy of the record as an input of the model.
 
-        Args:
-            dataset_dict: with `file_name`, in training maybe `annotations`.
-
-        Returns:
-            The record with `image`, (C, H, W) uint8, and in training `instances` in place of
-            `annotations`.
+        It has `image`, (C, H, W) uint8, and in training `instances` in place of `annotations`.
         """
         dataset_dict = copy.deepcopy(dataset_dict)
         image = utils.read_image(dataset_dict["file_name"], format=self.image_format)
@@ -98,7 +77,7 @@ class DatasetMapper:
     def _transform_annotations(
         self, dataset_dict: dict, transforms: T.Transform, image_shape: tuple[int, int]
     ) -> None:
-        """Replaces `annotations` by the `instances` of the augmented image, without crowds."""
+        """Replace `annotations` by the `instances` of the augmented image, without crowds."""
         annos = [a for a in dataset_dict.pop("annotations") if a.get("iscrowd", 0) == 0]
         if not self.use_instance_mask:
             for anno in annos:

@@ -1,17 +1,4 @@
 """The outside of a run: arguments, processes, set-up, and prediction on single images."""
 
-from detectron2.engine.defaults import (
-    DefaultPredictor,
-    default_argument_parser,
-    default_setup,
-    default_writers,
-)
+from detectron2.engine.defaults import DefaultPredictor, default_argument_parser, default_setup
 from detectron2.engine.launch import launch
-
-__all__ = [
-    "DefaultPredictor",
-    "default_argument_parser",
-    "default_setup",
-    "default_writers",
-    "launch",
-]

@@ -21,22 +21,18 @@ def launch(
     args: tuple = (),
     timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> None:
-    """Runs `main_func(*args)` in every process of the job; a job of one process needs no spawning.
+    """Run `main_func(*args)` in every process of the job; a job of one process needs no spawning.
 
     Each process gets the GPU of its local rank. Without CUDA the processes use CPUs and gloo.
 
     Args:
-        main_func: importable, as new processes find it by name.
+        main_func: importable, as spawned processes find it by name.
         num_gpus_per_machine: processes on each machine.
         num_machines: machines of the job; the command runs on each.
         machine_rank: number of this machine, from 0.
         dist_url: "tcp://<host of machine 0>:<port>"; None or "auto" picks a free port on a single
             machine.
-        args: of `main_func`.
         timeout: for collective operations.
-
-    Raises:
-        ValueError: several machines without an address, or more processes than GPUs.
     """
     world_size = num_machines * num_gpus_per_machine
     if world_size <= 1:
@@ -53,33 +49,30 @@ def launch(
                 "a job on several machines needs --dist-url tcp://<host of machine 0>:<port>"
             )
         dist_url = f"tcp://127.0.0.1:{_free_port()}"
+    first_rank = machine_rank * num_gpus_per_machine
+    group = {"init_method": dist_url, "world_size": world_size, "timeout": timeout}
     mp.spawn(
         _run_process,
         nprocs=num_gpus_per_machine,
-        args=(main_func, world_size, num_gpus_per_machine, machine_rank, dist_url, args, timeout),
+        args=(main_func, args, first_rank, num_gpus_per_machine, group),
     )
 
 
 def _run_process(
-    local_rank: int,
-    main_func: Callable,
-    world_size: int,
-    num_local: int,
-    machine_rank: int,
-    dist_url: str,
-    args: tuple,
-    timeout: timedelta,
+    local_rank: int, main_func: Callable, args: tuple, first_rank: int, num_local: int, group: dict
 ) -> None:
+    """Join the process group and run `main_func`.
+
+    Args:
+        first_rank: rank of the first process of this machine.
+        num_local: processes on this machine.
+        group: arguments of `init_process_group` that all processes share.
+    """
     has_gpu = torch.cuda.is_available()
     if has_gpu:
         torch.cuda.set_device(local_rank)
-    dist.init_process_group(
-        backend="nccl" if has_gpu else "gloo",
-        init_method=dist_url,
-        world_size=world_size,
-        rank=machine_rank * num_local + local_rank,
-        timeout=timeout,
-    )
+    backend = "nccl" if has_gpu else "gloo"
+    dist.init_process_group(backend, rank=first_rank + local_rank, **group)
     try:
         comm.create_local_process_group(num_local)
         comm.synchronize()

@@ -7,32 +7,10 @@ from detectron2.layers.nms import batched_nms
 from detectron2.layers.roi_align import ROIAlign, roi_align
 from detectron2.layers.shape_spec import ShapeSpec
 from detectron2.layers.wrappers import (
-    BatchNorm2d,
     Conv2d,
     ConvTranspose2d,
     Linear,
     cat,
     cross_entropy,
-    interpolate,
     nonzero_tuple,
 )
-
-__all__ = [
-    "BatchNorm2d",
-    "CNNBlockBase",
-    "Conv2d",
-    "ConvTranspose2d",
-    "FrozenBatchNorm2d",
-    "Linear",
-    "NaiveSyncBatchNorm",
-    "ROIAlign",
-    "ShapeSpec",
-    "batched_nms",
-    "cat",
-    "cross_entropy",
-    "get_norm",
-    "interpolate",
-    "nonzero_tuple",
-    "paste_masks_in_image",
-    "roi_align",
-]

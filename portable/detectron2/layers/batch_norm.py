@@ -31,7 +31,7 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("num_batches_tracked", None)
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Returns `x` (B, C, H, W) normalised with the stored statistics."""
+        """Return `x` (B, C, H, W) normalised with the stored statistics."""
         if not x.requires_grad:
             return F.batch_norm(
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
@@ -50,7 +50,7 @@ class FrozenBatchNorm2d(nn.Module):
 
     @classmethod
     def convert_frozen_batchnorm(cls, module: nn.Module) -> nn.Module:
-        """Returns `module` with every batch normalisation inside it frozen.
+        """Return `module` with every batch normalisation inside it frozen.
 
         Children are replaced in place. If `module` itself is a batch normalisation, the result
         is a new layer.
@@ -58,9 +58,7 @@ class FrozenBatchNorm2d(nn.Module):
         if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
             return cls._frozen_copy(module)
         for name, child in module.named_children():
-            converted = cls.convert_frozen_batchnorm(child)
-            if converted is not child:
-                setattr(module, name, converted)
+            setattr(module, name, cls.convert_frozen_batchnorm(child))
         return module
 
     @classmethod
@@ -75,88 +73,44 @@ class FrozenBatchNorm2d(nn.Module):
         frozen.num_batches_tracked = norm.num_batches_tracked
         return frozen
 
-    def extra_repr(self) -> str:
-        return f"num_features={self.num_features}, eps={self.eps}"
-
 
 class NaiveSyncBatchNorm(nn.BatchNorm2d):
     """Batch normalisation over the images of all processes, for CPU tensors too.
 
-    With `stats_mode` "" every process counts the same, which is exact when all feature maps have
-    the same size. With "N" it counts by its number of images, which may be zero.
+    Every process counts the same, which is exact when all feature maps have the same size.
     """
-
-    def __init__(self, *args, stats_mode: str = "", **kwargs):
-        super().__init__(*args, **kwargs)
-        if stats_mode not in ("", "N"):
-            raise ValueError(f"unknown stats_mode '{stats_mode}'; choose '' or 'N'")
-        self._stats_mode = stats_mode
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
-        """Returns `input` (B, C, H, W) normalised; updates the running statistics in training."""
-        if comm.get_world_size() == 1 or not self.training:
+        """Return `input` (B, C, H, W) normalised; updates the running statistics in training."""
+        world_size = comm.get_world_size()
+        if world_size == 1 or not self.training:
             return super().forward(input)
-        num_images = input.shape[0]
-        if num_images == 0 and self._stats_mode == "":
-            raise ValueError(
-                "a process has an empty batch, whose statistics are undefined; "
-                "use the norm 'naiveSyncBN_N'"
-            )
-        share = num_images if self._stats_mode == "N" else 1
-        moments, total = _reduced_moments(input.float(), share)
-        mean, mean_of_squares = moments
+        assert len(input) > 0, "the statistics of an empty batch are undefined"
+        x = input.float()
+        moments = torch.cat((x.mean(dim=(0, 2, 3)), (x * x).mean(dim=(0, 2, 3))))
+        mean, mean_of_squares = (differentiable_all_reduce(moments) / world_size).chunk(2)
         variance = mean_of_squares - mean * mean
-        self._update_running_statistics(mean.detach(), variance.detach(), min(total, 1.0))
+        self.running_mean += self.momentum * (mean.detach() - self.running_mean)
+        self.running_var += self.momentum * (variance.detach() - self.running_var)
+        self.num_batches_tracked += 1
         scale = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * scale
-        normalised = input.float() * scale[:, None, None] + shift[:, None, None]
-        return normalised.to(input.dtype)
-
-    def _update_running_statistics(self, mean, variance, any_image: float) -> None:
-        momentum = self.momentum * any_image  # nothing changes if no process has an image
-        self.running_mean += momentum * (mean - self.running_mean)
-        self.running_var += momentum * (variance - self.running_var)
-        self.num_batches_tracked += 1
-
-
-def _reduced_moments(x: torch.Tensor, share: int) -> tuple[torch.Tensor, float]:
-    """Returns means of `x` and `x` squared over all processes, (2, C), and the sum of shares.
-
-    Args:
-        x: (B, C, H, W) float32.
-        share: weight of this process in the mean.
-    """
-    num_channels = x.shape[1]
-    if x.shape[0] == 0:
-        # Connected to x, so that the backward pass meets the other processes in the reduction.
-        moments = x.new_zeros(2 * num_channels) + x.sum()
-    else:
-        moments = torch.cat((x.mean(dim=(0, 2, 3)), (x * x).mean(dim=(0, 2, 3))))
-    weighted = torch.cat((moments, x.new_ones(1))) * share
-    reduced = differentiable_all_reduce(weighted)
-    total = float(reduced[-1].detach())
-    return reduced[:-1].reshape(2, num_channels) / max(total, 1.0), total
+        return (x * scale[:, None, None] + shift[:, None, None]).to(input.dtype)
 
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "BN": nn.BatchNorm2d,
     "SyncBN": nn.SyncBatchNorm,
-    "nnSyncBN": nn.SyncBatchNorm,
     "naiveSyncBN": NaiveSyncBatchNorm,
-    "naiveSyncBN_N": lambda channels: NaiveSyncBatchNorm(channels, stats_mode="N"),
     "FrozenBN": FrozenBatchNorm2d,
     "GN": lambda channels: nn.GroupNorm(32, channels),
 }
 
 
 def get_norm(norm: str | Callable[[int], nn.Module] | None, out_channels: int) -> nn.Module | None:
-    """Returns a normalisation layer for `out_channels` channels, None for "" or None.
+    """Return a normalisation layer for `out_channels` channels, None for "" or None.
 
-    Args:
-        norm: a name, or a function from the number of channels to a layer.
-
-    Raises:
-        ValueError: the name is unknown.
+    `norm` is a name, or a function from the number of channels to a layer.
     """
     if norm is None or norm == "":
         return None

@@ -8,7 +8,7 @@ import torch
 
 
 def bilinear_weights(positions: torch.Tensor, size: int) -> torch.Tensor:
-    """Returns the weights of `size` cells in samples at `positions`, (..., size) float32.
+    """Return the weights of `size` cells in samples at `positions`, (..., size) float32.
 
     Cell i has its centre at position i. A sample between two centres mixes both, beyond the first
     or last it fades to zero within one cell.

@@ -19,7 +19,7 @@ class CNNBlockBase(nn.Module):
         self.stride = stride
 
     def freeze(self) -> "CNNBlockBase":
-        """Returns the block itself, its parameters and batch statistics constant from now on."""
+        """Return the block itself, its parameters and batch statistics constant from now on."""
         for parameter in self.parameters():
             parameter.requires_grad = False
         FrozenBatchNorm2d.convert_frozen_batchnorm(self)

@@ -10,7 +10,7 @@ from torchvision.ops import nms
 def batched_nms(
     boxes: torch.Tensor, scores: torch.Tensor, idxs: torch.Tensor, iou_threshold: float
 ) -> torch.Tensor:
-    """Returns the indices of the boxes to keep, (K,) int64, by falling score.
+    """Return the indices of the boxes to keep, (K,) int64, by falling score.
 
     Args:
         boxes: (N, 4) XYXY.

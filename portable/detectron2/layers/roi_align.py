@@ -21,47 +21,29 @@ class ROIAlign(nn.Module):
 
     def __init__(
         self,
-        output_size: tuple[int, int] | int,
+        output_size: tuple[int, int],
         spatial_scale: float,
         sampling_ratio: int,
         aligned: bool = True,
     ):
         """
         Args:
-            output_size: (P, Q), or one number for both.
+            output_size: (P, Q).
             spatial_scale: feature cells per unit of the box coordinates.
             sampling_ratio: samples per output cell and axis; 0 adapts to the size of the box.
             aligned: cell centres are at half-integer coordinates, as pixels are.
         """
         super().__init__()
-        if isinstance(output_size, int):
-            output_size = (output_size, output_size)
-        self.output_size = tuple(output_size)
+        self.output_size = output_size
         self.spatial_scale = spatial_scale
         self.sampling_ratio = sampling_ratio
         self.aligned = aligned
 
     def forward(self, input: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
-        """Returns the pooled features, (N, C, P, Q).
-
-        Args:
-            input: (B, C, H, W).
-            rois: (N, 5), coordinates on the scale that `spatial_scale` multiplies.
-        """
-        return roi_align(
-            input,
-            rois.to(dtype=input.dtype),
-            self.output_size,
-            self.spatial_scale,
-            self.sampling_ratio,
-            self.aligned,
-        )
-
-    def extra_repr(self) -> str:
-        return (
-            f"output_size={self.output_size}, spatial_scale={self.spatial_scale}, "
-            f"sampling_ratio={self.sampling_ratio}, aligned={self.aligned}"
-        )
+        """Return the features (N, C, P, Q) of `rois` (N, 5) in `input` (B, C, H, W)."""
+        rois = rois.to(dtype=input.dtype)
+        scaling = self.spatial_scale, self.sampling_ratio, self.aligned
+        return roi_align(input, rois, self.output_size, *scaling)
 
 
 def roi_align(
@@ -72,25 +54,16 @@ def roi_align(
     sampling_ratio: int = 0,
     aligned: bool = True,
 ) -> torch.Tensor:
-    """Returns the pooled features, (N, C, P, Q), by whichever kernel is faster here.
+    """Return the pooled features, (N, C, P, Q), by whichever kernel is faster here.
 
     torchvision's kernel computes all but one case: its backward pass is slow on CPU, and for small
     maps with a fixed number of samples `roi_align_by_matrices` gives the same numbers sooner.
     """
-    cells = features.shape[2] * features.shape[3]
-    if (
-        features.device.type == "cpu"
-        and features.requires_grad
-        and torch.is_grad_enabled()
-        and sampling_ratio > 0
-        and cells <= MAX_CELLS_FOR_MATRICES
-    ):
-        return roi_align_by_matrices(
-            features, rois, output_size, spatial_scale, sampling_ratio, aligned
-        )
-    return torchvision_roi_align(
-        features, rois, output_size, spatial_scale, sampling_ratio, aligned
-    )
+    differentiated = features.requires_grad and torch.is_grad_enabled()
+    small = features.shape[2:].numel() <= MAX_CELLS_FOR_MATRICES
+    by_matrices = differentiated and small and sampling_ratio > 0 and features.device.type == "cpu"
+    kernel = roi_align_by_matrices if by_matrices else torchvision_roi_align
+    return kernel(features, rois, output_size, spatial_scale, sampling_ratio, aligned)
 
 
 def roi_align_by_matrices(
@@ -101,21 +74,17 @@ def roi_align_by_matrices(
     sampling_ratio: int,
     aligned: bool = True,
 ) -> torch.Tensor:
-    """Returns what `roi_align` does, by two matrix products per box.
-
-    The arguments are those of `roi_align`, with `sampling_ratio` > 0.
-    """
+    """Return what `roi_align` does with a `sampling_ratio` > 0, by two matrix products per box."""
     height, width = features.shape[2:]
-    offset = 0.5 if aligned else 0.0
-    corners = rois[:, 1:].detach() * spatial_scale - offset
+    corners = rois[:, 1:].detach() * spatial_scale - (0.5 if aligned else 0.0)
     min_side = 0.0 if aligned else 1.0
     rows = _axis_weights(corners[:, 1::2], output_size[0], sampling_ratio, height, min_side)
     columns = _axis_weights(corners[:, 0::2], output_size[1], sampling_ratio, width, min_side)
     image_index = rois[:, 0].long()
     pooled, order = [], []
-    for image in range(len(features)):
+    for image, feature_map in enumerate(features):
         of_image = (image_index == image).nonzero()[:, 0]
-        pooled.append(_resample(features[image], rows[of_image], columns[of_image]))
+        pooled.append(_resample(feature_map, rows[of_image], columns[of_image]))
         order.append(of_image)
     return torch.cat(pooled)[torch.cat(order).argsort()]
 
@@ -123,7 +92,7 @@ def roi_align_by_matrices(
 def _axis_weights(
     bounds: torch.Tensor, num_bins: int, sampling_ratio: int, size: int, min_side: float
 ) -> torch.Tensor:
-    """Returns the weights of the cells of one axis in the output cells, (N, num_bins, size).
+    """Return the weights of the cells of one axis in the output cells, (N, num_bins, size).
 
     Args:
         bounds: (N, 2) first and last coordinate of the boxes, cell centres at integers.
@@ -141,18 +110,6 @@ def _axis_weights(
 
 
 def _resample(features: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Returns rows @ features @ columns.T for every box and channel, (N, C, P, Q).
-
-    Args:
-        features: (C, H, W).
-        rows: (N, P, H).
-        columns: (N, Q, W).
-    """
-    num_boxes, num_rows, height = rows.shape
-    num_columns = columns.shape[1]
-    num_channels, _, width = features.shape
-    by_row = features.transpose(0, 1).reshape(height, num_channels * width)
-    picked = rows.reshape(-1, height) @ by_row  # (N * P, C * W)
-    picked = picked.reshape(num_boxes, num_rows * num_channels, width)
-    sampled = torch.bmm(picked, columns.transpose(1, 2))  # (N, P * C, Q)
-    return sampled.reshape(num_boxes, num_rows, num_channels, num_columns).transpose(1, 2)
+    """Return rows (N, P, H) @ features (C, H, W) @ columns.T (N, W, Q), (N, C, P, Q)."""
+    picked = torch.einsum("nph,chw->npcw", rows, features)
+    return torch.einsum("npcw,nqw->ncpq", picked, columns)

@@ -4,10 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-BatchNorm2d = nn.BatchNorm2d
 ConvTranspose2d = nn.ConvTranspose2d
 Linear = nn.Linear
-interpolate = F.interpolate
 
 
 class Conv2d(nn.Conv2d):
@@ -17,18 +15,13 @@ class Conv2d(nn.Conv2d):
     """
 
     def __init__(self, *args, norm: nn.Module | None = None, activation=None, **kwargs):
-        """
-        Args:
-            args, kwargs: of `torch.nn.Conv2d`.
-            norm: applied to the output of the convolution.
-            activation: function applied last.
-        """
+        """Further arguments are those of `torch.nn.Conv2d`."""
         super().__init__(*args, **kwargs)
         self.norm = norm
         self.activation = activation
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Returns the feature map (B, C_out, H_out, W_out) of `x` (B, C_in, H, W)."""
+        """Return the feature map (B, C_out, H_out, W_out) of `x` (B, C_in, H, W)."""
         x = super().forward(x)
         if self.norm is not None:
             x = self.norm(x)
@@ -38,14 +31,14 @@ class Conv2d(nn.Conv2d):
 
 
 def cat(tensors: list[torch.Tensor], dim: int = 0) -> torch.Tensor:
-    """Returns the concatenation of `tensors`; a single tensor is returned without a copy."""
+    """Return the concatenation of `tensors`; a single tensor is returned without a copy."""
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim)
 
 
 def cross_entropy(
     input: torch.Tensor, target: torch.Tensor, *, reduction: str = "mean", **kwargs
 ) -> torch.Tensor:
-    """Returns `torch.nn.functional.cross_entropy`, but 0 for the mean over no rows.
+    """Return `torch.nn.functional.cross_entropy`, but 0 for the mean over no rows.
 
     The 0 is connected to `input`, so that the backward pass works and gives zeros.
     """
@@ -55,5 +48,5 @@ def cross_entropy(
 
 
 def nonzero_tuple(x: torch.Tensor) -> tuple[torch.Tensor, ...]:
-    """Returns the indices of the nonzero elements, one tensor per dimension."""
+    """Return the indices of the nonzero elements, one tensor per dimension."""
     return x.nonzero(as_tuple=True)

@@ -13,11 +13,9 @@ from detectron2.structures import Boxes
 from detectron2.utils.registry import Registry
 from torch import nn
 
+# Modules that make anchors, called as `obj(features)`; built as `obj(cfg, input_shape)` with the
+# list of the features' `ShapeSpec`.
 ANCHOR_GENERATOR_REGISTRY = Registry("ANCHOR_GENERATOR")
-ANCHOR_GENERATOR_REGISTRY.__doc__ = """
-Modules that make anchors, called as `obj(features)`; built as `obj(cfg, input_shape)` with the list
-of the features' `ShapeSpec`.
-"""
 
 
 @ANCHOR_GENERATOR_REGISTRY.register()
@@ -25,9 +23,8 @@ class DefaultAnchorGenerator(nn.Module):
     """Makes the anchors of Faster R-CNN (arXiv 1506.01497).
 
     Args:
-        sizes: per feature map, the square roots of the anchors' areas in pixels. One list serves
-            all maps.
-        aspect_ratios: per feature map, ratios height / width. One list serves all maps.
+        sizes: per feature map or for all, the square roots of the anchors' areas in pixels.
+        aspect_ratios: per feature map or for all, ratios height / width.
         strides: stride of each feature map in pixels.
         offset: position of the first anchor's centre in units of the stride, in [0, 1); 0.5 is the
             centre of the cell.
@@ -45,12 +42,10 @@ class DefaultAnchorGenerator(nn.Module):
         offset: float = 0.5,
     ):
         super().__init__()
-        if not 0.0 <= offset < 1.0:
-            raise ValueError(f"the anchor offset must be in [0, 1), got {offset}")
         self.strides = list(strides)
         self.offset = offset
-        sizes = _one_per_feature(sizes, len(self.strides), "sizes")
-        aspect_ratios = _one_per_feature(aspect_ratios, len(self.strides), "aspect_ratios")
+        sizes = _one_per_feature(sizes, len(self.strides))
+        aspect_ratios = _one_per_feature(aspect_ratios, len(self.strides))
         for level, (level_sizes, ratios) in enumerate(zip(sizes, aspect_ratios, strict=True)):
             anchors = self.generate_cell_anchors(level_sizes, ratios)
             # Derived from the configuration: not part of checkpoints.
@@ -58,7 +53,6 @@ class DefaultAnchorGenerator(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: list[ShapeSpec]) -> dict:
-        """Returns constructor arguments from `MODEL.ANCHOR_GENERATOR`."""
         return {
             "sizes": cfg.MODEL.ANCHOR_GENERATOR.SIZES,
             "aspect_ratios": cfg.MODEL.ANCHOR_GENERATOR.ASPECT_RATIOS,
@@ -81,7 +75,7 @@ class DefaultAnchorGenerator(nn.Module):
         sizes: Sequence[float] = (32, 64, 128, 256, 512),
         aspect_ratios: Sequence[float] = (0.5, 1, 2),
     ) -> torch.Tensor:
-        """Returns (A, 4) boxes around the origin: every ratio of the first size, then the next."""
+        """Return (A, 4) boxes around the origin: every ratio of the first size, then the next."""
         half_sizes = [
             (0.5 * size / math.sqrt(ratio), 0.5 * size * math.sqrt(ratio))
             for size in sizes
@@ -90,11 +84,7 @@ class DefaultAnchorGenerator(nn.Module):
         return torch.tensor([[-width, -height, width, height] for width, height in half_sizes])
 
     def forward(self, features: list[torch.Tensor]) -> list[Boxes]:
-        """Return, per feature map, its H * W * A anchors: row-major cells, then anchors.
-
-        Args:
-            features: (B, channels, H, W) each.
-        """
+        """Return, per feature map, its H * W * A anchors: row-major cells, then anchors."""
         return [
             Boxes(_place_on_grid(anchors, feature.shape[-2:], stride, self.offset))
             for anchors, feature, stride in zip(
@@ -104,25 +94,21 @@ class DefaultAnchorGenerator(nn.Module):
 
 
 def build_anchor_generator(cfg: CfgNode, input_shape: list[ShapeSpec]) -> nn.Module:
-    """Returns the anchor generator that `MODEL.ANCHOR_GENERATOR.NAME` names."""
+    """Return the anchor generator that `MODEL.ANCHOR_GENERATOR.NAME` names."""
     return ANCHOR_GENERATOR_REGISTRY.get(cfg.MODEL.ANCHOR_GENERATOR.NAME)(cfg, input_shape)
 
 
-def _one_per_feature(values: Sequence, num_features: int, name: str) -> list:
-    """Returns one list per feature map from a flat list, one list, or a list of lists."""
+def _one_per_feature(values: Sequence, num_features: int) -> Sequence:
+    """Return one list per feature map from a flat list, one list, or a list of lists."""
     if not isinstance(values[0], Sequence):
         return [values] * num_features
-    if len(values) == 1:
-        return [values[0]] * num_features
-    if len(values) != num_features:
-        raise ValueError(f"anchor {name} has {len(values)} lists for {num_features} feature maps")
-    return list(values)
+    return list(values) * num_features if len(values) == 1 else values
 
 
 def _place_on_grid(
     cell_anchors: torch.Tensor, grid_hw: Sequence[int], stride_px: int, offset: float
 ) -> torch.Tensor:
-    """Returns (H * W * A, 4): `cell_anchors` moved to each cell of the grid."""
+    """Return (H * W * A, 4): `cell_anchors` moved to each cell of the grid."""
     rows, columns = (
         (torch.arange(count, device=cell_anchors.device) + offset) * stride_px for count in grid_hw
     )

@@ -12,8 +12,6 @@ from detectron2.layers import cat
 from detectron2.structures import Boxes
 from fvcore.nn import giou_loss, smooth_l1_loss
 
-__all__ = ["Box2BoxTransform"]
-
 # A box may grow at most to 1000 pixels from the 16 pixels of one stride: exp() stays finite.
 DEFAULT_SCALE_CLAMP = math.log(1000.0 / 16)
 
@@ -40,15 +38,10 @@ class Box2BoxTransform:
         self.scale_clamp = scale_clamp
 
     def get_deltas(self, src_boxes: torch.Tensor, target_boxes: torch.Tensor) -> torch.Tensor:
-        """Returns the (..., 4) deltas that turn `src_boxes` into `target_boxes`, both (..., 4).
-
-        Raises:
-            ValueError: a source box has no width.
-        """
+        """Return the (..., 4) deltas that turn `src_boxes` into `target_boxes`, both (..., 4)."""
         src_x, src_y, src_width, src_height = _center_and_size(src_boxes)
         x, y, width, height = _center_and_size(target_boxes)
-        if not bool((src_width > 0).all()):
-            raise ValueError("boxes to regress from must have a positive width; drop empty boxes")
+        assert bool((src_width > 0).all()), "boxes to regress from must not be empty"
         offsets = (
             (x - src_x) / src_width,
             (y - src_y) / src_height,
@@ -59,7 +52,7 @@ class Box2BoxTransform:
         return torch.stack(weighted, dim=-1)
 
     def apply_deltas(self, deltas: torch.Tensor, boxes: torch.Tensor) -> torch.Tensor:
-        """Returns the boxes that `deltas` describe.
+        """Return the boxes that `deltas` describe.
 
         Args:
             deltas: (R, 4 * K); each row holds K deltas for the box of that row.
@@ -97,18 +90,11 @@ def box_regression_loss(
     loss_type: str = "smooth_l1",
     smooth_l1_beta: float = 0.0,
 ) -> torch.Tensor:
-    """Returns the summed loss of predicted deltas of foreground boxes.
+    """Return the summed loss of deltas (F, 4) predicted for boxes (F, 4) to reach others (F, 4).
 
     Args:
-        box2box_transform: relates deltas and boxes.
-        src_boxes: (F, 4) the boxes that the deltas start from.
-        pred_deltas: (F, 4).
-        gt_boxes: (F, 4) the boxes to reach.
         loss_type: "smooth_l1" compares deltas, "giou" compares boxes.
         smooth_l1_beta: where smooth L1 turns from quadratic to linear; 0 is L1.
-
-    Raises:
-        ValueError: unknown `loss_type`.
     """
     if loss_type == "smooth_l1":
         gt_deltas = box2box_transform.get_deltas(src_boxes, gt_boxes)
@@ -128,11 +114,10 @@ def _dense_box_regression_loss(
     box_reg_loss_type: str = "smooth_l1",
     smooth_l1_beta: float = 0.0,
 ) -> torch.Tensor:
-    """Returns the summed regression loss of the foreground anchors of all images.
+    """Return the summed regression loss of the foreground anchors of all images.
 
     Args:
         anchors: per level, the boxes shared by all images; R boxes over all levels.
-        box2box_transform: relates deltas and boxes.
         pred_anchor_deltas: per level (N, R_level, 4).
         gt_boxes: per image (R, 4), the target of each anchor.
         fg_mask: (N, R) bool, or `...` for all.

@@ -5,8 +5,6 @@ Shapes: M ground-truth objects, N predictions (anchors or proposals).
 
 import torch
 
-LOW_QUALITY_LABEL = 1
-
 
 class Matcher:
     """Labels predictions positive, negative or ignored by their best match.
@@ -28,13 +26,17 @@ class Matcher:
         labels: list[int],
         allow_low_quality_matches: bool = False,
     ):
-        _check_intervals(thresholds, labels)
+        if len(labels) != len(thresholds) + 1 or list(thresholds) != sorted(thresholds):
+            raise ValueError(
+                "a matcher needs increasing thresholds and one more label than thresholds, got "
+                f"{list(thresholds)} and {list(labels)}"
+            )
         self.thresholds = [-float("inf"), *thresholds, float("inf")]
         self.labels = list(labels)
         self.allow_low_quality_matches = allow_low_quality_matches
 
     def __call__(self, match_quality_matrix: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the best object of each prediction and the prediction's label.
+        """Return the best object of each prediction and the prediction's label.
 
         Args:
             match_quality_matrix: (M, N) float, at least 0.
@@ -53,30 +55,8 @@ class Matcher:
         interval = torch.bucketize(best_quality, cut_points, right=True)
         labels = torch.tensor(self.labels, dtype=torch.int8, device=matches.device)[interval]
         if self.allow_low_quality_matches:
-            labels[is_best_of_some_object(match_quality_matrix)] = LOW_QUALITY_LABEL
+            # An object that overlaps nothing ties with every prediction at quality 0. The released
+            # models were trained with that, so those predictions become positive.
+            best_of_object = match_quality_matrix.max(dim=1, keepdim=True).values
+            labels[(match_quality_matrix == best_of_object).any(dim=0)] = 1
         return matches, labels
-
-
-def is_best_of_some_object(match_quality_matrix: torch.Tensor) -> torch.Tensor:
-    """Returns which predictions reach the highest quality of some object, ties included.
-
-    Args:
-        match_quality_matrix: (M, N) with M, N >= 1.
-
-    Returns:
-        (N,) bool. An object that overlaps nothing ties with every prediction at quality 0. The
-        released models were trained with that, so those predictions stay positive.
-    """
-    best_of_object = match_quality_matrix.max(dim=1, keepdim=True).values
-    return (match_quality_matrix == best_of_object).any(dim=0)
-
-
-def _check_intervals(thresholds: list[float], labels: list[int]) -> None:
-    if list(thresholds) != sorted(thresholds) or min(thresholds) <= 0:
-        raise ValueError(f"thresholds must be positive and increasing, got {list(thresholds)}")
-    if len(labels) != len(thresholds) + 1:
-        raise ValueError(
-            f"{len(thresholds)} thresholds need {len(thresholds) + 1} labels, got {list(labels)}"
-        )
-    if not set(labels) <= {-1, 0, 1}:
-        raise ValueError(f"labels must be -1, 0 or 1, got {list(labels)}")

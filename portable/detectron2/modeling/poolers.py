@@ -4,24 +4,16 @@ Shapes: B images, C channels, M boxes of the whole batch, S output side.
 """
 
 import math
-from collections.abc import Callable
 
 import torch
-import torchvision
 from detectron2.layers import ROIAlign, cat
 from detectron2.structures import Boxes
 from torch import nn
 
-__all__ = ["ROIPooler"]
-
 # Keeps log2 finite for boxes without area.
 LEVEL_EPSILON = 1e-8
 
-POOLING: dict[str, Callable[[tuple[int, int], float, int], nn.Module]] = {
-    "ROIAlign": lambda size, scale, ratio: ROIAlign(size, scale, ratio, aligned=False),
-    "ROIAlignV2": lambda size, scale, ratio: ROIAlign(size, scale, ratio, aligned=True),
-    "ROIPool": lambda size, scale, ratio: torchvision.ops.RoIPool(size, scale),
-}
+ALIGNED = {"ROIAlign": False, "ROIAlignV2": True}  # by pooler type
 
 
 def assign_boxes_to_levels(
@@ -31,20 +23,10 @@ def assign_boxes_to_levels(
     canonical_box_size: int,
     canonical_level: int,
 ) -> torch.Tensor:
-    """Returns the pyramid level of each box, counted from `min_level`.
+    """Return the pyramid level of each box, counted from `min_level`, (M,) int64.
 
-    A box of side `canonical_box_size` belongs to `canonical_level`; doubling the side goes one
-    level up. Levels outside the pyramid go to its ends.
-
-    Args:
-        box_lists: boxes of each image, M in all.
-        min_level: log2 of the finest stride.
-        max_level: log2 of the coarsest stride.
-        canonical_box_size: side in pixels.
-        canonical_level: log2 of a stride.
-
-    Returns:
-        (M,) int64 in [0, max_level - min_level].
+    A box of side `canonical_box_size` pixels belongs to `canonical_level`; doubling the side goes
+    one level up. Levels are log2 of a stride; those outside the pyramid go to its ends.
 
     Source: FPN (arXiv 1612.03144), equation 1.
     """
@@ -54,7 +36,7 @@ def assign_boxes_to_levels(
 
 
 def convert_boxes_to_pooler_format(box_lists: list[Boxes]) -> torch.Tensor:
-    """Returns (M, 5) rows (index of the image, x1, y1, x2, y2)."""
+    """Return (M, 5) rows (index of the image, x1, y1, x2, y2)."""
     boxes = cat([boxes.tensor for boxes in box_lists])
     counts = torch.tensor([len(b) for b in box_lists], device=boxes.device)
     image_index = torch.repeat_interleave(counts, output_size=len(boxes))
@@ -69,11 +51,8 @@ class ROIPooler(nn.Module):
         scales: feature resolution / input resolution of each level, finest first; neighbours
             differ by a factor of two. One scale pools everything from one map.
         sampling_ratio: samples per bin and side; 0 adapts to the size of the box.
-        pooler_type: "ROIAlignV2" (half-pixel aligned), "ROIAlign" or "ROIPool".
+        pooler_type: "ROIAlignV2" (half-pixel aligned) or "ROIAlign".
         canonical_box_size, canonical_level: see `assign_boxes_to_levels`.
-
-    Raises:
-        ValueError: unknown `pooler_type`, or scales that are no pyramid.
     """
 
     def __init__(
@@ -86,55 +65,37 @@ class ROIPooler(nn.Module):
         canonical_level: int = 4,
     ):
         super().__init__()
-        if pooler_type not in POOLING:
-            raise ValueError(f"unknown pooler type {pooler_type!r}; choose {', '.join(POOLING)}")
+        if pooler_type not in ALIGNED:
+            raise ValueError(f"unknown pooler type {pooler_type!r}; choose {', '.join(ALIGNED)}")
         if isinstance(output_size, int):
             output_size = (output_size, output_size)
         self.output_size = tuple(output_size)
-        self.min_level, self.max_level = _pyramid_ends(scales)
+        self.min_level = round(-math.log2(scales[0]))
+        self.max_level = self.min_level + len(scales) - 1
+        if list(scales) != [2.0**-k for k in range(self.min_level, self.max_level + 1)]:
+            raise ValueError(
+                f"pooler scales must be consecutive powers of 1/2, finest first, got {list(scales)}"
+            )
         self.canonical_box_size = canonical_box_size
         self.canonical_level = canonical_level
         self.level_poolers = nn.ModuleList(
-            POOLING[pooler_type](self.output_size, scale, sampling_ratio) for scale in scales
+            ROIAlign(self.output_size, scale, sampling_ratio, ALIGNED[pooler_type])
+            for scale in scales
         )
 
     def forward(self, x: list[torch.Tensor], box_lists: list[Boxes]) -> torch.Tensor:
-        """Returns (M, C, S, S) features in the order of the boxes.
+        """Return (M, C, S, S) features in the order of the boxes, from (B, C, H, W) of each level.
 
-        Args:
-            x: (B, C, H, W) of each level, as many as there are scales.
-            box_lists: boxes of each of the B images, in pixels of the network input.
+        The boxes of each of the B images are in pixels of the network input.
         """
-        assert len(x) == len(self.level_poolers), f"{len(x)} maps, {len(self.level_poolers)} scales"
-        if not box_lists:
-            return x[0].new_zeros((0, x[0].shape[1], *self.output_size))
         rois = convert_boxes_to_pooler_format(box_lists)
-        if len(x) == 1:
+        if len(self.level_poolers) == 1:
             return self.level_poolers[0](x[0], rois)
-        levels = assign_boxes_to_levels(
-            box_lists,
-            self.min_level,
-            self.max_level,
-            self.canonical_box_size,
-            self.canonical_level,
-        )
+        canonical = self.canonical_box_size, self.canonical_level
+        levels = assign_boxes_to_levels(box_lists, self.min_level, self.max_level, *canonical)
         order = torch.argsort(levels, stable=True)
         rois_of_level = rois[order].split(torch.bincount(levels, minlength=len(x)).tolist())
         pooled = cat(
             [pool(f, r) for pool, f, r in zip(self.level_poolers, x, rois_of_level, strict=True)]
         )
         return torch.empty_like(pooled).index_copy(0, order, pooled)
-
-
-def _pyramid_ends(scales: list[float]) -> tuple[int, int]:
-    """Returns log2 of the finest and the coarsest stride."""
-    levels = [-math.log2(scale) for scale in scales]
-    low = round(levels[0])
-    is_pyramid = all(
-        math.isclose(level, expected) for expected, level in enumerate(levels, start=low)
-    )
-    if not is_pyramid or low < 0:
-        raise ValueError(
-            f"pooler scales must be consecutive powers of 1/2, finest first, got {list(scales)}"
-        )
-    return low, low + len(levels) - 1

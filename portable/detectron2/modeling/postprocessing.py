@@ -7,7 +7,7 @@ from detectron2.structures import Boxes, Instances
 def detector_postprocess(
     results: Instances, output_height: int, output_width: int, mask_threshold: float = 0.5
 ) -> Instances:
-    """Returns the detections of one image in an image of the given size.
+    """Return the detections of one image in an image of the given size.
 
     Boxes are scaled and clipped, boxes left without area are dropped, and mask probabilities are
     pasted into full-size binary masks.

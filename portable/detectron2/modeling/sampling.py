@@ -3,13 +3,11 @@
 import torch
 from detectron2.layers import nonzero_tuple
 
-__all__ = ["subsample_labels"]
-
 
 def subsample_labels(
     labels: torch.Tensor, num_samples: int, positive_fraction: float, bg_label: int
 ) -> tuple[torch.Tensor, torch.Tensor]:
-    """Draw positives and negatives without replacement.
+    """Return a random choice of positives and negatives without replacement.
 
     At most `int(num_samples * positive_fraction)` positives are drawn, and negatives fill up what
     is left of `num_samples`; fewer are returned where fewer exist.

@@ -9,8 +9,6 @@ from fvcore.common.param_scheduler import (
 from torch.optim import Optimizer
 from torch.optim.lr_scheduler import LRScheduler
 
-__all__ = ["LRMultiplier", "LRScheduler", "WarmupParamScheduler"]
-
 
 class WarmupParamScheduler(CompositeParamScheduler):
     """A schedule that is approached from a small value during the first part of training."""
@@ -32,9 +30,6 @@ class WarmupParamScheduler(CompositeParamScheduler):
                 "constant" stays at the first value.
             rescale_interval: squeeze the whole of `scheduler` into the time after the warm-up;
                 otherwise the warm-up replaces its beginning.
-
-        Raises:
-            ValueError: the method is unknown.
         """
         first = warmup_factor * scheduler(0.0)
         last = scheduler(0.0 if rescale_interval else warmup_length)
@@ -63,23 +58,16 @@ class LRMultiplier(LRScheduler):
             multiplier: from progress in [0, 1] to a factor.
             max_iter: iterations of the whole training.
             last_iter: the last iteration that was done; -1 at the start.
-
-        Raises:
-            TypeError: `multiplier` is no schedule.
         """
-        if not isinstance(multiplier, ParamScheduler):
-            raise TypeError(
-                f"multiplier must be an fvcore ParamScheduler, got {type(multiplier).__name__}"
-            )
         self._multiplier = multiplier
         self._max_iter = max_iter
         super().__init__(optimizer, last_epoch=last_iter)
 
     def state_dict(self) -> dict:
-        """Returns the iteration and the initial rates: a resumed run may have another schedule."""
+        """Return the iteration and the initial rates: a resumed run may have another schedule."""
         return {"base_lrs": self.base_lrs, "last_epoch": self.last_epoch}
 
     def get_lr(self) -> list[float]:
-        """Returns the learning rate of each parameter group in the current iteration."""
+        """Return the learning rate of each parameter group in the current iteration."""
         factor = self._multiplier(self.last_epoch / self._max_iter)
         return [base_lr * factor for base_lr in self.base_lrs]

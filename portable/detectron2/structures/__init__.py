@@ -3,7 +3,6 @@
 from detectron2.structures.boxes import (
     Boxes,
     BoxMode,
-    matched_pairwise_iou,
     pairwise_intersection,
     pairwise_ioa,
     pairwise_iou,
@@ -11,17 +10,3 @@ from detectron2.structures.boxes import (
 from detectron2.structures.image_list import ImageList
 from detectron2.structures.instances import Instances
 from detectron2.structures.masks import BitMasks, PolygonMasks, polygons_to_bitmask
-
-__all__ = [
-    "BitMasks",
-    "BoxMode",
-    "Boxes",
-    "ImageList",
-    "Instances",
-    "PolygonMasks",
-    "matched_pairwise_iou",
-    "pairwise_intersection",
-    "pairwise_ioa",
-    "pairwise_iou",
-    "polygons_to_bitmask",
-]

@@ -21,33 +21,20 @@ class BoxMode(IntEnum):
 
     @staticmethod
     def convert(box, from_mode: "BoxMode", to_mode: "BoxMode"):
-        """Returns `box` in another format; the argument stays as it is.
+        """Return `box` in another format, XYXY_ABS or XYWH_ABS, as the same type.
 
-        Args:
-            box: one box as a list or tuple of 4 numbers, or an array or tensor (..., 4).
-            from_mode, to_mode: XYXY_ABS or XYWH_ABS.
-
-        Returns:
-            The same type and shape as `box`.
-
-        Raises:
-            ValueError: `box` does not have 4 numbers, or a mode is relative or rotated.
+        It is one box as a list or tuple of 4 numbers, or an array or tensor (..., 4).
         """
         if from_mode == to_mode:
             return box
-        for mode in (from_mode, to_mode):
-            if mode not in (BoxMode.XYXY_ABS, BoxMode.XYWH_ABS):
-                raise ValueError(
-                    f"cannot convert boxes from {BoxMode(from_mode).name} to "
-                    f"{BoxMode(to_mode).name}; only XYXY_ABS and XYWH_ABS are supported"
-                )
+        if {from_mode, to_mode} != {BoxMode.XYXY_ABS, BoxMode.XYWH_ABS}:
+            raise ValueError(
+                f"cannot convert boxes from {BoxMode(from_mode).name} to "
+                f"{BoxMode(to_mode).name}; only XYXY_ABS and XYWH_ABS are supported"
+            )
         converted = box.clone() if isinstance(box, torch.Tensor) else np.array(box)
-        if converted.shape[-1:] != (4,):
-            raise ValueError(f"expected 4 numbers per box, got shape {tuple(converted.shape)}")
-        if to_mode == BoxMode.XYXY_ABS:
-            converted[..., 2:] += converted[..., :2]
-        else:
-            converted[..., 2:] -= converted[..., :2]
+        sign = 1 if to_mode == BoxMode.XYXY_ABS else -1
+        converted[..., 2:] += sign * converted[..., :2]
         return type(box)(converted.tolist()) if isinstance(box, list | tuple) else converted
 
 
@@ -68,36 +55,32 @@ class Boxes:
 
     @classmethod
     def cat(cls, boxes_list: list["Boxes"]) -> "Boxes":
-        """Returns all boxes of the list, in order; no boxes for an empty list."""
+        """Return all boxes of the list, in order; no boxes for an empty list."""
         if not boxes_list:
             return cls(torch.empty(0, 4))
         return cls(torch.cat([boxes.tensor for boxes in boxes_list]))
 
     def clone(self) -> "Boxes":
-        """Returns a copy with its own memory."""
+        """Return a copy with its own memory."""
         return Boxes(self.tensor.clone())
 
     def to(self, device: torch.device | str) -> "Boxes":
-        """Returns the boxes on another device."""
+        """Return the boxes on another device."""
         return Boxes(self.tensor.to(device=device))
 
     @property
     def device(self) -> torch.device:
-        """The device of `tensor`."""
         return self.tensor.device
 
     def area(self) -> torch.Tensor:
-        """Returns the areas in square pixels, (N,)."""
-        sizes = self.tensor[:, 2:] - self.tensor[:, :2]
-        return sizes[:, 0] * sizes[:, 1]
+        """Return the areas in square pixels, (N,)."""
+        return (self.tensor[:, 2:] - self.tensor[:, :2]).prod(dim=1)
 
     def clip(self, box_size: tuple[int, int]) -> None:
-        """Moves corners outside an image of size (height, width) onto its border.
+        """Move corners outside an image of size (height, width) onto its border.
 
         `tensor` is replaced, so gradients and other holders of the old tensor are unaffected.
-
-        Raises:
-            ValueError: a coordinate is infinite or NaN, the usual sign of a diverged training.
+        Infinite or NaN coordinates raise ValueError; usually a training has diverged.
         """
         if not torch.isfinite(self.tensor).all():
             raise ValueError("boxes contain infinite or NaN coordinates, so they cannot be clipped")
@@ -107,27 +90,27 @@ class Boxes:
         self.tensor = torch.stack((x[:, 0], y[:, 0], x[:, 1], y[:, 1]), dim=1)
 
     def nonempty(self, threshold: float = 0.0) -> torch.Tensor:
-        """Returns which boxes have both sides longer than `threshold` pixels, (N,) bool."""
+        """Return which boxes have both sides longer than `threshold` pixels, (N,) bool."""
         return ((self.tensor[:, 2:] - self.tensor[:, :2]) > threshold).all(dim=1)
 
     def inside_box(self, box_size: tuple[int, int], boundary_threshold: int = 0) -> torch.Tensor:
-        """Returns which boxes lie in an image of (height, width) grown by a margin, (N,) bool."""
+        """Return which boxes lie in an image of (height, width) grown by a margin, (N,) bool."""
         height, width = box_size
         lower = self.tensor[:, :2] >= -boundary_threshold
         bounds = self.tensor.new_tensor([width + boundary_threshold, height + boundary_threshold])
         return (lower & (self.tensor[:, 2:] < bounds)).all(dim=1)
 
     def get_centers(self) -> torch.Tensor:
-        """Returns the centres (x, y), (N, 2)."""
+        """Return the centres (x, y), (N, 2)."""
         return (self.tensor[:, :2] + self.tensor[:, 2:]) / 2
 
     def scale(self, scale_x: float, scale_y: float) -> None:
-        """Multiplies the coordinates in place, as resizing the image would."""
+        """Multiply the coordinates in place, as resizing the image would."""
         self.tensor[:, 0::2] *= scale_x
         self.tensor[:, 1::2] *= scale_y
 
     def __getitem__(self, item: int | slice | torch.Tensor) -> "Boxes":
-        """Returns the chosen boxes; an int gives one box, still as `Boxes`."""
+        """Return the chosen boxes; an int gives one box, still as `Boxes`."""
         return Boxes(self.tensor[item].reshape(-1, 4))
 
     def __len__(self) -> int:
@@ -141,39 +124,25 @@ class Boxes:
 
 
 def pairwise_intersection(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:
-    """Returns the common area of every pair, (N, M), in square pixels."""
+    """Return the common area of every pair, (N, M), in square pixels."""
     top_left = torch.maximum(boxes1.tensor[:, None, :2], boxes2.tensor[:, :2])
     bottom_right = torch.minimum(boxes1.tensor[:, None, 2:], boxes2.tensor[:, 2:])
     return (bottom_right - top_left).clamp(min=0).prod(dim=2)
 
 
 def pairwise_iou(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:
-    """Returns intersection over union of every pair, (N, M), 0 for pairs that do not meet."""
+    """Return intersection over union of every pair, (N, M), 0 for pairs that do not meet."""
     intersection = pairwise_intersection(boxes1, boxes2)
     union = boxes1.area()[:, None] + boxes2.area() - intersection
     return _ratio_or_zero(intersection, union)
 
 
 def pairwise_ioa(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:
-    """Returns intersection over area of the second box, (N, M), 0 for pairs that do not meet."""
+    """Return intersection over area of the second box, (N, M), 0 for pairs that do not meet."""
     intersection = pairwise_intersection(boxes1, boxes2)
     return _ratio_or_zero(intersection, boxes2.area().expand_as(intersection))
 
 
-def matched_pairwise_iou(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:
-    """Returns the IoU of the i-th box of each, (N,).
-
-    Raises:
-        ValueError: the numbers of boxes differ.
-    """
-    if len(boxes1) != len(boxes2):
-        raise ValueError(f"matched boxes must be equally many, got {len(boxes1)} and {len(boxes2)}")
-    top_left = torch.maximum(boxes1.tensor[:, :2], boxes2.tensor[:, :2])
-    bottom_right = torch.minimum(boxes1.tensor[:, 2:], boxes2.tensor[:, 2:])
-    intersection = (bottom_right - top_left).clamp(min=0).prod(dim=1)
-    return _ratio_or_zero(intersection, boxes1.area() + boxes2.area() - intersection)
-
-
 def _ratio_or_zero(intersection: torch.Tensor, area: torch.Tensor) -> torch.Tensor:
-    """Returns intersection / area where the pair meets; empty boxes would give 0/0 elsewhere."""
+    """Return intersection / area where the pair meets; empty boxes would give 0/0 elsewhere."""
     return torch.where(intersection > 0, intersection / area, torch.zeros_like(intersection))

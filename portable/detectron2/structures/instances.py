@@ -1,6 +1,5 @@
 """`Instances`: everything known about the objects of one image, as parallel columns."""
 
-import itertools
 from typing import Any
 
 import torch
@@ -15,11 +14,7 @@ class Instances:
     """
 
     def __init__(self, image_size: tuple[int, int], **kwargs: Any):
-        """
-        Args:
-            image_size: (height, width) in pixels.
-            kwargs: the first fields.
-        """
+        """Make a table for an image of (height, width) pixels, with first fields."""
         self._image_size = image_size
         self._fields: dict[str, Any] = {}
         for name, value in kwargs.items():
@@ -45,11 +40,7 @@ class Instances:
         )
 
     def set(self, name: str, value: Any) -> None:
-        """Adds a field or replaces it.
-
-        Raises:
-            ValueError: the length differs from that of the other fields.
-        """
+        """Add a field or replace it; ValueError if its length differs from that of the others."""
         others = [field for key, field in self._fields.items() if key != name]
         if others and len(value) != len(others[0]):
             raise ValueError(
@@ -58,23 +49,23 @@ class Instances:
         self._fields[name] = value
 
     def has(self, name: str) -> bool:
-        """Returns whether there is a field `name`."""
+        """Return whether there is a field `name`."""
         return name in self._fields
 
     def get(self, name: str) -> Any:
-        """Returns the field `name`; KeyError if there is none."""
+        """Return the field `name`; KeyError if there is none."""
         return self._fields[name]
 
     def remove(self, name: str) -> None:
-        """Deletes the field `name`; KeyError if there is none."""
+        """Delete the field `name`; KeyError if there is none."""
         del self._fields[name]
 
     def get_fields(self) -> dict[str, Any]:
-        """Returns the fields by name; the dict is the instances' own."""
+        """Return the fields by name; the dict is the instances' own."""
         return self._fields
 
     def to(self, *args: Any, **kwargs: Any) -> "Instances":
-        """Returns the instances with `.to(...)` applied to the fields that have it."""
+        """Return the instances with `.to(...)` applied to the fields that have it."""
         moved = {
             name: value.to(*args, **kwargs) if hasattr(value, "to") else value
             for name, value in self._fields.items()
@@ -82,15 +73,9 @@ class Instances:
         return Instances(self._image_size, **moved)
 
     def __getitem__(self, item: int | slice | torch.Tensor) -> "Instances":
-        """Returns the chosen rows; an int gives one row, still as `Instances`.
-
-        Raises:
-            IndexError: an int is out of range.
-        """
+        """Return the chosen rows; an int gives one row, still as `Instances`."""
         if isinstance(item, int):
-            if not -len(self) <= item < len(self):
-                raise IndexError(f"row {item} is out of range for {len(self)} instances")
-            row = item % len(self)
+            row = range(len(self))[item]  # negative numbers, IndexError beyond the end
             item = slice(row, row + 1)
         chosen = {name: value[item] for name, value in self._fields.items()}
         return Instances(self._image_size, **chosen)
@@ -100,28 +85,16 @@ class Instances:
             return len(value)
         raise NotImplementedError("instances without fields have no length; set a field first")
 
-    def __iter__(self):
-        raise NotImplementedError("iterate over range(len(instances)) or over a field")
-
     @staticmethod
     def cat(instance_lists: list["Instances"]) -> "Instances":
-        """Returns the rows of all instances, which share the image size and the field names.
-
-        Raises:
-            ValueError: the list is empty, or sizes or names differ.
-        """
-        if not instance_lists:
-            raise ValueError("cannot concatenate an empty list of instances")
+        """Return the rows of all instances, which share the image size and the field names."""
         first = instance_lists[0]
         for other in instance_lists[1:]:
             if other.image_size != first.image_size or set(other._fields) != set(first._fields):
                 raise ValueError(
                     f"cannot concatenate {other} to {first}: image sizes and fields must be equal"
                 )
-        joined = {
-            name: _join([instances.get(name) for instances in instance_lists])
-            for name in first.get_fields()
-        }
+        joined = {name: _join([i.get(name) for i in instance_lists]) for name in first.get_fields()}
         return Instances(first.image_size, **joined)
 
     def __repr__(self) -> str:
@@ -130,16 +103,12 @@ class Instances:
         fields = ", ".join(f"{name}: {value}" for name, value in self._fields.items())
         return f"Instances({rows} rows, image {height} x {width}, fields: [{fields}])"
 
-    __str__ = __repr__
-
 
 def _join(columns: list[Any]) -> Any:
-    """Returns the concatenation of values of one field."""
-    first = columns[0]
-    if isinstance(first, torch.Tensor):
+    """Return the concatenation of values of one field: tensors, lists or types with `cat`."""
+    kind = type(columns[0])
+    if issubclass(kind, torch.Tensor):
         return torch.cat(columns)
-    if isinstance(first, list):
-        return list(itertools.chain.from_iterable(columns))
-    if hasattr(type(first), "cat"):
-        return type(first).cat(columns)
-    raise ValueError(f"fields of type {type(first).__name__} cannot be concatenated")
+    if issubclass(kind, list):
+        return [item for column in columns for item in column]
+    return kind.cat(columns)

@@ -4,28 +4,17 @@ Shapes: N masks, H x W image, S side of a mask target. Polygons are flat arrays 
 in pixels, and one instance may consist of several.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 import torch
-from detectron2.layers.roi_align import ROIAlign
+from detectron2.layers.roi_align import roi_align
 from detectron2.structures.boxes import Boxes
 from pycocotools import mask as coco_mask
 
 MIN_BOX_SIDE = 0.1  # pixels; keeps the scale of a degenerate box finite
 
 
-def polygon_area(x: np.ndarray, y: np.ndarray) -> float:
-    """Returns the area of a polygon by the shoelace formula.
-
-    >>> polygon_area(np.array([0, 4, 4, 0]), np.array([0, 0, 2, 2]))
-    8.0
-    """
-    return 0.5 * abs(float(np.dot(x, np.roll(y, 1)) - np.dot(y, np.roll(x, 1))))
-
-
 def polygons_to_bitmask(polygons: list[np.ndarray], height: int, width: int) -> np.ndarray:
-    """Returns the union of `polygons` as a bitmap, (height, width) bool, by COCO's rasteriser."""
+    """Return the union of `polygons` as a bitmap, (height, width) bool, by COCO's rasteriser."""
     if len(polygons) == 0:
         return np.zeros((height, width), dtype=bool)
     runs = coco_mask.frPyObjects([np.asarray(p).tolist() for p in polygons], height, width)
@@ -35,13 +24,7 @@ def polygons_to_bitmask(polygons: list[np.ndarray], height: int, width: int) -> 
 def rasterize_polygons_within_box(
     polygons: list[np.ndarray], box: np.ndarray, mask_size: int
 ) -> torch.Tensor:
-    """Returns the part of `polygons` in `box`, stretched to a square, (S, S) bool.
-
-    Args:
-        polygons: of one instance.
-        box: XYXY, (4,).
-        mask_size: side S of the target.
-    """
+    """Return the part of an instance's `polygons` in a box (4,), stretched to (S, S) bool."""
     x0, y0, x1, y1 = (float(value) for value in box)
     sides = np.maximum([x1 - x0, y1 - y0], MIN_BOX_SIDE)
     local = [(polygon.reshape(-1, 2) - (x0, y0)) * (mask_size / sides) for polygon in polygons]
@@ -65,51 +48,27 @@ class BitMasks:
         self.image_size = (tensor.shape[1], tensor.shape[2])
 
     @staticmethod
-    def from_polygon_masks(
-        polygon_masks: "PolygonMasks | list[list[np.ndarray]]", height: int, width: int
-    ) -> "BitMasks":
-        """Returns the bitmaps of polygons in an image of the given size."""
-        if isinstance(polygon_masks, PolygonMasks):
-            polygon_masks = polygon_masks.polygons
-        bitmaps = [polygons_to_bitmask(polygons, height, width) for polygons in polygon_masks]
-        if not bitmaps:
-            return BitMasks(torch.empty(0, height, width, dtype=torch.bool))
-        return BitMasks(np.stack(bitmaps))
-
-    @staticmethod
     def cat(bitmasks_list: list["BitMasks"]) -> "BitMasks":
-        """Returns the masks of all, which belong to images of one size."""
+        """Return the masks of all, which belong to images of one size."""
         return BitMasks(torch.cat([masks.tensor for masks in bitmasks_list]))
 
     def to(self, *args, **kwargs) -> "BitMasks":
-        """Returns the masks on another device."""
+        """Return the masks on another device."""
         return BitMasks(self.tensor.to(*args, **kwargs))
 
-    @property
-    def device(self) -> torch.device:
-        """The device of `tensor`."""
-        return self.tensor.device
-
     def nonempty(self) -> torch.Tensor:
-        """Returns which masks have at least one pixel, (N,) bool."""
+        """Return which masks have at least one pixel, (N,) bool."""
         return self.tensor.flatten(1).any(dim=1)
 
     def crop_and_resize(self, boxes: torch.Tensor, mask_size: int) -> torch.Tensor:
-        """Returns mask i inside box i, resampled by RoIAlign and cut at one half, (N, S, S) bool.
-
-        Args:
-            boxes: (N, 4) XYXY, one per mask.
-            mask_size: side S of the result.
-        """
-        _check_one_box_per_mask(len(self), boxes)
-        index = torch.arange(len(boxes), device=boxes.device, dtype=boxes.dtype)[:, None]
+        """Return mask i inside box i of (N, 4), by RoIAlign and cut at one half, (N, S, S) bool."""
+        index = torch.arange(len(self), device=boxes.device, dtype=boxes.dtype)[:, None]
         rois = torch.cat((index, boxes), dim=1)
         bitmaps = self.tensor.to(device=boxes.device, dtype=torch.float32)[:, None]
-        pooled = ROIAlign((mask_size, mask_size), 1.0, 0, aligned=True)(bitmaps, rois)
-        return pooled[:, 0] >= 0.5
+        return roi_align(bitmaps, rois, (mask_size, mask_size))[:, 0] >= 0.5
 
     def get_bounding_boxes(self) -> Boxes:
-        """Returns the tight boxes, whose far corner is one past the last pixel; zeros if empty."""
+        """Return the tight boxes, whose far corner is one past the last pixel; zeros if empty."""
         boxes = torch.zeros(len(self), 4)
         for index, mask in enumerate(self.tensor):
             y, x = mask.any(dim=1).nonzero()[:, 0], mask.any(dim=0).nonzero()[:, 0]
@@ -118,18 +77,11 @@ class BitMasks:
         return Boxes(boxes)
 
     def __getitem__(self, item: int | slice | torch.Tensor) -> "BitMasks":
-        """Returns the chosen masks; an int gives one mask, still as `BitMasks`."""
+        """Return the chosen masks; an int gives one mask, still as `BitMasks`."""
         return BitMasks(self.tensor[item].reshape(-1, *self.image_size))
 
     def __len__(self) -> int:
         return self.tensor.shape[0]
-
-    def __iter__(self) -> Iterator[torch.Tensor]:
-        yield from self.tensor
-
-    def __repr__(self) -> str:
-        height, width = self.image_size
-        return f"BitMasks({len(self)} masks, image {height} x {width})"
 
 
 class PolygonMasks:
@@ -144,42 +96,30 @@ class PolygonMasks:
 
     @staticmethod
     def cat(polymasks_list: list["PolygonMasks"]) -> "PolygonMasks":
-        """Returns the masks of all, in order."""
+        """Return the masks of all, in order."""
         return PolygonMasks([instance for masks in polymasks_list for instance in masks.polygons])
 
     def to(self, *args, **kwargs) -> "PolygonMasks":
-        """Returns the masks themselves: polygons have no device."""
+        """Return the masks themselves: polygons have no device."""
         return self
 
-    @property
-    def device(self) -> torch.device:
-        """The CPU, always."""
-        return torch.device("cpu")
-
     def nonempty(self) -> torch.Tensor:
-        """Returns which instances have a polygon, (N,) bool."""
+        """Return which instances have a polygon, (N,) bool."""
         return torch.tensor([len(instance) > 0 for instance in self.polygons], dtype=torch.bool)
 
-    def area(self) -> torch.Tensor:
-        """Returns the sum of the areas of the polygons of each instance, (N,)."""
-        areas = [sum(polygon_area(p[0::2], p[1::2]) for p in inst) for inst in self.polygons]
-        return torch.tensor(areas, dtype=torch.float32)
-
     def crop_and_resize(self, boxes: torch.Tensor, mask_size: int) -> torch.Tensor:
-        """Returns mask i inside box i, rasterised at the target size, (N, S, S) bool.
+        """Return mask i inside box i of (N, 4), rasterised at that size, (N, S, S) bool.
 
-        Args:
-            boxes: (N, 4) XYXY, one per mask; the result is on their device.
-            mask_size: side S of the result.
+        The result is on the device of the boxes.
         """
-        _check_one_box_per_mask(len(self), boxes)
         targets = torch.zeros(len(self), mask_size, mask_size, dtype=torch.bool)
-        for index, box in enumerate(boxes.detach().cpu().numpy()):
-            targets[index] = rasterize_polygons_within_box(self.polygons[index], box, mask_size)
+        boxes_xyxy = boxes.detach().cpu().numpy()
+        for index, (polygons, box) in enumerate(zip(self.polygons, boxes_xyxy, strict=True)):
+            targets[index] = rasterize_polygons_within_box(polygons, box, mask_size)
         return targets.to(boxes.device)
 
     def get_bounding_boxes(self) -> Boxes:
-        """Returns the tight boxes; zeros for an instance without polygons."""
+        """Return the tight boxes; zeros for an instance without polygons."""
         boxes = torch.zeros(len(self), 4)
         for index, instance in enumerate(self.polygons):
             if instance:
@@ -188,34 +128,20 @@ class PolygonMasks:
         return Boxes(boxes)
 
     def __getitem__(self, item: int | slice | list[int] | torch.Tensor) -> "PolygonMasks":
-        """Returns the chosen masks; an int gives one mask, still as `PolygonMasks`."""
-        rows = np.arange(len(self))[_as_numpy_index(item)]
-        return PolygonMasks([self.polygons[row] for row in np.atleast_1d(rows)])
+        """Return the chosen masks; an int gives one mask, still as `PolygonMasks`."""
+        item = item.cpu().numpy() if isinstance(item, torch.Tensor) else item
+        rows = np.atleast_1d(np.arange(len(self))[item])
+        return PolygonMasks([self.polygons[row] for row in rows])
 
     def __len__(self) -> int:
         return len(self.polygons)
 
-    def __iter__(self) -> Iterator[list[np.ndarray]]:
-        return iter(self.polygons)
-
-    def __repr__(self) -> str:
-        return f"PolygonMasks({len(self)} masks)"
-
 
 def _checked_polygon(polygon) -> np.ndarray:
-    """Returns a polygon as a float64 array of its own; ValueError if it has under 3 points."""
+    """Return a polygon as a float64 array of its own; ValueError if it has under 3 points."""
     points = np.array(polygon, dtype=np.float64)
     if points.ndim != 1 or len(points) % 2 != 0 or len(points) < 6:
         raise ValueError(
             f"a polygon is a flat list x0, y0, x1, y1 ... of 3 points or more, got {polygon}"
         )
     return points
-
-
-def _check_one_box_per_mask(num_masks: int, boxes: torch.Tensor) -> None:
-    if len(boxes) != num_masks:
-        raise ValueError(f"expected one box per mask, got {len(boxes)} boxes, {num_masks} masks")
-
-
-def _as_numpy_index(item):
-    return item.cpu().numpy() if isinstance(item, torch.Tensor) else item

@@ -9,7 +9,7 @@ import torch
 
 
 def seed_all_rng(seed: int | None = None) -> None:
-    """Seeds the generators of Python, numpy and torch (all devices).
+    """Seed the generators of Python, numpy and torch (all devices).
 
     Args:
         seed: below 2**32; None takes one from the operating system's entropy and logs it.

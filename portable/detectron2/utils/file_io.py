@@ -3,8 +3,6 @@
 from iopath.common.file_io import HTTPURLHandler, PathHandler
 from iopath.common.file_io import PathManager as _PathManager
 
-__all__ = ["PathHandler", "PathManager"]
-
 
 class Detectron2Handler(PathHandler):
     """Downloads `detectron2://NAME` from Detectron2's public model storage, once per machine."""

@@ -9,7 +9,7 @@ class Registry(_FvcoreRegistry):
     """A name -> object table that is filled by `@REGISTRY.register()` and read by `get`."""
 
     def get(self, name: str) -> Any:
-        """Returns the object registered under `name`.
+        """Return the object registered under `name`.
 
         Raises:
             KeyError: there is none; the message lists the names that exist.

@@ -139,13 +139,14 @@ def test_partial_weights_load_when_allowed(tmp_path, caplog):
     assert "roi_heads.box_head.0.fc1.weight" in caplog.text  # a warning
 
 
-def test_backbone_alone_starts_a_training(tmp_path):
+def test_backbone_alone_starts_a_training(tmp_path, caplog):
     model = toy_model(DETECTOR)
     report = load_weights(model, save(bare_backbone(), tmp_path), purpose="train")
     assert report.matched == tuple(sorted(BACKBONE))
     assert report.missing == tuple(sorted(HEADS.keys() - {ZERO_SHOT}))
     assert report.unexpected == ("fc.bias", "fc.weight")
     assert_same({n: model.state_dict()[n] for n in BACKBONE}, distinct(BACKBONE))
+    assert not [record for record in caplog.records if record.levelno >= logging.WARNING]
 
 
 def test_backbone_under_the_models_names_starts_a_training(tmp_path):

@@ -1,6 +1,9 @@
 import argparse
+import functools
 import os
 import pickle
+import threading
+from http.server import HTTPServer, SimpleHTTPRequestHandler
 
 import numpy as np
 import pytest
@@ -128,6 +131,10 @@ def test_refusal_names_the_import_and_a_way_out(writer, tmp_path):
     [
         (b"<!DOCTYPE html><html></html>", "not a weight file: it starts with b'<!DOCTYPE"),
         (b"version https://git-lfs.github.com/spec/v1", "git-lfs pointer"),
+        (
+            b'{"size":{"a": 1}}',
+            "not a weight file",
+        ),  # json, like a safetensors header to the ninth byte
         (b"", "not a weight file"),
         (b"PK\x03\x04 and no more", "interrupted"),
         (pickle.dumps({"a": 1})[:-4], "interrupted"),
@@ -159,7 +166,20 @@ def test_missing_file_is_explained(tmp_path):
         read_weights("")
 
 
-def test_failed_download_is_explained():
+def test_address_is_downloaded_once(tmp_path, monkeypatch):
+    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "cache"))
+    torch.save(TENSORS, tmp_path / "weights.pth")
+    handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
+    with HTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        address = f"http://127.0.0.1:{server.server_port}/weights.pth"
+        assert_same(read_weights(address), TENSORS)
+        server.shutdown()
+    assert_same(read_weights(address), TENSORS)
+
+
+def test_failed_download_is_explained(tmp_path, monkeypatch):
+    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"cannot fetch http://127\.0\.0\.1:9/x\.pth"):
         read_weights("http://127.0.0.1:9/x.pth")
 

@@ -1,6 +1,5 @@
 """Calls with explicit arguments, with a configuration, and with both."""
 
-import pytest
 from detectron2.config import CfgNode, configurable
 
 CFG = CfgNode({"WIDTH": 8, "DEPTH": 2})
@@ -55,23 +54,3 @@ def test_functions():
     assert describe(CFG, depth=1) == (8, 1)
     assert describe(3) == (3, 5)
     assert describe.from_config(CFG) == {"width": 8}
-
-
-def test_missing_from_config_is_reported():
-    class Plain:
-        @configurable
-        def __init__(self, width):
-            pass
-
-    with pytest.raises(TypeError, match="'Plain' is called with a configuration but has no"):
-        Plain(CFG)
-
-
-def test_first_argument_of_from_config_must_be_cfg():
-    with pytest.raises(TypeError, match="first argument must be named 'cfg'"):
-        configurable(from_config=lambda config: {})
-
-
-def test_only_init_is_decorated_without_arguments():
-    with pytest.raises(TypeError, match="decorates __init__ of a class"):
-        configurable(lambda width: width)

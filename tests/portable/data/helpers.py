@@ -4,11 +4,11 @@ import numpy as np
 
 
 def seeded(seed, augmentation, image):
-    """Returns the transform that the augmentation draws after seeding np.random."""
+    """Return the transform that the augmentation draws after seeding np.random."""
     np.random.seed(seed)
     return augmentation.get_transform(image)
 
 
 def uniform(seed, low=0.0, high=1.0):
-    """Returns the first uniform number after that seed."""
+    """Return the first uniform number after that seed."""
     return np.random.RandomState(seed).uniform(low, high)

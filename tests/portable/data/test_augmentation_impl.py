@@ -1,4 +1,4 @@
-"""Flips and resizes; their draws are those of np.random in a documented order."""
+"""Flips, resizes and crops; their draws are those of np.random in a documented order."""
 
 import numpy as np
 import pytest
@@ -20,7 +20,7 @@ def test_flip_has_one_direction(image):
     vertical = T.RandomFlip(1.0, horizontal=False, vertical=True).get_transform(image)
     np.testing.assert_array_equal(vertical.apply_image(image), image[::-1])
     for both in (True, False):
-        with pytest.raises(ValueError, match="set either horizontal or vertical"):
+        with pytest.raises(ValueError, match="in one direction, horizontal or vertical"):
             T.RandomFlip(horizontal=both, vertical=both)
 
 
@@ -56,13 +56,47 @@ def test_resize_shortest_edge_special_cases(image):
     assert isinstance(T.ResizeShortestEdge(0).get_transform(image), T.NoOpTransform)
     with pytest.raises(ValueError, match="unknown sample_style 'any'; choose 'range' or 'choice'"):
         T.ResizeShortestEdge(20, sample_style="any")
-    with pytest.raises(
-        ValueError, match=r"lowest and the highest short_edge_length, got \(1, 2, 3\)"
-    ):
-        T.ResizeShortestEdge((1, 2, 3), sample_style="range")
 
 
-def test_resize_scale_fits_into_the_scaled_rectangle(image):
-    resize = seeded(7, T.ResizeScale(0.5, 2.0, 100, 90), image)
-    scale = uniform(7, 0.5, 2.0) * min(100 / 40, 90 / 60)
-    assert (resize.new_h, resize.new_w) == (round(40 * scale), round(60 * scale))
+@pytest.mark.parametrize("seed", range(3))
+@pytest.mark.parametrize(
+    ("crop_type", "crop_size", "lowest", "highest"),
+    [
+        ("relative", (0.5, 0.25), (20, 15), (20, 15)),
+        ("relative_range", (0.5, 0.25), (20, 15), (40, 60)),
+        ("absolute", (10, 80), (10, 60), (10, 60)),
+        ("absolute", (80, 10), (40, 10), (40, 10)),
+        ("absolute_range", (30, 50), (30, 30), (40, 50)),
+    ],
+)
+def test_crops_have_the_described_size_and_lie_inside(
+    image, crop_type, crop_size, lowest, highest, seed
+):
+    crop = seeded(seed, T.RandomCrop(crop_type, crop_size), image)
+    assert lowest[0] <= crop.h <= highest[0]
+    assert lowest[1] <= crop.w <= highest[1]
+    assert 0 <= crop.x0 <= 60 - crop.w
+    assert 0 <= crop.y0 <= 40 - crop.h
+    assert crop.apply_image(image).shape == (crop.h, crop.w, 3)
+
+
+def test_crop_draws_size_then_top_then_left(image):
+    crop = seeded(3, T.RandomCrop("relative_range", (0.5, 0.5)), image)
+    stream = np.random.RandomState(3)
+    size = 0.5 + stream.rand(2) * 0.5
+    assert (crop.h, crop.w) == (int(40 * size[0] + 0.5), int(60 * size[1] + 0.5))
+    assert crop.y0 == stream.randint(40 - crop.h + 1)
+    assert crop.x0 == stream.randint(60 - crop.w + 1)
+
+
+def test_absolute_range_draws_both_sides_including_the_ends(image):
+    augmentation = T.RandomCrop("absolute_range", (30, 31))
+    np.random.seed(0)
+    sizes = {augmentation.get_crop_size((40, 31)) for _ in range(40)}
+    assert sizes == {(30, 30), (30, 31), (31, 30), (31, 31)}
+    assert augmentation.get_crop_size((20, 25)) == (20, 25)
+
+
+def test_unknown_crop_type_is_refused():
+    with pytest.raises(ValueError, match="unknown crop type 'round'; choose relative, "):
+        T.RandomCrop("round", (1, 1))

@@ -4,17 +4,8 @@ import pickle
 from unittest import mock
 
 import pytest
-from detectron2.data import DatasetFromList, MapDataset, ToIterableDataset, common
+from detectron2.data import DatasetFromList, MapDataset, common
 from detectron2.data.common import AspectRatioGroupedDataset
-from torch.utils.data import DataLoader, IterableDataset
-
-
-class Count(IterableDataset):
-    def __init__(self, n):
-        self.n = n
-
-    def __iter__(self):
-        return iter(range(self.n))
 
 
 def double(x):
@@ -25,10 +16,9 @@ def even_or_none(x):
     return x if x % 2 == 0 else None
 
 
-@pytest.mark.parametrize("serialize", [True, False])
-def test_items_of_a_list_can_be_changed_without_changing_the_dataset(serialize):
+def test_items_of_a_list_can_be_changed_without_changing_the_dataset():
     items = [{"a": [i]} for i in range(3)]
-    dataset = DatasetFromList(items, serialize=serialize)
+    dataset = DatasetFromList(items)
     dataset[1]["a"].append(7)
     assert [dataset[i] for i in range(len(dataset))] == items
     assert dataset[-1] == items[-1]
@@ -39,11 +29,6 @@ def test_reading_past_the_end_stops_iteration():
     assert len(DatasetFromList([])) == 0
     with pytest.raises(IndexError):
         DatasetFromList(["x"])[1]
-
-
-def test_without_copy_and_serialisation_items_are_the_same_objects():
-    items = [{}]
-    assert DatasetFromList(items, copy=False, serialize=False)[0] is items[0]
 
 
 def test_map_replaces_unusable_items_by_others():
@@ -62,40 +47,13 @@ def test_map_gives_up_when_nothing_is_usable():
         dataset[0]
 
 
-def test_map_over_an_iterable_skips_unusable_items():
-    dataset = MapDataset(Count(5), even_or_none)
-    assert isinstance(dataset, IterableDataset)
-    assert list(dataset) == [0, 2, 4]
-
-
 def test_a_mapped_dataset_can_be_sent_to_a_worker():
     dataset = pickle.loads(pickle.dumps(MapDataset(DatasetFromList([1, 2]), double)))
     assert list(map(dataset.__getitem__, range(2))) == [2, 4]
-
-
-def test_shards_take_turns_chunk_by_chunk():
-    assert list(common._shard(iter(range(10)), 0, 2, 2)) == [0, 1, 4, 5, 8, 9]
-    assert list(common._shard(iter(range(10)), 1, 2, 2)) == [2, 3, 6, 7]
-
-
-def test_batches_do_not_depend_on_the_number_of_workers():
-    items = DatasetFromList(list(range(8)))
-
-    def batches(num_workers):
-        sampled = ToIterableDataset(items, [5, 1, 0, 7, 3, 2], shard_chunk_size=2)
-        loader = DataLoader(sampled, batch_size=2, num_workers=num_workers, collate_fn=list)
-        return list(loader)
-
-    assert batches(0) == batches(2) == [[5, 1], [0, 7], [3, 2]]
-
-
-def test_a_sampler_for_an_iterable_dataset_is_an_error():
-    with pytest.raises(TypeError, match="samples an indexed dataset"):
-        ToIterableDataset(Count(3), range(3))
 
 
 def test_batches_are_all_wide_or_all_high_and_leftovers_are_dropped():
     wide = [{"width": 3, "height": 2, "id": i} for i in range(3)]
     high = [{"width": 2, "height": 2, "id": i} for i in range(3, 6)]
     stream = [wide[0], high[0], high[1], wide[1], wide[2], high[2]]
-    assert list(AspectRatioGroupedDataset(stream, 2)) == [high[:2], wide[:2]]
+    assert list(AspectRatioGroupedDataset(stream, 2, tuple)) == [tuple(high[:2]), tuple(wide[:2])]

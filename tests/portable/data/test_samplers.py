@@ -69,13 +69,6 @@ def test_whole_factors_are_exact_and_fractions_hold_on_average():
     assert sum(epoch[2] for epoch in epochs) / 400 == pytest.approx(1.25, abs=0.06)
 
 
-def test_repeated_indices_are_shuffled():
-    sampler = RepeatFactorTrainingSampler(torch.tensor([3.0, 3.0, 3.0]), seed=0)
-    stream = first(9, sampler)
-    assert Counter(stream) == {0: 3, 1: 3, 2: 3}
-    assert stream != sorted(stream)
-
-
 @pytest.mark.parametrize(("size", "world_size"), [(7, 3), (2, 4), (0, 2), (6, 3)])
 def test_inference_covers_every_index_once_in_nearly_equal_shares(size, world_size):
     shares = [

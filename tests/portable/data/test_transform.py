@@ -41,11 +41,3 @@ def test_coordinates_scale_and_come_back():
         resize.inverse().apply_coords(resize.apply_coords(coords.copy())), coords
     )
     np.testing.assert_allclose(resize.apply_box(np.array([[1.0, 2, 3, 4]])), [[2, 1, 6, 2]])
-
-
-def test_resizing_an_image_of_another_size_is_an_error(image):
-    with pytest.raises(ValueError, match=r"height x width 10x10, got shape \(40, 60, 3\)"):
-        T.ResizeTransform(10, 10, 5, 5).apply_image(image)
-    lanczos = T.ResizeTransform(4, 4, 2, 2, Image.Resampling.LANCZOS)
-    with pytest.raises(ValueError, match="cannot resize a float32 image with PIL filter"):
-        lanczos.apply_image(np.zeros((4, 4), dtype=np.float32))

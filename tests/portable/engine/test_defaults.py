@@ -1,4 +1,4 @@
-"""Command line, set-up, writers and the predictor."""
+"""Command line, set-up and the predictor."""
 
 import logging
 import random
@@ -7,14 +7,8 @@ import numpy as np
 import pytest
 import torch
 from detectron2.config import get_cfg
-from detectron2.engine import (
-    DefaultPredictor,
-    default_argument_parser,
-    default_setup,
-    default_writers,
-)
+from detectron2.engine import DefaultPredictor, default_argument_parser, default_setup
 from detectron2.engine import defaults as defaults_module
-from detectron2.utils.events import EventStorage
 from detectron2.utils.logger import setup_logger
 from torch import nn
 
@@ -31,19 +25,8 @@ def clean_loggers():
 
 
 def test_command_line():
-    args = default_argument_parser().parse_args(
-        [
-            "--config-file",
-            "a.yaml",
-            "--eval-only",
-            "--num-gpus",
-            "2",
-            "--dist-url",
-            "tcp://h:1",
-            "SEED",
-            "3",
-        ]
-    )
+    line = "--config-file a.yaml --eval-only --num-gpus 2 --dist-url tcp://h:1 SEED 3"
+    args = default_argument_parser().parse_args(line.split())
     assert (args.config_file, args.eval_only, args.resume) == ("a.yaml", True, False)
     assert (args.num_gpus, args.num_machines, args.machine_rank) == (2, 1, 0)
     assert (args.dist_url, args.opts) == ("tcp://h:1", ["SEED", "3"])
@@ -61,24 +44,6 @@ def test_setup_writes_config_and_log_and_seeds(tmp_path, clean_loggers):
     again.merge_from_file(str(tmp_path / "run" / "config.yaml"))
     assert again.SEED == 5
     assert "Command line arguments" in (tmp_path / "run" / "log.txt").read_text()
-
-
-def test_setup_without_output_folder_writes_nothing(tmp_path, clean_loggers, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-    cfg = get_cfg()
-    cfg.OUTPUT_DIR = ""
-    default_setup(cfg, default_argument_parser().parse_args([]))
-    assert list(tmp_path.iterdir()) == []
-
-
-def test_default_writers(tmp_path):
-    writers = default_writers(str(tmp_path / "run"), max_iter=3)
-    with EventStorage() as storage:
-        storage.put_scalar("loss", 1.0)
-        for writer in writers:
-            writer.write()
-            writer.close()
-    assert len(list((tmp_path / "run").iterdir())) == 2
 
 
 class EchoModel(nn.Module):

@@ -1,7 +1,5 @@
 """The evaluation loop."""
 
-import logging
-
 import pytest
 import torch
 from detectron2.evaluation import (
@@ -58,23 +56,6 @@ def test_repeated_task_is_refused():
 
 def test_functions_work_as_models_and_evaluators_are_optional():
     assert inference_on_dataset(lambda batch: batch, LOADER, None) == {}
-
-
-def test_callbacks_are_called_around_batches():
-    calls = []
-    names = ("on_start", "before_inference", "after_inference", "on_end")
-    callbacks = {name: lambda name=name: calls.append(name) for name in names}
-    inference_on_dataset(Model(), LOADER, Counter(), callbacks)
-    assert calls == ["on_start", *["before_inference", "after_inference"] * 2, "on_end"]
-
-
-def test_progress_is_logged_with_the_time_left(caplog, monkeypatch):
-    monkeypatch.setattr("detectron2.evaluation.evaluator.LOG_INTERVAL_S", 0)
-    with caplog.at_level(logging.INFO):
-        inference_on_dataset(Model(), [[{}]] * 7, Counter())
-    assert "Inference done 6/7" in caplog.text
-    assert "ETA=0:00:00" in caplog.text
-    assert "Total inference time" in caplog.text
 
 
 def test_mode_returns_after_an_error():

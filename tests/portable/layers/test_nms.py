@@ -6,7 +6,7 @@ from torchvision.ops import nms
 
 
 def by_class(boxes, scores, classes, threshold):
-    """Returns the kept indices of one suppression per class."""
+    """Return the kept indices of one suppression per class."""
     kept = []
     for label in classes.unique():
         members = (classes == label).nonzero()[:, 0]

@@ -8,7 +8,7 @@ from torchvision.ops import roi_align as torchvision_roi_align
 
 
 def random_rois(num_boxes, num_images, size):
-    """Returns boxes that also reach over the border of the map."""
+    """Return boxes that also reach over the border of the map."""
     corners = torch.rand(num_boxes, 2) * size * 1.2 - 0.2 * size
     sides = torch.rand(num_boxes, 2) * size
     image = torch.randint(num_images, (num_boxes, 1)).float()
@@ -40,7 +40,7 @@ def test_matrices_equal_the_kernel_in_values_and_gradients(aligned, sampling_rat
 def test_training_and_inference_agree():
     torch.manual_seed(0)
     x, rois = torch.randn(2, 3, 8, 8), random_rois(6, 2, 8)
-    pool = ROIAlign(3, 1.0, 2)
+    pool = ROIAlign((3, 3), 1.0, 2)
     assert torch.allclose(pool(x, rois), pool(x.requires_grad_(), rois), atol=1e-5)
 
 

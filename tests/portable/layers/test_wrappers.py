@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from detectron2.layers import Conv2d, ConvTranspose2d, ShapeSpec, cat, cross_entropy, nonzero_tuple
+from detectron2.layers import Conv2d, ConvTranspose2d, cross_entropy
 from torch import nn
 
 
@@ -22,32 +22,9 @@ def test_convolutions_of_an_empty_batch_keep_gradients():
     assert model[0].weight.grad.abs().sum() == 0
 
 
-def test_cat_of_one_tensor_does_not_copy():
-    x = torch.ones(2)
-    assert cat([x]) is x
-    assert cat([x, x], dim=0).tolist() == [1, 1, 1, 1]
-
-
 def test_cross_entropy_of_no_rows_is_zero_with_gradient():
     logits = torch.zeros(0, 5, requires_grad=True)
     loss = cross_entropy(logits, torch.zeros(0, dtype=torch.int64), reduction="mean")
     loss.backward()
     assert loss.item() == 0
     assert logits.grad.shape == (0, 5)
-
-
-def test_cross_entropy_is_torchs_otherwise():
-    logits, target = torch.randn(4, 3), torch.tensor([0, 2, 1, 1])
-    for reduction in ("mean", "sum", "none"):
-        ours = cross_entropy(logits, target, reduction=reduction)
-        assert torch.equal(ours, F.cross_entropy(logits, target, reduction=reduction))
-
-
-def test_nonzero_tuple_has_a_tensor_per_dimension():
-    rows, columns = nonzero_tuple(torch.tensor([[0, 1], [1, 0]]))
-    assert rows.tolist() == [0, 1]
-    assert columns.tolist() == [1, 0]
-
-
-def test_shape_spec_fields_are_optional():
-    assert ShapeSpec(channels=3) == ShapeSpec(3, None, None, None)

@@ -78,7 +78,7 @@ def cascade_cfg(fpn_cfg: CfgNode) -> CfgNode:
 
 
 def build_calm_model(cfg: CfgNode) -> GeneralizedRCNN:
-    """Returns a model whose features stay small without trained batch statistics."""
+    """Return a model whose features stay small without trained batch statistics."""
     torch.manual_seed(0)
     model = build_model(cfg)
     for module in model.modules():
@@ -88,7 +88,7 @@ def build_calm_model(cfg: CfgNode) -> GeneralizedRCNN:
 
 
 def ground_truth(boxes: list[list[float]], classes: list[int]) -> Instances:
-    """Returns objects of one image whose masks fill their boxes."""
+    """Return objects of one image whose masks fill their boxes."""
     polygons = [[[x1, y1, x2, y1, x2, y2, x1, y2]] for x1, y1, x2, y2 in boxes]
     return Instances(
         IMAGE_SIZE_HW,
@@ -99,7 +99,7 @@ def ground_truth(boxes: list[list[float]], classes: list[int]) -> Instances:
 
 
 def training_batch() -> list[dict]:
-    """Returns two images: one with two objects, one without any."""
+    """Return two images: one with two objects, one without any."""
     height, width = IMAGE_SIZE_HW
     generator = torch.Generator().manual_seed(0)
     objects = [

@@ -32,13 +32,6 @@ def test_masks_are_pasted_into_the_image():
     assert results.pred_masks[0, 1:9, 1:19].all()
 
 
-def test_mask_threshold_is_the_least_probability_inside():
-    masks = torch.full((3, 1, 4, 4), 0.5)
-    assert detector_postprocess(detections(pred_masks=masks), 20, 40).pred_masks[0].any()
-    above = detector_postprocess(detections(pred_masks=masks), 20, 40, mask_threshold=0.6)
-    assert not above.pred_masks.any()
-
-
 def test_proposals_are_postprocessed_like_detections():
     proposals = Instances((20, 40), proposal_boxes=Boxes(torch.tensor([[0.0, 0.0, 50.0, 5.0]])))
     results = detector_postprocess(proposals, 40, 80)

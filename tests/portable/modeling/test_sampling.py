@@ -13,13 +13,6 @@ def test_positive_share_is_a_limit_and_negatives_fill_up():
     assert set(labels[negative].tolist()) == {BACKGROUND}
 
 
-def test_missing_positives_are_replaced_by_negatives():
-    labels = torch.tensor([1] + [BACKGROUND] * 10)
-    positive, negative = subsample_labels(labels, 8, 0.5, BACKGROUND)
-    assert positive.tolist() == [0]
-    assert len(negative) == 7
-
-
 def test_ignored_labels_are_never_drawn():
     labels = torch.tensor([-1, -1, 2, BACKGROUND])
     positive, negative = subsample_labels(labels, 100, 0.5, BACKGROUND)

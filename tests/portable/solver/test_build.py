@@ -43,19 +43,11 @@ def test_norms_and_biases_have_their_own_settings():
     ]
 
 
-def test_factor_by_full_name_and_overrides_by_last_part():
+def test_overrides_by_last_part_of_the_name():
     groups = get_default_optimizer_params(
-        small_model(),
-        base_lr=1.0,
-        lr_factor_func=lambda name: 0.5 if name.startswith("0.") else 1.0,
-        overrides={"bias": {"weight_decay": 9.0}},
+        small_model(), base_lr=1.0, overrides={"bias": {"weight_decay": 9.0}}
     )
-    assert settings_by_size(groups) == [
-        (1, {"lr": 0.5}),
-        (1, {"lr": 0.5, "weight_decay": 9.0}),
-        (2, {"lr": 1.0}),
-        (2, {"lr": 1.0, "weight_decay": 9.0}),
-    ]
+    assert settings_by_size(groups) == [(3, {"lr": 1.0}), (3, {"lr": 1.0, "weight_decay": 9.0})]
 
 
 def test_frozen_parameters_are_left_out_and_shared_ones_counted_once():
@@ -66,15 +58,6 @@ def test_frozen_parameters_are_left_out_and_shared_ones_counted_once():
     assert settings_by_size(groups) == [(4, {})]
 
 
-def test_contradictory_arguments_are_refused():
-    with pytest.raises(ValueError, match="need base_lr"):
-        get_default_optimizer_params(small_model(), bias_lr_factor=2.0)
-    with pytest.raises(ValueError, match="not by both"):
-        get_default_optimizer_params(
-            small_model(), weight_decay_bias=0.0, overrides={"bias": {"lr": 1.0}}
-        )
-
-
 def test_optimizer_of_the_defaults():
     optimizer = build_optimizer(get_cfg(), small_model())
     assert type(optimizer) is torch.optim.SGD
@@ -83,7 +66,7 @@ def test_optimizer_of_the_defaults():
 
 
 def clipped_step(clip_type, limit, gradients):
-    """Returns the change of two parameters by a step with learning rate 1."""
+    """Return the change of two parameters by a step with learning rate 1."""
     cfg = get_cfg()
     cfg.SOLVER.CLIP_GRADIENTS.ENABLED = True
     cfg.SOLVER.CLIP_GRADIENTS.CLIP_TYPE = clip_type

@@ -11,7 +11,7 @@ from torch import nn
 
 
 def rates(**solver):
-    """Returns the learning rates of a training, and the one set after its last iteration."""
+    """Return the learning rates of a training, and the one set after its last iteration."""
     cfg = get_cfg()
     cfg.SOLVER.update({"BASE_LR": 2.0, "MAX_ITER": 20, "WARMUP_ITERS": 4, "WARMUP_FACTOR": 0.5})
     cfg.SOLVER.update(solver)
@@ -56,14 +56,6 @@ def test_rescaled_interval_starts_the_cosine_after_the_warmup():
     assert last == pytest.approx(0.0, abs=1e-9)
 
 
-def test_fixed_gamma_decays_at_equal_intervals():
-    seen, last = rates(
-        LR_SCHEDULER_NAME="WarmupStepWithFixedGammaLR", NUM_DECAYS=2, GAMMA=0.5, WARMUP_ITERS=0
-    )
-    assert seen == pytest.approx([2.0] * 7 + [1.0] * 7 + [0.5] * 6)
-    assert last == pytest.approx(0.5)
-
-
 def test_no_warmup_and_only_warmup():
     assert rates(WARMUP_ITERS=0, STEPS=())[0] == [2.0] * 20
     assert rates(WARMUP_ITERS=40, STEPS=())[0][10] == pytest.approx(1.5)
@@ -93,11 +85,7 @@ def test_state_dict_resumes_the_schedule():
 
 
 def test_user_errors_are_named():
-    with pytest.raises(ValueError, match="LR_SCHEDULER_NAME 'Cosine'; choose from: WarmupMulti"):
+    with pytest.raises(ValueError, match="LR_SCHEDULER_NAME 'Cosine'; choose WarmupMulti"):
         rates(LR_SCHEDULER_NAME="Cosine")
     with pytest.raises(ValueError, match="warm-up method 'slow'; choose linear or constant"):
         rates(WARMUP_METHOD="slow")
-    with pytest.raises(ValueError, match=r"BASE_LR_END 3.0 must lie between 0 and BASE_LR 2.0"):
-        rates(LR_SCHEDULER_NAME="WarmupCosineLR", BASE_LR_END=3.0)
-    with pytest.raises(TypeError, match="ParamScheduler, got float"):
-        LRMultiplier(torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=1.0), 0.5, max_iter=1)

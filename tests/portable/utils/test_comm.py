@@ -3,7 +3,6 @@
 import os
 
 import numpy as np
-import pytest
 import torch
 from detectron2.engine import launch
 from detectron2.layers import NaiveSyncBatchNorm
@@ -13,10 +12,9 @@ from torch import nn
 
 def test_alone_everything_is_trivial():
     assert (comm.get_world_size(), comm.get_rank(), comm.get_local_rank()) == (1, 0, 0)
-    assert comm.get_local_size() == 1
     assert comm.is_main_process()
     comm.synchronize()
-    assert comm.all_gather("x") == comm.gather("x") == ["x"]
+    assert comm.all_gather("x") == ["x"]
     losses = {"a": torch.tensor(1.0)}
     assert comm.reduce_dict(losses) is losses
 
@@ -29,14 +27,12 @@ def test_shared_seed_follows_numpy():
 
 
 def check_two_processes(out_dir):
-    """Runs in each of the two processes; a failed assertion ends the job."""
+    """Run in each of the two processes; a failed assertion ends the job."""
     torch.set_num_threads(1)
     rank = comm.get_rank()
-    assert (comm.get_world_size(), comm.get_local_rank(), comm.get_local_size()) == (2, rank, 2)
+    assert (comm.get_world_size(), comm.get_local_rank()) == (2, rank)
     assert comm.is_main_process() == (rank == 0)
     assert comm.all_gather({"rank": rank}) == [{"rank": 0}, {"rank": 1}]
-    assert comm.gather(rank) == ([0, 1] if rank == 0 else [])
-    assert comm.gather(rank, dst=1) == ([0, 1] if rank == 1 else [])
     assert len(set(comm.all_gather(comm.shared_random_seed()))) == 1
     losses = {"b": torch.tensor(1.0 + rank), "a": torch.tensor(10.0)}
     if rank == 1:
@@ -46,7 +42,6 @@ def check_two_processes(out_dir):
     if rank == 0:
         assert (reduced["a"].item(), reduced["b"].item(), summed["b"].item()) == (10, 1.5, 3)
     check_synchronised_norm(rank)
-    check_empty_share(rank)
     comm.synchronize()
     with open(os.path.join(out_dir, str(rank)), "w") as f:
         f.write("done")
@@ -68,22 +63,6 @@ def check_synchronised_norm(rank):
     gradient = expected_input.grad[2 * rank : 2 * rank + 2]
     assert torch.allclose(part.grad, gradient, atol=1e-5)
     assert torch.allclose(norm.running_mean, expected_norm.running_mean, atol=1e-6)
-
-
-def check_empty_share(rank):
-    """With stats_mode "N" a process without images takes part and changes nothing."""
-    torch.manual_seed(0)
-    images = torch.randn(2, 3, 5, 5)
-    part = (images if rank == 0 else images[:0]).clone().requires_grad_()
-    norm = NaiveSyncBatchNorm(3, stats_mode="N")
-    out = norm(part)
-    out.sum().backward()
-    expected = nn.BatchNorm2d(3)(images)
-    assert out.shape == part.shape
-    assert torch.allclose(out, expected[: len(part)], atol=1e-5)
-    if rank == 1:
-        with pytest.raises(ValueError, match="use the norm 'naiveSyncBN_N'"):
-            NaiveSyncBatchNorm(3)(part)
 
 
 def test_two_processes(tmp_path):

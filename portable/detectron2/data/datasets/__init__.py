@@ -3,12 +3,3 @@
 from . import builtin  # registers them
 from .coco import load_coco_json, register_coco_instances
 from .lvis import get_lvis_instances_meta, load_lvis_json, register_lvis_instances
-
-__all__ = [
-    "builtin",
-    "get_lvis_instances_meta",
-    "load_coco_json",
-    "load_lvis_json",
-    "register_coco_instances",
-    "register_lvis_instances",
-]

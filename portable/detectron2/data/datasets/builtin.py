@@ -23,23 +23,11 @@ LVIS_SPLITS = {
     "lvis_v1_test_challenge": ("coco/", "lvis/lvis_v1_image_info_test_challenge.json"),
 }
 
-
-def register_all_coco(root: str) -> None:
-    """Registers COCO 2017 under a root directory."""
-    for name, (image_root, json_file) in COCO_SPLITS.items():
-        paths = os.path.join(root, json_file), os.path.join(root, image_root)
-        register_coco_instances(name, {}, *paths)
-        MetadataCatalog.get(name).defer(coco_metadata)
-
-
-def register_all_lvis(root: str) -> None:
-    """Registers LVIS v1 under a root directory."""
-    for name, (image_root, json_file) in LVIS_SPLITS.items():
-        paths = os.path.join(root, json_file), os.path.join(root, image_root)
-        register_lvis_instances(name, {}, *paths)
-        MetadataCatalog.get(name).defer(lvis_v1_metadata)
-
-
 _ROOT = os.path.expanduser(os.getenv("DETECTRON2_DATASETS", "datasets"))
-register_all_coco(_ROOT)
-register_all_lvis(_ROOT)
+for _splits, _register, _metadata in (
+    (COCO_SPLITS, register_coco_instances, coco_metadata),
+    (LVIS_SPLITS, register_lvis_instances, lvis_v1_metadata),
+):
+    for _name, (_images, _annotations) in _splits.items():
+        _register(_name, {}, os.path.join(_ROOT, _annotations), os.path.join(_ROOT, _images))
+        MetadataCatalog.get(_name).defer(_metadata)

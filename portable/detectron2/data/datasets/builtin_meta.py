@@ -6,7 +6,7 @@ from pathlib import Path
 
 
 def coco_metadata() -> dict:
-    """Returns `thing_classes` and `thing_dataset_id_to_contiguous_id` of the 80 COCO classes."""
+    """Return `thing_classes` and `thing_dataset_id_to_contiguous_id` of the 80 COCO classes."""
     categories = _read_categories()["coco"]
     return {
         "thing_dataset_id_to_contiguous_id": {
@@ -17,7 +17,7 @@ def coco_metadata() -> dict:
 
 
 def lvis_v1_metadata() -> dict:
-    """Returns `thing_classes` and `class_image_count` of the 1203 LVIS v1 classes.
+    """Return `thing_classes` and `class_image_count` of the 1203 LVIS v1 classes.
 
     A class is called by its first synonym. The counts are the numbers of training images with
     the class, as a list of {"id": 1-based, "image_count": ...}.
@@ -29,16 +29,6 @@ def lvis_v1_metadata() -> dict:
             {"id": i, "image_count": count} for i, (_, count) in enumerate(categories, start=1)
         ],
     }
-
-
-def _get_builtin_metadata(dataset_name: str) -> dict:
-    """Returns the metadata of "coco" or "lvis_v1"."""
-    builders = {"coco": coco_metadata, "lvis_v1": lvis_v1_metadata}
-    if dataset_name not in builders:
-        raise KeyError(
-            f"no built-in metadata for dataset {dataset_name!r}; choose {', '.join(builders)}"
-        )
-    return builders[dataset_name]()
 
 
 @cache

@@ -5,5 +5,3 @@ from .distributed_sampler import (
     RepeatFactorTrainingSampler,
     TrainingSampler,
 )
-
-__all__ = ["InferenceSampler", "RepeatFactorTrainingSampler", "TrainingSampler"]

@@ -47,16 +47,7 @@ class _InfiniteSampler(Sampler):
 
 
 class TrainingSampler(_InfiniteSampler):
-    """An endless stream in which each epoch holds every index once.
-
-    Args:
-        size: number of records.
-        shuffle: whether each epoch comes in a random order.
-        seed: of the stream. None: one that all processes agree on.
-
-    Raises:
-        ValueError: size is not positive.
-    """
+    """An endless stream in which each epoch holds each of `size` indices once."""
 
     def __init__(self, size: int, shuffle: bool = True, seed: int | None = None) -> None:
         if size <= 0:
@@ -73,11 +64,6 @@ class RepeatFactorTrainingSampler(_InfiniteSampler):
     """An endless stream in which each epoch holds index i about repeat_factors[i] times.
 
     A factor of 2.3 gives two copies, and a third one in three epochs of ten.
-
-    Args:
-        repeat_factors: (N,) float, one per record.
-        shuffle: whether each epoch comes in a random order.
-        seed: of the stream. None: one that all processes agree on.
 
     Source: Gupta et al., LVIS, arXiv 1908.03195, appendix B.2.
     """
@@ -98,19 +84,16 @@ class RepeatFactorTrainingSampler(_InfiniteSampler):
     def repeat_factors_from_category_frequency(
         dataset_dicts: list[dict], repeat_thresh: float, sqrt: bool = True
     ) -> torch.Tensor:
-        """Computes how often each image is to be seen, so that rare categories are seen more.
+        """Return how often to see each image (N,), so that rare categories are seen more.
 
         A category in a fraction f of the images has the factor max(1, sqrt(t / f)), an image the
         largest factor of its categories, 1 if it has none. With t = 0.5 and a category in one of
         eight images, the factor of that image is sqrt(0.5 / 0.125) = 2.
 
         Args:
-            dataset_dicts: records with `annotations`, each with `category_id`.
+            dataset_dicts: N records with `annotations`, each with `category_id`.
             repeat_thresh: t, the fraction below which a category is repeated.
             sqrt: whether to take the square root.
-
-        Returns:
-            (N,) float32.
         """
         categories_of = [{a["category_id"] for a in d["annotations"]} for d in dataset_dicts]
         num_images_with = Counter(itertools.chain.from_iterable(categories_of))
@@ -127,25 +110,16 @@ class RepeatFactorTrainingSampler(_InfiniteSampler):
 
 
 class InferenceSampler(Sampler):
-    """Every index exactly once over all processes, each a contiguous range of nearly equal size.
-
-    Args:
-        size: number of records; may be smaller than the number of processes.
-    """
+    """Every index exactly once over all processes, each a contiguous range of nearly equal size."""
 
     def __init__(self, size: int) -> None:
-        self._size = size
-        self._local_indices = self._get_local_indices(size, comm.get_world_size(), comm.get_rank())
+        rank = comm.get_rank()
+        base, extra = divmod(size, comm.get_world_size())
+        start = rank * base + min(rank, extra)
+        self._local_indices = range(start, start + base + (rank < extra))
 
     def __iter__(self) -> Iterator[int]:
         return iter(self._local_indices)
 
     def __len__(self) -> int:
         return len(self._local_indices)
-
-    @staticmethod
-    def _get_local_indices(total_size: int, world_size: int, rank: int) -> range:
-        """Returns the range of a rank; the first `total_size % world_size` have one more."""
-        base, extra = divmod(total_size, world_size)
-        start = rank * base + min(rank, extra)
-        return range(start, start + base + (rank < extra))

@@ -5,57 +5,15 @@ its input and draws a transform.
 """
 
 from fvcore.transforms.transform import (
-    BlendTransform,
     CropTransform,
-    GridSampleTransform,
     HFlipTransform,
     NoOpTransform,
     PadTransform,
-    ScaleTransform,
     Transform,
     TransformList,
     VFlipTransform,
 )
 
-from .augmentation import AugInput, Augmentation, AugmentationList, apply_augmentations
-from .augmentation_impl import (
-    FixedSizeCrop,
-    RandomApply,
-    RandomBrightness,
-    RandomContrast,
-    RandomCrop,
-    RandomFlip,
-    RandomSaturation,
-    Resize,
-    ResizeScale,
-    ResizeShortestEdge,
-)
+from .augmentation import AugInput, Augmentation, AugmentationList
+from .augmentation_impl import RandomCrop, RandomFlip, ResizeShortestEdge
 from .transform import ResizeTransform
-
-__all__ = [
-    "AugInput",
-    "Augmentation",
-    "AugmentationList",
-    "BlendTransform",
-    "CropTransform",
-    "FixedSizeCrop",
-    "GridSampleTransform",
-    "HFlipTransform",
-    "NoOpTransform",
-    "PadTransform",
-    "RandomApply",
-    "RandomBrightness",
-    "RandomContrast",
-    "RandomCrop",
-    "RandomFlip",
-    "RandomSaturation",
-    "Resize",
-    "ResizeScale",
-    "ResizeShortestEdge",
-    "ResizeTransform",
-    "ScaleTransform",
-    "Transform",
-    "TransformList",
-    "VFlipTransform",
-    "apply_augmentations",
-]

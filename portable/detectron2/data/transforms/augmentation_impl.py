@@ -1,4 +1,4 @@
-"""The augmentations: flips and resizes, and those of cropping.py and photometric.py.
+"""Flips, resizes and crops. Sizes are (height, width) in pixels or fractions.
 
 All draw from `np.random` in a fixed order, so a seed gives the same pictures everywhere.
 """
@@ -7,74 +7,38 @@ import sys
 from collections.abc import Sequence
 
 import numpy as np
-from fvcore.transforms.transform import HFlipTransform, NoOpTransform, Transform, VFlipTransform
+from fvcore.transforms.transform import (
+    CropTransform,
+    HFlipTransform,
+    NoOpTransform,
+    Transform,
+    VFlipTransform,
+)
 from PIL import Image
 
-from .augmentation import Augmentation, RandomApply
-from .cropping import FixedSizeCrop, RandomCrop
-from .photometric import RandomBrightness, RandomContrast, RandomSaturation
+from .augmentation import Augmentation
 from .transform import ResizeTransform
-
-__all__ = [
-    "FixedSizeCrop",
-    "RandomApply",
-    "RandomBrightness",
-    "RandomContrast",
-    "RandomCrop",
-    "RandomFlip",
-    "RandomSaturation",
-    "Resize",
-    "ResizeScale",
-    "ResizeShortestEdge",
-]
 
 BILINEAR = Image.Resampling.BILINEAR
 
 
 class RandomFlip(Augmentation):
-    """Mirrors the image with a given probability.
-
-    Args:
-        prob: in [0, 1].
-        horizontal: swap left and right.
-        vertical: swap top and bottom; exactly one of the two is set.
-    """
+    """Mirrors the image with a given probability, either left to right or top to bottom."""
 
     def __init__(
         self, prob: float = 0.5, *, horizontal: bool = True, vertical: bool = False
     ) -> None:
         if horizontal == vertical:
-            raise ValueError(
-                "RandomFlip mirrors in one direction: set either horizontal or vertical; use two "
-                "of them for both"
-            )
+            raise ValueError("RandomFlip mirrors in one direction, horizontal or vertical")
         self.prob = prob
         self.horizontal = horizontal
         self.vertical = vertical
 
     def get_transform(self, image: np.ndarray) -> Transform:
-        """Returns a flip, or a transform that does nothing."""
         height, width = image.shape[:2]
-        if self._rand_range() >= self.prob:
+        if np.random.uniform() >= self.prob:
             return NoOpTransform()
         return HFlipTransform(width) if self.horizontal else VFlipTransform(height)
-
-
-class Resize(Augmentation):
-    """Resizes to a fixed size, whatever the aspect ratio.
-
-    Args:
-        shape: (height, width) in pixels, or one number for both.
-        interp: PIL resampling filter.
-    """
-
-    def __init__(self, shape: int | tuple[int, int], interp: Image.Resampling = BILINEAR) -> None:
-        self.shape = (shape, shape) if isinstance(shape, int) else tuple(shape)
-        self.interp = interp
-
-    def get_transform(self, image: np.ndarray) -> Transform:
-        """Returns the resize from the size of the image."""
-        return ResizeTransform(*image.shape[:2], *self.shape, self.interp)
 
 
 class ResizeShortestEdge(Augmentation):
@@ -85,7 +49,6 @@ class ResizeShortestEdge(Augmentation):
             A length of 0 leaves the image as it is.
         max_size: the longer side is not made longer than this, in pixels.
         sample_style: "range" draws any integer between the two, "choice" one from the list.
-        interp: PIL resampling filter.
     """
 
     def __init__(
@@ -99,36 +62,28 @@ class ResizeShortestEdge(Augmentation):
             raise ValueError(f"unknown sample_style {sample_style!r}; choose 'range' or 'choice'")
         if isinstance(short_edge_length, int):
             short_edge_length = (short_edge_length, short_edge_length)
-        if sample_style == "range" and len(short_edge_length) != 2:
-            raise ValueError(
-                "sample_style 'range' needs the lowest and the highest short_edge_length, got "
-                f"{short_edge_length}; use 'choice' to draw from a list"
-            )
         self.short_edge_length = short_edge_length
         self.max_size = max_size
         self.sample_style = sample_style
         self.interp = interp
 
     def get_transform(self, image: np.ndarray) -> Transform:
-        """Returns the resize to a drawn length."""
         height, width = image.shape[:2]
-        length = self._draw_length()
+        if self.sample_style == "choice":
+            length = np.random.choice(self.short_edge_length)
+        else:
+            lowest, highest = self.short_edge_length
+            length = np.random.randint(lowest, highest + 1)
         if length == 0:
             return NoOpTransform()
         new_h, new_w = self.get_output_shape(height, width, length, self.max_size)
         return ResizeTransform(height, width, new_h, new_w, self.interp)
 
-    def _draw_length(self) -> int:
-        if self.sample_style == "choice":
-            return np.random.choice(self.short_edge_length)
-        lowest, highest = self.short_edge_length
-        return np.random.randint(lowest, highest + 1)
-
     @staticmethod
     def get_output_shape(
         oldh: int, oldw: int, short_edge_length: int, max_size: int
     ) -> tuple[int, int]:
-        """Returns (height, width) after the resize.
+        """Return (height, width) after the resize.
 
         480 x 640 with 800 and 1333 gives 800 x 1067; 400 x 1000 gives 533 x 1333.
         """
@@ -143,37 +98,50 @@ class ResizeShortestEdge(Augmentation):
         return int(new_h + 0.5), int(new_w + 0.5)
 
 
-class ResizeScale(Augmentation):
-    """Resizes to fit into a target rectangle that is scaled by a drawn factor.
+class RandomCrop(Augmentation):
+    """Cuts a random rectangle out of the image.
 
-    With a FixedSizeCrop after it, this is large-scale jittering.
+    Polygon masks are cut too, for which fvcore needs the package `shapely`.
 
     Args:
-        min_scale, max_scale: the factor is uniform between the two.
-        target_height, target_width: the rectangle at factor 1, in pixels.
-        interp: PIL resampling filter.
-
-    Source: Ghiasi et al., Simple Copy-Paste, arXiv 2012.07177, section 3.
+        crop_type: one of
+            "relative": crop_size is a fraction of the image;
+            "relative_range": each side is a drawn fraction between crop_size and 1;
+            "absolute": crop_size in pixels, limited to the image;
+            "absolute_range": each side is drawn between crop_size[0] and crop_size[1] pixels,
+            limited to the image.
+        crop_size: (height, width), or (lowest, highest) for "absolute_range".
     """
 
-    def __init__(
-        self,
-        min_scale: float,
-        max_scale: float,
-        target_height: int,
-        target_width: int,
-        interp: Image.Resampling = BILINEAR,
-    ) -> None:
-        self.min_scale = min_scale
-        self.max_scale = max_scale
-        self.target_height = target_height
-        self.target_width = target_width
-        self.interp = interp
+    def __init__(self, crop_type: str, crop_size: tuple[float, float]) -> None:
+        if crop_type not in ("relative", "relative_range", "absolute", "absolute_range"):
+            raise ValueError(
+                f"unknown crop type {crop_type!r}; choose relative, relative_range, absolute or "
+                "absolute_range"
+            )
+        self.crop_type = crop_type
+        self.crop_size = crop_size
 
     def get_transform(self, image: np.ndarray) -> Transform:
-        """Returns the resize with a drawn factor."""
+        """Return the crop: draws its size, then its top, then its left edge."""
         height, width = image.shape[:2]
-        factor = np.random.uniform(self.min_scale, self.max_scale)
-        scale = min(factor * self.target_height / height, factor * self.target_width / width)
-        new_h, new_w = (int(n) for n in np.round([height * scale, width * scale]))
-        return ResizeTransform(height, width, new_h, new_w, self.interp)
+        crop_h, crop_w = self.get_crop_size((height, width))
+        top = np.random.randint(height - crop_h + 1)
+        left = np.random.randint(width - crop_w + 1)
+        return CropTransform(left, top, crop_w, crop_h, orig_w=width, orig_h=height)
+
+    def get_crop_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
+        """Return (height, width) of a crop for an image of the given size, in pixels."""
+        height, width = image_size
+        if self.crop_type == "absolute":
+            return min(self.crop_size[0], height), min(self.crop_size[1], width)
+        if self.crop_type == "absolute_range":
+            lowest, highest = self.crop_size
+            crop_h = np.random.randint(min(height, lowest), min(height, highest) + 1)
+            crop_w = np.random.randint(min(width, lowest), min(width, highest) + 1)
+            return crop_h, crop_w
+        fraction_h, fraction_w = self.crop_size
+        if self.crop_type == "relative_range":
+            lowest = np.asarray(self.crop_size, dtype=np.float32)
+            fraction_h, fraction_w = lowest + np.random.rand(2) * (1 - lowest)
+        return int(height * fraction_h + 0.5), int(width * fraction_w + 0.5)

@@ -6,8 +6,6 @@ import torch
 from detectron2.layers import ShapeSpec
 from torch import nn
 
-__all__ = ["Backbone"]
-
 
 class Backbone(nn.Module, ABC):
     """Base class of networks that turn an image into named feature maps.
@@ -18,20 +16,15 @@ class Backbone(nn.Module, ABC):
 
     @abstractmethod
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Returns the feature maps (B, channels, H / stride, W / stride) of images (B, 3, H, W)."""
+        """Return the feature maps (B, channels, H / stride, W / stride) of images (B, 3, H, W)."""
 
     @property
     def size_divisibility(self) -> int:
         """The number of pixels that input height and width must be multiples of; 0 for none."""
         return 0
 
-    @property
-    def padding_constraints(self) -> dict[str, int]:
-        """What else `ImageList.from_tensors` has to respect when padding the input."""
-        return {}
-
     def output_shape(self) -> dict[str, ShapeSpec]:
-        """Returns channels and stride of each feature map by name."""
+        """Return channels and stride of each feature map by name."""
         return {
             name: ShapeSpec(
                 channels=self._out_feature_channels[name], stride=self._out_feature_strides[name]

@@ -3,6 +3,7 @@
 Source: Feature Pyramid Networks (arXiv 1612.03144). Shapes: B images, C channels, H x W pixels.
 """
 
+import itertools
 import math
 from collections.abc import Sequence
 
@@ -17,23 +18,16 @@ from .backbone import Backbone
 from .build import BACKBONE_REGISTRY
 from .resnet import build_resnet_backbone
 
-__all__ = ["FPN", "LastLevelMaxPool", "LastLevelP6P7", "build_resnet_fpn_backbone"]
-
-FUSE_TYPES = ("sum", "avg")
-
 
 class FPN(Backbone):
     """Adds top-down connections to a backbone; features are named p{k} for stride 2 ** k.
 
     Args:
-        bottom_up: backbone with the features `in_features`.
-        in_features: finest first; each has twice the stride of the one before.
-        out_channels: channels of every level.
+        in_features: of `bottom_up`, finest first; each has twice the stride of the one before.
         norm: see `get_norm`; convolutions have a bias only without a norm.
         top_block: makes `top_block.num_levels` coarser levels from the feature
             `top_block.in_feature`, which is one of `bottom_up` or of the pyramid.
         fuse_type: "sum" adds what comes from above, "avg" takes the mean with it.
-        square_pad: side in pixels to pad inputs to; 0 pads to the size divisibility only.
     """
 
     def __init__(
@@ -44,16 +38,16 @@ class FPN(Backbone):
         norm: str = "",
         top_block: nn.Module | None = None,
         fuse_type: str = "sum",
-        square_pad: int = 0,
     ):
         super().__init__()
-        if fuse_type not in FUSE_TYPES:
-            raise ValueError(
-                f"unknown FPN fuse type {fuse_type!r}; choose {' or '.join(FUSE_TYPES)}"
-            )
+        if fuse_type not in ("sum", "avg"):
+            raise ValueError(f"unknown FPN fuse type {fuse_type!r}; choose sum or avg")
         shapes = bottom_up.output_shape()
         strides = [shapes[name].stride for name in in_features]
-        levels = _consecutive_levels(strides)
+        if any(coarser != 2 * finer for finer, coarser in itertools.pairwise(strides)):
+            raise ValueError(f"FPN needs strides that double from level to level, got {strides}")
+        first_level = round(math.log2(strides[0]))
+        levels = range(first_level, first_level + len(strides))
         for name, level in zip(in_features, levels, strict=True):
             lateral = _conv(shapes[name].channels, out_channels, 1, norm)
             self.add_module(f"fpn_lateral{level}", lateral)
@@ -71,7 +65,6 @@ class FPN(Backbone):
         self._out_feature_strides = {f"p{level}": 2**level for level in all_levels}
         self._out_feature_channels = dict.fromkeys(self._out_features, out_channels)
         self._size_divisibility = strides[-1]
-        self._square_pad = square_pad
         self._fuse_type = fuse_type
 
     @property
@@ -79,13 +72,8 @@ class FPN(Backbone):
         """The coarsest stride of the bottom-up features, in pixels."""
         return self._size_divisibility
 
-    @property
-    def padding_constraints(self) -> dict[str, int]:
-        """The side of square inputs in pixels, 0 where they need not be square."""
-        return {"square_size": self._square_pad}
-
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Returns p{k} of images (B, 3, H, W), each (B, out_channels, H / 2**k, W / 2**k)."""
+        """Return p{k} of images (B, 3, H, W), each (B, out_channels, H / 2**k, W / 2**k)."""
         bottom_up = self.bottom_up(x)
         pyramid: list[torch.Tensor] = []  # finest first
         top_down = None
@@ -94,12 +82,12 @@ class FPN(Backbone):
         ):
             top_down = self._fuse(lateral(bottom_up[name]), top_down)
             pyramid.insert(0, output(top_down))
+        features = dict(zip(self._out_features, pyramid, strict=False))
         if self.top_block is not None:
-            names = self._out_features[: len(pyramid)]
-            features = dict(zip(names, pyramid, strict=True))
             source = {**features, **bottom_up}[self.top_block.in_feature]
-            pyramid.extend(self.top_block(source))
-        return dict(zip(self._out_features, pyramid, strict=True))
+            extra_names = self._out_features[len(pyramid) :]
+            features.update(zip(extra_names, self.top_block(source), strict=True))
+        return features
 
     def _fuse(self, lateral: torch.Tensor, above: torch.Tensor | None) -> torch.Tensor:
         if above is None:
@@ -111,43 +99,17 @@ class FPN(Backbone):
 class LastLevelMaxPool(nn.Module):
     """Makes p6 by taking every second pixel of p5."""
 
-    def __init__(self):
-        super().__init__()
-        self.num_levels = 1
-        self.in_feature = "p5"
+    num_levels = 1
+    in_feature = "p5"
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Returns [p6] from p5 (B, C, H, W)."""
+        """Return [p6] from p5 (B, C, H, W)."""
         return [F.max_pool2d(x, kernel_size=1, stride=2)]
-
-
-class LastLevelP6P7(nn.Module):
-    """Makes p6 and p7 by convolutions of stride 2, as in RetinaNet (arXiv 1708.02002).
-
-    Args:
-        in_channels: channels of `in_feature`.
-        out_channels: channels of p6 and p7.
-        in_feature: name of the feature to start from.
-    """
-
-    def __init__(self, in_channels: int, out_channels: int, in_feature: str = "res5"):
-        super().__init__()
-        self.num_levels = 2
-        self.in_feature = in_feature
-        self.p6 = nn.Conv2d(in_channels, out_channels, 3, stride=2, padding=1)
-        self.p7 = nn.Conv2d(out_channels, out_channels, 3, stride=2, padding=1)
-        for conv in (self.p6, self.p7):
-            c2_xavier_fill(conv)
-
-    def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
-        """Returns [p6, p7] from `in_feature` (B, in_channels, H, W)."""
-        p6 = self.p6(x)
-        return [p6, self.p7(F.relu(p6))]
 
 
 @BACKBONE_REGISTRY.register()
 def build_resnet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
-    """Returns a ResNet with a pyramid and a max-pooled last level, from `MODEL.FPN`."""
+    """Return a ResNet with a pyramid and a max-pooled last level, from `MODEL.FPN`."""
     return FPN(
         bottom_up=build_resnet_backbone(cfg, input_shape),
         in_features=cfg.MODEL.FPN.IN_FEATURES,
@@ -158,22 +120,15 @@ def build_resnet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
     )
 
 
-def _conv(in_channels: int, out_channels: int, kernel_size: int, norm: str) -> Conv2d:
+def _conv(in_channels: int, out_channels: int, side: int, norm: str) -> Conv2d:
+    """Return a convolution that keeps the size, with its norm."""
     conv = Conv2d(
         in_channels,
         out_channels,
-        kernel_size=kernel_size,
-        padding=kernel_size // 2,
+        side,
+        padding=side // 2,
         bias=norm == "",
         norm=get_norm(norm, out_channels),
     )
     c2_xavier_fill(conv)
     return conv
-
-
-def _consecutive_levels(strides: Sequence[int]) -> list[int]:
-    """Returns log2 of each stride."""
-    levels = [round(math.log2(stride)) for stride in strides]
-    if [2 ** (levels[0] + k) for k in range(len(strides))] != list(strides):
-        raise ValueError(f"FPN needs strides that double from level to level, got {list(strides)}")
-    return levels

@@ -5,14 +5,11 @@ from detectron2.config import CfgNode
 from detectron2.utils.registry import Registry
 from torch import nn
 
-META_ARCH_REGISTRY = Registry("META_ARCH")
-META_ARCH_REGISTRY.__doc__ = """
-Models, built as `obj(cfg)`.
-"""
+META_ARCH_REGISTRY = Registry("META_ARCH")  # of models, built as `obj(cfg)`
 
 
 def build_model(cfg: CfgNode) -> nn.Module:
-    """Returns the model that `MODEL.META_ARCHITECTURE` names, on `MODEL.DEVICE`.
+    """Return the model that `MODEL.META_ARCHITECTURE` names, on `MODEL.DEVICE`.
 
     No weights are loaded.
     """

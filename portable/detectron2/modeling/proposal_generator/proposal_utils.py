@@ -24,7 +24,7 @@ def find_top_rpn_proposals(
     min_box_size: float,
     training: bool,
 ) -> list[Instances]:
-    """Returns the best proposals of each image, best first.
+    """Return the best proposals of each image, best first.
 
     Per level the `pre_nms_topk` highest scores are kept, clipped to the image, and suppressed among
     themselves; then the `post_nms_topk` best over all levels remain.
@@ -34,16 +34,11 @@ def find_top_rpn_proposals(
         pred_objectness_logits: per level (B, A).
         image_sizes: (height, width) of each image without padding.
         nms_thresh: IoU above which the lower score is dropped.
-        pre_nms_topk: candidates of each level and image.
-        post_nms_topk: proposals of each image.
         min_box_size: boxes whose width or height is not above this many pixels are dropped.
-        training: complain about non-finite predictions instead of dropping them.
+        training: raise FloatingPointError for non-finite predictions instead of dropping them.
 
     Returns:
         Per image, Instances with `proposal_boxes` and `objectness_logits`.
-
-    Raises:
-        FloatingPointError: a box or a score is not finite in training.
     """
     boxes, scores, levels = _top_of_each_level(proposals, pred_objectness_logits, pre_nms_topk)
     results = []
@@ -54,21 +49,19 @@ def find_top_rpn_proposals(
                 "proposals or their scores are NaN or infinite: training has diverged; "
                 "lower the learning rate or clip gradients"
             )
+        clipped = Boxes(image_boxes[finite])
+        clipped.clip(size_hw)
         candidates = Instances(
-            size_hw,
-            proposal_boxes=Boxes(image_boxes[finite]),
-            objectness_logits=image_scores[finite],
-            level=levels[finite],
+            size_hw, proposal_boxes=clipped, objectness_logits=image_scores[finite]
         )
-        candidates.proposal_boxes.clip(size_hw)
-        candidates = candidates[candidates.proposal_boxes.nonempty(threshold=min_box_size)]
+        large = clipped.nonempty(threshold=min_box_size)
+        candidates, candidate_levels = candidates[large], levels[finite][large]
         best = batched_nms(
             candidates.proposal_boxes.tensor,
             candidates.objectness_logits,
-            candidates.level,
+            candidate_levels,
             nms_thresh,
         )
-        candidates.remove("level")
         results.append(candidates[best[:post_nms_topk]])
     return results
 
@@ -76,7 +69,7 @@ def find_top_rpn_proposals(
 def _top_of_each_level(
     boxes_of_level: list[torch.Tensor], scores_of_level: list[torch.Tensor], count: int
 ) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
-    """Returns boxes (B, P, 4), scores (B, P) and the level of each candidate (P,)."""
+    """Return boxes (B, P, 4), scores (B, P) and the level of each candidate (P,)."""
     boxes, scores, levels = [], [], []
     for level, (level_boxes, level_scores) in enumerate(
         zip(boxes_of_level, scores_of_level, strict=True)
@@ -89,43 +82,21 @@ def _top_of_each_level(
 
 
 def add_ground_truth_to_proposals(
-    gt: list[Instances] | list[Boxes], proposals: list[Instances]
+    gt: list[Instances], proposals: list[Instances]
 ) -> list[Instances]:
-    """Returns proposals with the ground-truth boxes of each image appended.
+    """Return proposals with the ground-truth boxes of each image appended.
 
-    Args:
-        gt: per image, Instances with `gt_boxes`, or the boxes alone.
-        proposals: per image, with `proposal_boxes` and `objectness_logits`; any further field must
-            be a field of `gt` too.
+    Fields of proposals besides `proposal_boxes` and `objectness_logits` must be fields of `gt` too.
     """
-    assert len(gt) == len(proposals), f"ground truth of {len(gt)} images, not {len(proposals)}"
-    return [
-        add_ground_truth_to_proposals_single_image(image_gt, image_proposals)
-        for image_gt, image_proposals in zip(gt, proposals, strict=True)
-    ]
-
-
-def add_ground_truth_to_proposals_single_image(
-    gt: Instances | Boxes, proposals: Instances
-) -> Instances:
-    """Returns the proposals of one image followed by its ground-truth boxes.
-
-    Raises:
-        ValueError: the proposals have a field that the ground truth lacks.
-    """
-    if isinstance(gt, Boxes):
-        gt = Instances(proposals.image_size, gt_boxes=gt)
-    as_proposals = {
-        **gt.get_fields(),
-        "proposal_boxes": gt.gt_boxes,
-        "objectness_logits": proposals.objectness_logits.new_full((len(gt),), GT_OBJECTNESS_LOGIT),
-    }
-    fields = proposals.get_fields()
-    missing = sorted(set(fields) - set(as_proposals))
-    if missing:
-        raise ValueError(
-            f"proposals have the fields {missing}, which the ground truth lacks; remove them "
-            "before the ground truth is appended"
-        )
-    extra = Instances(proposals.image_size, **{name: as_proposals[name] for name in fields})
-    return Instances.cat([proposals, extra])
+    mixed = []
+    for image_gt, image_proposals in zip(gt, proposals, strict=True):
+        logits = image_proposals.objectness_logits
+        as_proposals = {
+            **image_gt.get_fields(),
+            "proposal_boxes": image_gt.gt_boxes,
+            "objectness_logits": logits.new_full((len(image_gt),), GT_OBJECTNESS_LOGIT),
+        }
+        fields = {name: as_proposals[name] for name in image_proposals.get_fields()}
+        extra = Instances(image_proposals.image_size, **fields)
+        mixed.append(Instances.cat([image_proposals, extra]))
+    return mixed

@@ -9,10 +9,9 @@ from collections.abc import Sequence
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
-from detectron2.layers import ShapeSpec, cat
+from detectron2.layers import Conv2d, ShapeSpec, cat
 from detectron2.structures import Boxes, ImageList, Instances, pairwise_iou
-from detectron2.utils.events import get_event_storage
-from detectron2.utils.memory import retry_if_cuda_oom
+from detectron2.utils.registry import Registry
 from torch import nn
 
 from ..anchor_generator import build_anchor_generator
@@ -21,9 +20,71 @@ from ..matcher import Matcher
 from ..sampling import subsample_labels
 from .build import PROPOSAL_GENERATOR_REGISTRY
 from .proposal_utils import find_top_rpn_proposals
-from .rpn_head import RPN_HEAD_REGISTRY, StandardRPNHead, build_rpn_head
 
-__all__ = ["RPN", "RPN_HEAD_REGISTRY", "StandardRPNHead", "build_rpn_head"]
+# Modules `features -> (objectness logits, anchor deltas)` per level, built as
+# `obj(cfg, input_shape)` with the list of the features' `ShapeSpec`.
+RPN_HEAD_REGISTRY = Registry("RPN_HEAD")
+
+
+def build_rpn_head(cfg: CfgNode, input_shape: list[ShapeSpec]) -> nn.Module:
+    """Return the head that `MODEL.RPN.HEAD_NAME` names."""
+    return RPN_HEAD_REGISTRY.get(cfg.MODEL.RPN.HEAD_NAME)(cfg, input_shape)
+
+
+@RPN_HEAD_REGISTRY.register()
+class StandardRPNHead(nn.Module):
+    """3x3 convolutions, then 1x1 convolutions to objectness and deltas, shared by all levels.
+
+    `conv_dims` are the channels of the 3x3 convolutions; -1 keeps those of the input.
+    """
+
+    @configurable
+    def __init__(
+        self,
+        *,
+        in_channels: int,
+        num_anchors: int,
+        box_dim: int = 4,
+        conv_dims: Sequence[int] = (-1,),
+    ):
+        super().__init__()
+        convs = nn.Sequential()
+        for index, width in enumerate(conv_dims):
+            width = in_channels if width == -1 else width
+            conv = Conv2d(in_channels, width, 3, padding=1, activation=nn.ReLU())
+            convs.add_module(f"conv{index}", conv)
+            in_channels = width
+        # A single layer has no index in the names of released weights.
+        self.conv = convs if len(convs) > 1 else convs[0]
+        self.objectness_logits = Conv2d(in_channels, num_anchors, 1)
+        self.anchor_deltas = Conv2d(in_channels, num_anchors * box_dim, 1)
+        for layer in (*convs, self.objectness_logits, self.anchor_deltas):
+            nn.init.normal_(layer.weight, std=0.01)
+            nn.init.zeros_(layer.bias)
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: list[ShapeSpec]) -> dict:
+        anchor_generator = build_anchor_generator(cfg, input_shape)
+        channels = {shape.channels for shape in input_shape}
+        num_anchors = set(anchor_generator.num_anchors)
+        if len(channels) > 1 or len(num_anchors) > 1:
+            raise ValueError(
+                "all levels of the RPN need the same number of channels and of anchors per cell, "
+                f"got {sorted(channels)} channels and {sorted(num_anchors)} anchors"
+            )
+        return {
+            "in_channels": channels.pop(),
+            "num_anchors": num_anchors.pop(),
+            "box_dim": anchor_generator.box_dim,
+            "conv_dims": cfg.MODEL.RPN.CONV_DIMS,
+        }
+
+    def forward(
+        self, features: list[torch.Tensor]
+    ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
+        """Return, per level, objectness logits (B, A, H, W) and deltas (B, A * box_dim, H, W)."""
+        hidden = [self.conv(feature) for feature in features]
+        return [self.objectness_logits(h) for h in hidden], [self.anchor_deltas(h) for h in hidden]
 
 
 @PROPOSAL_GENERATOR_REGISTRY.register()
@@ -32,10 +93,7 @@ class RPN(nn.Module):
 
     Args:
         in_features: names of the features to use, finest first.
-        head: see `StandardRPNHead`.
-        anchor_generator: see `DefaultAnchorGenerator`.
         anchor_matcher: labels anchors by their IoU with the ground truth.
-        box2box_transform: relates anchors and boxes.
         batch_size_per_image: anchors in the loss of an image.
         positive_fraction: largest share of positive ones.
         pre_nms_topk, post_nms_topk: (in training, at inference), see `find_top_rpn_proposals`.
@@ -88,7 +146,6 @@ class RPN(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
-        """Returns constructor arguments from `MODEL.RPN`."""
         rpn = cfg.MODEL.RPN
         shapes = [input_shape[name] for name in rpn.IN_FEATURES]
         return {
@@ -120,7 +177,7 @@ class RPN(nn.Module):
         features: dict[str, torch.Tensor],
         gt_instances: list[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
-        """Returns proposals per image and, in training, losses by name.
+        """Return proposals per image and, in training, `loss_rpn_cls` and `loss_rpn_loc`.
 
         Args:
             images: the batch; only the sizes are used.
@@ -128,8 +185,7 @@ class RPN(nn.Module):
             gt_instances: per image, with `gt_boxes`; needed in training.
 
         Returns:
-            Instances with `proposal_boxes` and `objectness_logits`, best first, without gradient;
-            `loss_rpn_cls` and `loss_rpn_loc`.
+            Instances with `proposal_boxes` and `objectness_logits`, best first, without gradient.
         """
         maps = [features[name] for name in self.in_features]
         anchors = self.anchor_generator(maps)
@@ -138,7 +194,6 @@ class RPN(nn.Module):
         deltas = [_anchors_last(x, self.anchor_generator.box_dim) for x in deltas]
         losses = {}
         if self.training:
-            assert gt_instances is not None, "the proposal losses need gt_instances"
             gt_labels, gt_boxes = self.label_and_sample_anchors(anchors, gt_instances)
             losses = self.losses(anchors, logits, gt_labels, deltas, gt_boxes)
         return self.predict_proposals(anchors, logits, deltas, images.image_sizes), losses
@@ -147,45 +202,28 @@ class RPN(nn.Module):
     def label_and_sample_anchors(
         self, anchors: list[Boxes], gt_instances: list[Instances]
     ) -> tuple[list[torch.Tensor], list[torch.Tensor]]:
-        """Returns, per image, the label and the target of each anchor.
+        """Return, per image, the labels and the targets of the R anchors of all levels.
 
-        Args:
-            anchors: per level, R in all.
-            gt_instances: per image, with `gt_boxes`.
-
-        Returns:
-            Labels (R,) int8: 1 and 0 for the sampled positives and negatives, -1 for the rest.
-            Boxes (R, 4) float: the matched ground truth, 0 where an image has none.
+        Labels (R,) int8 are 1 and 0 for the sampled positives and negatives, -1 for the rest.
+        Targets (R, 4) are the matched ground-truth boxes, 0 where an image has none.
         """
         all_anchors = Boxes.cat(anchors)
-        labelled = [
-            self._label_anchors(all_anchors, gt.gt_boxes, gt.image_size) for gt in gt_instances
-        ]
-        return [labels for labels, _ in labelled], [boxes for _, boxes in labelled]
-
-    def _label_anchors(
-        self, anchors: Boxes, gt_boxes: Boxes, image_size_hw: tuple[int, int]
-    ) -> tuple[torch.Tensor, torch.Tensor]:
-        """Returns the labels (R,) and targets (R, 4) of one image."""
-        quality = retry_if_cuda_oom(pairwise_iou)(gt_boxes, anchors)
-        matches, labels = retry_if_cuda_oom(self.anchor_matcher)(quality)
-        matches, labels = matches.to(gt_boxes.device), labels.to(gt_boxes.device)
-        if self.anchor_boundary_thresh >= 0:
-            labels[~anchors.inside_box(image_size_hw, self.anchor_boundary_thresh)] = -1
-        labels = self._subsample_labels(labels)
-        if len(gt_boxes) == 0:
-            return labels, torch.zeros_like(anchors.tensor)
-        return labels, gt_boxes.tensor[matches]
-
-    def _subsample_labels(self, label: torch.Tensor) -> torch.Tensor:
-        """Returns labels (R,) in which all but the sampled anchors are -1."""
-        positive, negative = subsample_labels(
-            label, self.batch_size_per_image, self.positive_fraction, 0
-        )
-        sampled = torch.full_like(label, -1)
-        sampled[positive] = 1
-        sampled[negative] = 0
-        return sampled
+        labels, targets = [], []
+        for image in gt_instances:
+            matches, image_labels = self.anchor_matcher(pairwise_iou(image.gt_boxes, all_anchors))
+            if self.anchor_boundary_thresh >= 0:
+                inside = all_anchors.inside_box(image.image_size, self.anchor_boundary_thresh)
+                image_labels[~inside] = -1
+            positive, negative = subsample_labels(
+                image_labels, self.batch_size_per_image, self.positive_fraction, 0
+            )
+            sampled = torch.full_like(image_labels, -1)
+            sampled[positive], sampled[negative] = 1, 0
+            labels.append(sampled)
+            has_objects = len(image.gt_boxes) > 0
+            zeros = torch.zeros_like(all_anchors.tensor)
+            targets.append(image.gt_boxes.tensor[matches] if has_objects else zeros)
+        return labels, targets
 
     def losses(
         self,
@@ -195,20 +233,17 @@ class RPN(nn.Module):
         pred_anchor_deltas: list[torch.Tensor],
         gt_boxes: list[torch.Tensor],
     ) -> dict[str, torch.Tensor]:
-        """Returns `loss_rpn_cls` and `loss_rpn_loc`.
+        """Return `loss_rpn_cls` and `loss_rpn_loc`.
 
         Both are sums over the sampled anchors divided by the number that was asked for,
         `batch_size_per_image` times the number of images.
 
         Args:
-            anchors: per level, R in all.
             pred_objectness_logits: per level (B, H * W * A).
-            gt_labels: per image (R,), see `label_and_sample_anchors`.
+            gt_labels, gt_boxes: see `label_and_sample_anchors`.
             pred_anchor_deltas: per level (B, H * W * A, 4).
-            gt_boxes: per image (R, 4).
         """
         labels = torch.stack(gt_labels)  # (B, R)
-        self._log_samples(labels)
         sampled = labels >= 0
         objectness_loss = F.binary_cross_entropy_with_logits(
             cat(pred_objectness_logits, dim=1)[sampled],
@@ -231,13 +266,6 @@ class RPN(nn.Module):
             for name, total in sums.items()
         }
 
-    @staticmethod
-    def _log_samples(labels: torch.Tensor) -> None:
-        storage = get_event_storage()
-        for name, value in (("pos", 1), ("neg", 0)):
-            count = int((labels == value).sum())
-            storage.put_scalar(f"rpn/num_{name}_anchors", count / len(labels))
-
     @torch.no_grad()
     def predict_proposals(
         self,
@@ -246,9 +274,13 @@ class RPN(nn.Module):
         pred_anchor_deltas: list[torch.Tensor],
         image_sizes: list[tuple[int, int]],
     ) -> list[Instances]:
-        """Returns the proposals of each image; arguments as in `losses`."""
+        """Return the proposals of each image; arguments as in `losses`."""
+        boxes = [
+            torch.stack([self.box2box_transform.apply_deltas(d, level.tensor) for d in deltas])
+            for level, deltas in zip(anchors, pred_anchor_deltas, strict=True)
+        ]
         return find_top_rpn_proposals(
-            self._decode_proposals(anchors, pred_anchor_deltas),
+            boxes,
             pred_objectness_logits,
             image_sizes,
             self.nms_thresh,
@@ -258,18 +290,9 @@ class RPN(nn.Module):
             self.training,
         )
 
-    def _decode_proposals(
-        self, anchors: list[Boxes], pred_anchor_deltas: list[torch.Tensor]
-    ) -> list[torch.Tensor]:
-        """Returns the boxes (B, H * W * A, 4) of each level."""
-        return [
-            torch.stack([self.box2box_transform.apply_deltas(d, boxes.tensor) for d in deltas])
-            for boxes, deltas in zip(anchors, pred_anchor_deltas, strict=True)
-        ]
-
 
 def _anchors_last(prediction: torch.Tensor, dim: int) -> torch.Tensor:
-    """Returns (B, H * W * A, dim) from (B, A * dim, H, W), in the order of the anchors."""
+    """Return (B, H * W * A, dim) from (B, A * dim, H, W), in the order of the anchors."""
     batch, _, height, width = prediction.shape
     split = prediction.view(batch, -1, dim, height, width)  # (B, A, dim, H, W)
     return split.permute(0, 3, 4, 1, 2).flatten(1, 3)

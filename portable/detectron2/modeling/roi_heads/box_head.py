@@ -5,28 +5,29 @@ Shapes: N regions, C channels, H x W bins.
 
 from collections.abc import Sequence
 
-import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.layers import Linear, ShapeSpec
+from detectron2.layers import Conv2d, Linear, ShapeSpec, get_norm
 from detectron2.utils.registry import Registry
-from fvcore.nn.weight_init import c2_xavier_fill
+from fvcore.nn.weight_init import c2_msra_fill, c2_xavier_fill
 from torch import nn
 
-from .conv import conv3x3_norm_relu
-
+# Modules `pooled features -> region features` with a property `output_shape: ShapeSpec`, built as
+# `obj(cfg, input_shape)`.
 ROI_BOX_HEAD_REGISTRY = Registry("ROI_BOX_HEAD")
-ROI_BOX_HEAD_REGISTRY.__doc__ = """
-Modules `pooled features -> region features` with a property `output_shape: ShapeSpec`, built as
-`obj(cfg, input_shape)`.
-"""
+
+
+def build_box_head(cfg: CfgNode, input_shape: ShapeSpec) -> nn.Module:
+    """Return the box head that `MODEL.ROI_BOX_HEAD.NAME` names."""
+    return ROI_BOX_HEAD_REGISTRY.get(cfg.MODEL.ROI_BOX_HEAD.NAME)(cfg, input_shape)
 
 
 @ROI_BOX_HEAD_REGISTRY.register()
 class FastRCNNConvFCHead(nn.Sequential):
     """3x3 convolutions (with norm and ReLU), then fully connected layers (with ReLU).
 
+    It makes (N, fc_dims[-1]), or (N, conv_dims[-1], H, W), of features (N, C, H, W).
+
     Args:
-        input_shape: channels, height and width of the pooled features.
         conv_dims: output channels of each convolution.
         fc_dims: output width of each fully connected layer.
         conv_norm: see `get_norm`; convolutions have a bias only without a norm.
@@ -42,8 +43,6 @@ class FastRCNNConvFCHead(nn.Sequential):
         conv_norm: str = "",
     ):
         super().__init__()
-        if not conv_dims and not fc_dims:
-            raise ValueError("a box head needs layers: set ROI_BOX_HEAD.NUM_CONV or NUM_FC above 0")
         shape = input_shape
         for index, width in enumerate(conv_dims, start=1):
             self.add_module(f"conv{index}", conv3x3_norm_relu(shape.channels, width, conv_norm))
@@ -56,11 +55,10 @@ class FastRCNNConvFCHead(nn.Sequential):
             self.add_module(f"fc{index}", linear)
             self.add_module(f"fc_relu{index}", nn.ReLU())
             shape = ShapeSpec(channels=width)
-        self._output_shape = shape
+        self.output_shape = shape  # height and width only without fully connected layers
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict:
-        """Returns constructor arguments from `MODEL.ROI_BOX_HEAD`."""
         head = cfg.MODEL.ROI_BOX_HEAD
         return {
             "input_shape": input_shape,
@@ -69,16 +67,17 @@ class FastRCNNConvFCHead(nn.Sequential):
             "conv_norm": head.NORM,
         }
 
-    @property
-    def output_shape(self) -> ShapeSpec:
-        """Channels of the output, and height and width if it has no fully connected layer."""
-        return self._output_shape
 
-    def forward(self, x: torch.Tensor) -> torch.Tensor:
-        """Returns (N, fc_dims[-1]), or (N, conv_dims[-1], H, W), from features (N, C, H, W)."""
-        return super().forward(x)
-
-
-def build_box_head(cfg: CfgNode, input_shape: ShapeSpec) -> nn.Module:
-    """Returns the box head that `MODEL.ROI_BOX_HEAD.NAME` names."""
-    return ROI_BOX_HEAD_REGISTRY.get(cfg.MODEL.ROI_BOX_HEAD.NAME)(cfg, input_shape)
+def conv3x3_norm_relu(in_channels: int, out_channels: int, norm: str) -> Conv2d:
+    """Return a size-preserving 3x3 convolution, its norm and a ReLU; no bias if there is a norm."""
+    conv = Conv2d(
+        in_channels,
+        out_channels,
+        kernel_size=3,
+        padding=1,
+        bias=not norm,
+        norm=get_norm(norm, out_channels),
+        activation=nn.ReLU(),
+    )
+    c2_msra_fill(conv)
+    return conv

@@ -11,34 +11,32 @@ import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import Conv2d, ConvTranspose2d, ShapeSpec, cat
 from detectron2.structures import Instances
-from detectron2.utils.events import get_event_storage
 from detectron2.utils.registry import Registry
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import nn
 
-from .conv import conv3x3_norm_relu
+from .box_head import conv3x3_norm_relu
 
+# Modules `(pooled features, instances) -> losses in training, instances otherwise`, built as
+# `obj(cfg, input_shape)`.
 ROI_MASK_HEAD_REGISTRY = Registry("ROI_MASK_HEAD")
-ROI_MASK_HEAD_REGISTRY.__doc__ = """
-Modules `(pooled features, instances) -> losses in training, instances otherwise`, built as
-`obj(cfg, input_shape)`.
-"""
 
 
-def mask_rcnn_loss(
-    pred_mask_logits: torch.Tensor, instances: list[Instances], vis_period: int = 0
-) -> torch.Tensor:
-    """Returns the mean binary cross entropy of the masks of foreground regions.
+def build_mask_head(cfg: CfgNode, input_shape: ShapeSpec) -> nn.Module:
+    """Return the mask head that `MODEL.ROI_MASK_HEAD.NAME` names."""
+    return ROI_MASK_HEAD_REGISTRY.get(cfg.MODEL.ROI_MASK_HEAD.NAME)(cfg, input_shape)
+
+
+def mask_rcnn_loss(pred_mask_logits: torch.Tensor, instances: list[Instances]) -> torch.Tensor:
+    """Return the mean binary cross entropy of the masks of foreground regions.
 
     Each region learns the mask of its ground-truth class only, cropped to its box.
 
     Args:
         pred_mask_logits: (N, K, M, M), regions of all images in order.
-        instances: per image, with `proposal_boxes`, `gt_classes` and `gt_masks`; N in all.
-        vis_period: accepted and not used; nothing is drawn.
+        instances: per image, with `proposal_boxes`, `gt_classes` and `gt_masks`.
     """
-    side, width = pred_mask_logits.shape[-2:]
-    assert side == width, f"predicted masks must be square, got {side}x{width}"
+    side = pred_mask_logits.shape[-1]
     targets = [
         image.gt_masks.crop_and_resize(image.proposal_boxes.tensor, side)
         for image in instances
@@ -46,19 +44,16 @@ def mask_rcnn_loss(
     ]
     if not targets:
         return pred_mask_logits.sum() * 0
-    gt_masks = cat(targets).to(device=pred_mask_logits.device, dtype=torch.bool)  # (N, M, M)
+    gt_masks = cat(targets).to(device=pred_mask_logits.device)  # (N, M, M)
     logits = _of_class(pred_mask_logits, [image.gt_classes for image in instances])[:, 0]
-    _log_mask_accuracy(logits > 0, gt_masks)
     return F.binary_cross_entropy_with_logits(logits, gt_masks.to(logits.dtype))
 
 
 def mask_rcnn_inference(pred_mask_logits: torch.Tensor, pred_instances: list[Instances]) -> None:
-    """Adds `pred_masks`, the mask probabilities of the predicted class, to each image's instances.
+    """Add `pred_masks` (N_image, 1, M, M) to instances with `pred_classes`.
 
-    Args:
-        pred_mask_logits: (N, K, M, M), regions of all images in order.
-        pred_instances: per image, with `pred_classes`; N in all. They receive `pred_masks`
-            (N_image, 1, M, M) in [0, 1], each filling its box.
+    They are the mask probabilities of the predicted class, from logits (N, K, M, M) of the regions
+    of all images in order; each mask fills its box.
     """
     probs = _of_class(pred_mask_logits, [image.pred_classes for image in pred_instances]).sigmoid()
     counts = [len(image) for image in pred_instances]
@@ -66,49 +61,16 @@ def mask_rcnn_inference(pred_mask_logits: torch.Tensor, pred_instances: list[Ins
         image.pred_masks = image_probs
 
 
-class BaseMaskRCNNHead(nn.Module):
-    """Turns mask logits into a loss or into masks; subclasses compute them in `layers`.
-
-    Args:
-        loss_weight: factor of the loss.
-        vis_period: see `mask_rcnn_loss`.
-    """
-
-    @configurable
-    def __init__(self, *, loss_weight: float = 1.0, vis_period: int = 0):
-        super().__init__()
-        self.loss_weight = loss_weight
-        self.vis_period = vis_period
-
-    @classmethod
-    def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict:
-        """Returns constructor arguments."""
-        return {"vis_period": cfg.VIS_PERIOD}
-
-    def forward(
-        self, x: torch.Tensor, instances: list[Instances]
-    ) -> dict[str, torch.Tensor] | list[Instances]:
-        """Returns `loss_mask` in training, else the instances with `pred_masks`.
-
-        Args:
-            x: (N, C, H, W) pooled features.
-            instances: see `mask_rcnn_loss` and `mask_rcnn_inference`.
-        """
-        logits = self.layers(x)
-        if self.training:
-            return {
-                "loss_mask": mask_rcnn_loss(logits, instances, self.vis_period) * self.loss_weight
-            }
-        mask_rcnn_inference(logits, instances)
-        return instances
-
-    def layers(self, x: torch.Tensor) -> torch.Tensor:
-        """Returns mask logits (N, K, M, M) of pooled features (N, C, H, W)."""
-        raise NotImplementedError(f"{type(self).__name__} must define layers()")
+def _of_class(mask_logits: torch.Tensor, classes: list[torch.Tensor]) -> torch.Tensor:
+    """Return (N, 1, M, M): the masks of the given classes, or the class-agnostic ones."""
+    if mask_logits.shape[1] == 1:
+        return mask_logits
+    rows = torch.arange(len(mask_logits), device=mask_logits.device)
+    return mask_logits[rows, cat(classes)][:, None]
 
 
 @ROI_MASK_HEAD_REGISTRY.register()
-class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
+class MaskRCNNConvUpsampleHead(nn.Sequential):
     """3x3 convolutions, upsampling by a transposed one, and a 1x1 convolution to the masks.
 
     Args:
@@ -116,7 +78,7 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
         num_classes: K.
         conv_dims: output channels of each convolution; the last is the transposed one.
         conv_norm: see `get_norm`; convolutions have a bias only without a norm.
-        **kwargs: arguments of `BaseMaskRCNNHead`.
+        loss_weight: factor of the loss.
     """
 
     @configurable
@@ -127,13 +89,10 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
         num_classes: int,
         conv_dims: Sequence[int],
         conv_norm: str = "",
-        **kwargs,
+        loss_weight: float = 1.0,
     ):
-        super().__init__(**kwargs)
-        if not conv_dims:
-            raise ValueError(
-                "conv_dims is empty; it needs at least the upsampling layer's channels"
-            )
+        super().__init__()
+        self.loss_weight = loss_weight
         channels = input_shape.channels
         for index, width in enumerate(conv_dims[:-1], start=1):
             self.add_module(f"mask_fcn{index}", conv3x3_norm_relu(channels, width, conv_norm))
@@ -147,42 +106,20 @@ class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict:
-        """Returns constructor arguments from `MODEL.ROI_MASK_HEAD`."""
         head = cfg.MODEL.ROI_MASK_HEAD
         return {
-            **super().from_config(cfg, input_shape),
             "input_shape": input_shape,
             "num_classes": 1 if head.CLS_AGNOSTIC_MASK else cfg.MODEL.ROI_HEADS.NUM_CLASSES,
             "conv_dims": [head.CONV_DIM] * (head.NUM_CONV + 1),
             "conv_norm": head.NORM,
         }
 
-    def layers(self, x: torch.Tensor) -> torch.Tensor:
-        """Returns mask logits (N, K, 2 * H, 2 * W) of pooled features (N, C, H, W)."""
-        return nn.Sequential.forward(self, x)
-
-
-def build_mask_head(cfg: CfgNode, input_shape: ShapeSpec) -> nn.Module:
-    """Returns the mask head that `MODEL.ROI_MASK_HEAD.NAME` names."""
-    return ROI_MASK_HEAD_REGISTRY.get(cfg.MODEL.ROI_MASK_HEAD.NAME)(cfg, input_shape)
-
-
-def _of_class(mask_logits: torch.Tensor, classes: list[torch.Tensor]) -> torch.Tensor:
-    """Returns (N, 1, M, M): the masks of the given classes, or the class-agnostic ones."""
-    if mask_logits.shape[1] == 1:
-        return mask_logits
-    rows = torch.arange(len(mask_logits), device=mask_logits.device)
-    return mask_logits[rows, cat(classes)][:, None]
-
-
-def _log_mask_accuracy(predicted: torch.Tensor, gt: torch.Tensor) -> None:
-    """Records the share of wrong pixels among all, background and foreground pixels."""
-    num_foreground = int(gt.sum())
-    num_background = gt.numel() - num_foreground
-    false_positive = int((predicted & ~gt).sum())
-    false_negative = int((~predicted & gt).sum())
-    storage = get_event_storage()
-    accuracy = 1 - (false_positive + false_negative) / max(gt.numel(), 1)
-    storage.put_scalar("mask_rcnn/accuracy", accuracy)
-    storage.put_scalar("mask_rcnn/false_positive", false_positive / max(num_background, 1))
-    storage.put_scalar("mask_rcnn/false_negative", false_negative / max(num_foreground, 1))
+    def forward(
+        self, x: torch.Tensor, instances: list[Instances]
+    ) -> dict[str, torch.Tensor] | list[Instances]:
+        """Return `loss_mask` in training, else the instances with `pred_masks`."""
+        logits = super().forward(x)  # (N, K, 2 * H, 2 * W)
+        if self.training:
+            return {"loss_mask": mask_rcnn_loss(logits, instances) * self.loss_weight}
+        mask_rcnn_inference(logits, instances)
+        return instances

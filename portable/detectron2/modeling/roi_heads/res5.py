@@ -16,7 +16,7 @@ from ..poolers import ROIPooler
 from .base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
 from .fast_rcnn import FastRCNNOutputLayers
 from .mask_head import build_mask_head
-from .standard import build_pooler, refuse_keypoints
+from .standard import build_pooler
 
 # The widths of res5 relative to those of res2.
 RES5_WIDTH_FACTOR = 8
@@ -49,7 +49,7 @@ class Res5ROIHeads(ROIHeads):
         super().__init__(**kwargs)
         self.in_features = in_features
         self.pooler = pooler
-        self.res5 = nn.Sequential(*res5) if isinstance(res5, (list, tuple)) else res5
+        self.res5 = res5
         self.box_predictor = box_predictor
         self.mask_on = mask_head is not None
         if self.mask_on:
@@ -57,33 +57,26 @@ class Res5ROIHeads(ROIHeads):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
-        """Returns constructor arguments from `MODEL.ROI_HEADS` and `MODEL.ROI_BOX_HEAD`."""
-        refuse_keypoints(cfg)
         in_features = cfg.MODEL.ROI_HEADS.IN_FEATURES
         if len(in_features) != 1:
             raise ValueError(f"{cls.__name__} pools from one feature, got {list(in_features)}")
+        pooler, _ = build_pooler(cfg.MODEL.ROI_BOX_HEAD, in_features, input_shape)
         res5, channels = cls._build_res5_block(cfg)
         arguments = {
             **super().from_config(cfg),
             "in_features": in_features,
-            "pooler": build_pooler(cfg.MODEL.ROI_BOX_HEAD, in_features, input_shape),
+            "pooler": pooler,
             "res5": res5,
-            "box_predictor": FastRCNNOutputLayers(
-                cfg, ShapeSpec(channels=channels, height=1, width=1)
-            ),
+            "box_predictor": FastRCNNOutputLayers(cfg, ShapeSpec(channels=channels)),
         }
         if cfg.MODEL.MASK_ON:
-            side = cfg.MODEL.ROI_BOX_HEAD.POOLER_RESOLUTION
-            shape = ShapeSpec(channels=channels, height=side, width=side)
-            arguments["mask_head"] = build_mask_head(cfg, shape)
+            arguments["mask_head"] = build_mask_head(cfg, ShapeSpec(channels=channels))
         return arguments
 
     @classmethod
     def _build_res5_block(cls, cfg: CfgNode) -> tuple[nn.Sequential, int]:
-        """Returns the stage res5 of `MODEL.RESNETS` and the number of its output channels."""
+        """Return the stage res5 of `MODEL.RESNETS` and the number of its output channels."""
         resnets = cfg.MODEL.RESNETS
-        if resnets.DEFORM_ON_PER_STAGE[-1]:
-            raise ValueError("MODEL.RESNETS.DEFORM_ON_PER_STAGE: res5 heads cannot be deformable")
         out_channels = resnets.RES2_OUT_CHANNELS * RES5_WIDTH_FACTOR
         blocks = ResNet.make_stage(
             BottleneckBlock,
@@ -101,7 +94,7 @@ class Res5ROIHeads(ROIHeads):
     def _shared_roi_transform(
         self, features: list[torch.Tensor], boxes: list[Boxes]
     ) -> torch.Tensor:
-        """Returns the res5 features (N, C, side / 2, side / 2) of the boxes of all images."""
+        """Return the res5 features (N, C, side / 2, side / 2) of the boxes of all images."""
         return self.res5(self.pooler(features, boxes))
 
     def forward(
@@ -111,9 +104,8 @@ class Res5ROIHeads(ROIHeads):
         proposals: list[Instances],
         targets: list[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
-        """Returns instances and losses; see `ROIHeads.forward`."""
+        """Return instances and losses; see `ROIHeads`."""
         if self.training:
-            assert targets is not None, "the losses of the heads need targets"
             proposals = self.label_and_sample_proposals(proposals, targets)
         maps = [features[name] for name in self.in_features]
         region_features = self._shared_roi_transform(maps, [p.proposal_boxes for p in proposals])
@@ -130,13 +122,7 @@ class Res5ROIHeads(ROIHeads):
     def forward_with_given_boxes(
         self, features: dict[str, torch.Tensor], instances: list[Instances]
     ) -> list[Instances]:
-        """Returns instances with masks added, if this model predicts any.
-
-        Args:
-            features: of the backbone, by name.
-            instances: per image, with `pred_boxes` and `pred_classes`.
-        """
-        assert not self.training, "forward_with_given_boxes() is for evaluation mode"
+        """Return instances, which have `pred_boxes` and `pred_classes`, with masks if there are any."""
         if not self.mask_on:
             return instances
         maps = [features[name] for name in self.in_features]

@@ -8,12 +8,3 @@ from .base import (
 )
 from .res5 import Res5ROIHeads
 from .standard import StandardROIHeads
-
-__all__ = [
-    "ROI_HEADS_REGISTRY",
-    "ROIHeads",
-    "Res5ROIHeads",
-    "StandardROIHeads",
-    "build_roi_heads",
-    "select_foreground_proposals",
-]

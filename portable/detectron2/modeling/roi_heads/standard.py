@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
-from detectron2.structures import Boxes, ImageList, Instances
+from detectron2.structures import ImageList, Instances
 from torch import nn
 
 from ..poolers import ROIPooler
@@ -27,7 +27,6 @@ class StandardROIHeads(ROIHeads):
         mask_in_features: names of the features for masks; None for no masks.
         mask_pooler: pools them.
         mask_head: pooled features -> masks.
-        train_on_pred_boxes: train masks inside the predicted boxes instead of the proposals.
         **kwargs: arguments of `ROIHeads`.
     """
 
@@ -42,7 +41,6 @@ class StandardROIHeads(ROIHeads):
         mask_in_features: Sequence[str] | None = None,
         mask_pooler: ROIPooler | None = None,
         mask_head: nn.Module | None = None,
-        train_on_pred_boxes: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
@@ -55,25 +53,21 @@ class StandardROIHeads(ROIHeads):
             self.mask_in_features = mask_in_features
             self.mask_pooler = mask_pooler
             self.mask_head = mask_head
-        self.train_on_pred_boxes = train_on_pred_boxes
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
-        """Returns constructor arguments, from `_init_box_head` and `_init_mask_head` too."""
-        refuse_keypoints(cfg)
         return {
             **super().from_config(cfg),
-            "train_on_pred_boxes": cfg.MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES,
             **cls._init_box_head(cfg, input_shape),
             **cls._init_mask_head(cfg, input_shape),
         }
 
     @classmethod
     def _init_box_head(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
-        """Returns the constructor arguments of the box branch."""
+        """Return the constructor arguments of the box branch."""
         in_features = cfg.MODEL.ROI_HEADS.IN_FEATURES
-        pooler = build_pooler(cfg.MODEL.ROI_BOX_HEAD, in_features, input_shape)
-        box_head = build_box_head(cfg, pooled_shape(pooler, in_features, input_shape))
+        pooler, pooled_shape = build_pooler(cfg.MODEL.ROI_BOX_HEAD, in_features, input_shape)
+        box_head = build_box_head(cfg, pooled_shape)
         return {
             "box_in_features": in_features,
             "box_pooler": pooler,
@@ -83,15 +77,15 @@ class StandardROIHeads(ROIHeads):
 
     @classmethod
     def _init_mask_head(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
-        """Returns the constructor arguments of the mask branch; none if there is no such branch."""
+        """Return the constructor arguments of the mask branch; none if there is no such branch."""
         if not cfg.MODEL.MASK_ON:
             return {}
         in_features = cfg.MODEL.ROI_HEADS.IN_FEATURES
-        pooler = build_pooler(cfg.MODEL.ROI_MASK_HEAD, in_features, input_shape)
+        pooler, pooled_shape = build_pooler(cfg.MODEL.ROI_MASK_HEAD, in_features, input_shape)
         return {
             "mask_in_features": in_features,
             "mask_pooler": pooler,
-            "mask_head": build_mask_head(cfg, pooled_shape(pooler, in_features, input_shape)),
+            "mask_head": build_mask_head(cfg, pooled_shape),
         }
 
     def forward(
@@ -101,64 +95,40 @@ class StandardROIHeads(ROIHeads):
         proposals: list[Instances],
         targets: list[Instances] | None = None,
     ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
-        """Returns instances and losses; see `ROIHeads.forward`."""
+        """Return instances and losses; see `ROIHeads`."""
         if not self.training:
             detections = self._forward_box(features, proposals)
-            return self.forward_with_given_boxes(features, detections), {}
-        assert targets is not None, "the losses of the heads need targets"
+            return self._forward_mask(features, detections), {}
         proposals = self.label_and_sample_proposals(proposals, targets)
-        losses = self._forward_box(features, proposals)
-        # The mask branch trains on the same proposals as the box branch.
+        losses = self._forward_box(features, proposals, targets)
+        # The mask branch trains on the same proposals as the (first) box branch.
         losses.update(self._forward_mask(features, proposals))
         return proposals, losses
 
-    def forward_with_given_boxes(
-        self, features: dict[str, torch.Tensor], instances: list[Instances]
-    ) -> list[Instances]:
-        """Returns instances with what is predicted inside their boxes, such as masks, added.
-
-        Args:
-            features: of the backbone, by name.
-            instances: per image, with `pred_boxes` and `pred_classes`.
-        """
-        assert not self.training, "forward_with_given_boxes() is for evaluation mode"
-        return self._forward_mask(features, instances)
-
     def _forward_box(
-        self, features: dict[str, torch.Tensor], proposals: list[Instances]
+        self,
+        features: dict[str, torch.Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None = None,
     ) -> dict[str, torch.Tensor] | list[Instances]:
-        """Returns the losses of the box branch in training, else its detections.
+        """Return the losses of the box branch in training, else its detections.
 
-        Args:
-            features: by name.
-            proposals: per image; in training as `label_and_sample_proposals` returns them.
+        `targets` are for subclasses that match refined boxes anew.
         """
         maps = [features[name] for name in self.box_in_features]
         pooled = self.box_pooler(maps, [p.proposal_boxes for p in proposals])
         predictions = self.box_predictor(self.box_head(pooled))
-        if not self.training:
-            detections, _ = self.box_predictor.inference(predictions, proposals)
-            return detections
-        losses = self.box_predictor.losses(predictions, proposals)
-        if self.train_on_pred_boxes:
-            self._replace_proposal_boxes(predictions, proposals)
-        return losses
-
-    @torch.no_grad()
-    def _replace_proposal_boxes(self, predictions, proposals: list[Instances]) -> None:
-        boxes = self.box_predictor.predict_boxes_for_gt_classes(predictions, proposals)
-        for image, image_boxes in zip(proposals, boxes, strict=True):
-            image.proposal_boxes = Boxes(image_boxes)
+        if self.training:
+            return self.box_predictor.losses(predictions, proposals)
+        detections, _ = self.box_predictor.inference(predictions, proposals)
+        return detections
 
     def _forward_mask(
         self, features: dict[str, torch.Tensor], instances: list[Instances]
     ) -> dict[str, torch.Tensor] | list[Instances]:
-        """Returns the loss of the mask branch in training, else the instances with masks.
+        """Return the loss of the mask branch in training, else the instances with masks.
 
-        Args:
-            features: by name.
-            instances: per image; in training labelled proposals, at inference with `pred_boxes` and
-                `pred_classes`.
+        The instances are labelled proposals or have `pred_boxes` and `pred_classes`.
         """
         if not self.mask_on:
             return {} if self.training else instances
@@ -171,41 +141,17 @@ class StandardROIHeads(ROIHeads):
 
 def build_pooler(
     head: CfgNode, in_features: Sequence[str], input_shape: dict[str, ShapeSpec]
-) -> ROIPooler:
-    """Returns the pooler that the `POOLER_*` keys of a head's configuration describe.
+) -> tuple[ROIPooler, ShapeSpec]:
+    """Return the pooler that the `POOLER_*` keys of a head describe, and the shape of its output.
 
-    Args:
-        head: such as `cfg.MODEL.ROI_BOX_HEAD`.
-        in_features: names of the features to pool from, finest first.
-        input_shape: their strides.
+    `in_features` are pooled from, finest first; they have equal channels.
     """
-    return ROIPooler(
-        output_size=head.POOLER_RESOLUTION,
+    side = head.POOLER_RESOLUTION
+    pooler = ROIPooler(
+        output_size=side,
         scales=[1.0 / input_shape[name].stride for name in in_features],
         sampling_ratio=head.POOLER_SAMPLING_RATIO,
         pooler_type=head.POOLER_TYPE,
     )
-
-
-def pooled_shape(
-    pooler: ROIPooler, in_features: Sequence[str], input_shape: dict[str, ShapeSpec]
-) -> ShapeSpec:
-    """Returns channels, height and width of the pooled features.
-
-    Raises:
-        ValueError: the features have different numbers of channels.
-    """
-    channels = {name: input_shape[name].channels for name in in_features}
-    if len(set(channels.values())) != 1:
-        raise ValueError(f"features pooled together need equal channels, got {channels}")
-    height, width = pooler.output_size
-    return ShapeSpec(channels=channels[in_features[0]], height=height, width=width)
-
-
-def refuse_keypoints(cfg: CfgNode) -> None:
-    """Raises ValueError if the configuration asks for keypoints."""
-    if cfg.MODEL.KEYPOINT_ON:
-        raise ValueError(
-            "MODEL.KEYPOINT_ON: keypoint heads are not part of this distribution; set it to False "
-            "or install upstream detectron2"
-        )
+    channels = input_shape[in_features[0]].channels
+    return pooler, ShapeSpec(channels=channels, height=side, width=side)

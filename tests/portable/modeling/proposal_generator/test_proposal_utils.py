@@ -12,7 +12,7 @@ SIZE_HW = (50, 50)
 
 
 def top_proposals(levels: list[tuple[list, list]], **changes) -> Instances:
-    """Returns the proposals of one image from (boxes, scores) of each level."""
+    """Return the proposals of one image from (boxes, scores) of each level."""
     arguments = {
         "nms_thresh": 0.5,
         "pre_nms_topk": 10,
@@ -67,29 +67,12 @@ def test_non_finite_proposals_stop_training_and_are_dropped_at_inference():
         top_proposals(levels, training=True)
 
 
-def some_proposals(**fields) -> Instances:
-    return Instances(
-        SIZE_HW,
-        proposal_boxes=Boxes(torch.tensor([LEFT])),
-        objectness_logits=torch.zeros(1),
-        **fields,
-    )
-
-
 def test_ground_truth_is_appended_with_a_high_logit():
     gt = Instances(SIZE_HW, gt_boxes=Boxes(torch.tensor([RIGHT])), gt_classes=torch.tensor([3]))
-    (mixed,) = add_ground_truth_to_proposals([gt], [some_proposals()])
+    proposals = Instances(
+        SIZE_HW, proposal_boxes=Boxes(torch.tensor([LEFT])), objectness_logits=torch.zeros(1)
+    )
+    (mixed,) = add_ground_truth_to_proposals([gt], [proposals])
     assert mixed.proposal_boxes.tensor.tolist() == [LEFT, RIGHT]
     assert mixed.objectness_logits.tolist() == pytest.approx([0, math.log(1e10)], abs=1e-4)
     assert set(mixed.get_fields()) == {"proposal_boxes", "objectness_logits"}
-
-
-def test_boxes_alone_can_be_appended():
-    (mixed,) = add_ground_truth_to_proposals([Boxes(torch.tensor([RIGHT]))], [some_proposals()])
-    assert len(mixed) == 2
-
-
-def test_proposal_field_without_ground_truth_is_named():
-    gt = Instances(SIZE_HW, gt_boxes=Boxes(torch.tensor([RIGHT])))
-    with pytest.raises(ValueError, match=r"fields \['scores'\], which the ground truth lacks"):
-        add_ground_truth_to_proposals([gt], [some_proposals(scores=torch.ones(1))])

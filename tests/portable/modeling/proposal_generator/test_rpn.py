@@ -44,12 +44,6 @@ def test_head_shares_its_weights_between_levels():
     assert names == {"conv", "objectness_logits", "anchor_deltas"}
 
 
-def test_deeper_head_numbers_its_convolutions():
-    head = StandardRPNHead(in_channels=4, num_anchors=3, conv_dims=[-1, 6])
-    assert head.conv.conv1.weight.shape == (6, 4, 3, 3)
-    assert head([torch.zeros(1, 4, 5, 6)])[0][0].shape == (1, 3, 5, 6)
-
-
 def test_proposal_follows_the_anchor_of_its_prediction():
     """One logit stands out: level 1, cell (row 1, column 2), second of three shapes."""
     rpn = make_rpn().eval()
@@ -66,7 +60,7 @@ def test_proposal_follows_the_anchor_of_its_prediction():
     assert losses == {}
 
 
-def test_losses_need_ground_truth_and_carry_gradients(storage):
+def test_losses_need_ground_truth_and_carry_gradients():
     rpn = make_rpn(POST_NMS_TOPK_TRAIN=7)
     images, features = make_inputs(batch=2)
     gt = [objects([0.0, 0.0, 16.0, 16.0]), objects()]
@@ -76,10 +70,9 @@ def test_losses_need_ground_truth_and_carry_gradients(storage):
     assert not proposals[0].proposal_boxes.tensor.requires_grad
     sum(losses.values()).backward()
     assert all(p.grad is not None for p in rpn.parameters())
-    assert storage.latest()["rpn/num_pos_anchors"][0] >= 0.5
 
 
-def test_loss_is_a_mean_over_the_wanted_number_of_anchors(storage):
+def test_loss_is_a_mean_over_the_wanted_number_of_anchors():
     """With logits 0 each of the 10 sampled anchors costs ln 2, of 10 that were asked for."""
     rpn = make_rpn(BATCH_SIZE_PER_IMAGE=10)
     anchors = rpn.anchor_generator(list(make_inputs()[1].values()))
@@ -127,5 +120,5 @@ def test_levels_of_different_width_are_refused():
     cfg = get_cfg()
     cfg.MODEL.RPN.IN_FEATURES = ["a", "b"]
     shapes = {"a": ShapeSpec(channels=4, stride=8), "b": ShapeSpec(channels=8, stride=16)}
-    with pytest.raises(ValueError, match=r"need the same channels, got \[4, 8\]"):
+    with pytest.raises(ValueError, match=r"got \[4, 8\] channels"):
         build_proposal_generator(cfg, shapes)

@@ -1,8 +1,6 @@
-import pytest
 import torch
-from detectron2.config import get_cfg
 from detectron2.layers import ShapeSpec
-from detectron2.modeling.roi_heads import FastRCNNConvFCHead, build_box_head
+from detectron2.modeling.roi_heads import FastRCNNConvFCHead
 from torch import nn
 
 POOLED = ShapeSpec(channels=4, height=3, width=3)
@@ -32,26 +30,3 @@ def test_no_regions_keep_gradients():
     head = FastRCNNConvFCHead(POOLED, conv_dims=[6], fc_dims=[5])
     head(torch.randn(0, 4, 3, 3)).sum().backward()
     assert float(head.fc1.weight.grad.abs().sum()) == 0
-
-
-def test_built_from_config():
-    cfg = get_cfg()
-    cfg.MODEL.ROI_BOX_HEAD.NAME = "FastRCNNConvFCHead"
-    cfg.MODEL.ROI_BOX_HEAD.NUM_CONV = 1
-    cfg.MODEL.ROI_BOX_HEAD.CONV_DIM = 6
-    cfg.MODEL.ROI_BOX_HEAD.NUM_FC = 2
-    cfg.MODEL.ROI_BOX_HEAD.FC_DIM = 7
-    head = build_box_head(cfg, POOLED)
-    assert [name for name, _ in head.named_children()] == [
-        "conv1",
-        "flatten",
-        "fc1",
-        "fc_relu1",
-        "fc2",
-        "fc_relu2",
-    ]
-
-
-def test_head_without_layers_is_refused():
-    with pytest.raises(ValueError, match="NUM_CONV or NUM_FC above 0"):
-        FastRCNNConvFCHead(POOLED, conv_dims=[], fc_dims=[])

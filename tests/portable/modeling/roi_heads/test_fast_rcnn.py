@@ -6,7 +6,6 @@ from detectron2.config import get_cfg
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.box_regression import Box2BoxTransform
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers
-from detectron2.modeling.roi_heads.fast_rcnn import _log_classification_stats
 from detectron2.structures import Boxes, Instances
 
 NUM_CLASSES = 3
@@ -41,7 +40,7 @@ def test_output_widths(agnostic, num_boxes):
     assert deltas.shape == (2, 4 * num_boxes)
 
 
-def test_softmax_loss_and_box_loss_by_hand(storage):
+def test_softmax_loss_and_box_loss_by_hand():
     """Of 4 regions 2 are foreground with |dx| 0.5; the sum is divided by all 4."""
     layers = make_layers(cls_agnostic_bbox_reg=True)
     losses = layers.losses(zero_predictions(4), [regions([0, NUM_CLASSES]), regions([2, 3])])
@@ -49,13 +48,20 @@ def test_softmax_loss_and_box_loss_by_hand(storage):
     assert float(losses["loss_box_reg"]) == pytest.approx(2 * 0.5 / 4)
 
 
-def test_sigmoid_loss(storage):
+def test_background_column_has_no_part_in_the_sigmoid_loss():
+    layers, gt_classes = make_layers(use_sigmoid_ce=True), torch.tensor([NUM_CLASSES])
+    plain = layers.sigmoid_cross_entropy_loss(torch.zeros(1, NUM_CLASSES + 1), gt_classes)
+    logits = torch.tensor([[0.0, 0.0, 0.0, 100.0]])
+    torch.testing.assert_close(layers.sigmoid_cross_entropy_loss(logits, gt_classes), plain)
+
+
+def test_sigmoid_loss():
     layers = make_layers(use_sigmoid_ce=True, cls_agnostic_bbox_reg=True)
     losses = layers.losses(zero_predictions(2), [regions([0, 3])])
     assert float(losses["loss_cls"]) == pytest.approx(NUM_CLASSES * math.log(2))
 
 
-def test_box_loss_reads_the_deltas_of_the_object_class(storage):
+def test_box_loss_reads_the_deltas_of_the_object_class():
     layers = make_layers()
     logits, deltas = zero_predictions(1, NUM_CLASSES)
     deltas[0, 4 * 1] = 0.5  # dx of class 1
@@ -63,14 +69,14 @@ def test_box_loss_reads_the_deltas_of_the_object_class(storage):
     assert float(layers.losses((logits, deltas), [regions([2])])["loss_box_reg"]) == 0.5
 
 
-def test_loss_weights_by_name(storage):
+def test_loss_weights_by_name():
     layers = make_layers(cls_agnostic_bbox_reg=True, loss_weight={"loss_box_reg": 3.0})
     losses = layers.losses(zero_predictions(1), [regions([0])])
     assert float(losses["loss_box_reg"]) == pytest.approx(1.5)
     assert float(losses["loss_cls"]) == pytest.approx(math.log(4))
 
 
-def test_image_without_objects_has_no_gt_boxes(storage):
+def test_image_without_objects_has_no_gt_boxes():
     background = regions([NUM_CLASSES])
     background.remove("gt_boxes")
     losses = make_layers(cls_agnostic_bbox_reg=True).losses(zero_predictions(1), [background])
@@ -80,25 +86,11 @@ def test_image_without_objects_has_no_gt_boxes(storage):
 @pytest.mark.parametrize("use_sigmoid_ce", [False, True])
 def test_empty_batch_has_zero_losses(use_sigmoid_ce):
     layers = make_layers(cls_agnostic_bbox_reg=True, use_sigmoid_ce=use_sigmoid_ce)
-    for proposals in ([], [regions([])]):
-        losses = layers.losses(layers(torch.zeros(0, 4)), proposals)
-        assert {name: float(loss.detach()) for name, loss in losses.items()} == {
-            "loss_cls": 0.0,
-            "loss_box_reg": 0.0,
-        }
-
-
-def test_federated_loss_counts_sampled_classes_only(storage):
-    """The object's class and one drawn class count; class 2 has no weight and is never drawn."""
-    layers = make_layers(
-        use_sigmoid_ce=True,
-        use_fed_loss=True,
-        get_fed_loss_cls_weights=lambda: torch.tensor([1.0, 1.0, 0.0]),
-        fed_loss_num_classes=2,
-    )
-    loss = layers.sigmoid_cross_entropy_loss(torch.zeros(1, 4), torch.tensor([0]))
-    assert float(loss) == pytest.approx(2 * math.log(2))
-    assert "fed_loss_cls_weights" not in layers.state_dict()
+    losses = layers.losses(layers(torch.zeros(0, 4)), [regions([])])
+    assert {name: float(loss.detach()) for name, loss in losses.items()} == {
+        "loss_cls": 0.0,
+        "loss_box_reg": 0.0,
+    }
 
 
 def test_boxes_and_probabilities_are_split_by_image():
@@ -115,14 +107,6 @@ def test_boxes_and_probabilities_are_split_by_image():
     assert layers.predict_probs((logits, deltas), proposals)[0].tolist() == [[0.5] * 4]
 
 
-def test_boxes_of_gt_classes():
-    layers = make_layers()
-    logits, deltas = zero_predictions(2, NUM_CLASSES)
-    deltas[0, 4], deltas[1, 8] = 0.5, 0.5  # classes 1 and 2
-    (boxes,) = layers.predict_boxes_for_gt_classes((logits, deltas), [regions([1, NUM_CLASSES])])
-    assert boxes.tolist() == [MOVED, MOVED]
-
-
 def test_inference_uses_the_test_settings():
     layers = make_layers(
         cls_agnostic_bbox_reg=True,
@@ -136,17 +120,6 @@ def test_inference_uses_the_test_settings():
     assert len(layers.inference(zero_predictions(2), [regions([0, 0])])[0][0]) == 0
 
 
-def test_classification_statistics(storage):
-    """Right foreground, foreground taken for background, wrong background, right background."""
-    logits = torch.eye(4)[[0, 3, 1, 3]]
-    _log_classification_stats(logits, torch.tensor([0, 1, 3, 3]), prefix="x")
-    assert {name: value for name, (value, _) in storage.latest().items()} == {
-        "x/cls_accuracy": 0.5,
-        "x/fg_cls_accuracy": 0.5,
-        "x/false_negative": 0.5,
-    }
-
-
 def test_built_from_config_with_an_override():
     cfg = get_cfg()
     cfg.MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE = True
@@ -155,20 +128,11 @@ def test_built_from_config_with_an_override():
     assert layers.box2box_transform is TRANSFORM
     assert layers.num_classes == 80
     assert layers.use_sigmoid_ce
-    assert not layers.use_fed_loss
     assert layers.loss_weight == {"loss_box_reg": 2.0}
     assert (layers.test_score_thresh, layers.test_nms_thresh) == (0.05, 0.5)
     assert layers.test_topk_per_image == 100
 
 
-@pytest.mark.parametrize(
-    ("kwargs", "message"),
-    [
-        ({"use_sigmoid_ce": False}, "set USE_SIGMOID_CE True"),
-        ({}, "needs get_fed_loss_cls_weights"),
-        ({"get_fed_loss_cls_weights": lambda: torch.ones(7)}, "7 class weights for 3 classes"),
-    ],
-)
-def test_incomplete_federated_loss_is_refused(kwargs, message):
-    with pytest.raises(ValueError, match=message):
-        make_layers(use_fed_loss=True, **{"use_sigmoid_ce": True, **kwargs})
+def test_federated_loss_is_refused():
+    with pytest.raises(ValueError, match=r"ROI_BOX_HEAD.USE_FED_LOSS: .* set it to False"):
+        make_layers(use_fed_loss=True)

@@ -154,17 +154,6 @@ def test_without_masks_there_are_none(fixture, request, storage):
     assert not detections.has("pred_masks")
 
 
-def test_masks_can_train_inside_predicted_boxes(fpn_cfg, storage):
-    fpn_cfg.MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES = True
-    heads = build_roi_heads(fpn_cfg, SHAPES)
-    torch.nn.init.constant_(heads.box_predictor.bbox_pred.bias, 1.0)
-    (sampled,), _ = heads(
-        make_images(), make_features(), [proposals_of(ELSEWHERE)], [ground_truth([OBJECT], [1])]
-    )
-    assert sampled.proposal_boxes.tensor[0].tolist() != OBJECT
-    assert not sampled.proposal_boxes.tensor.requires_grad
-
-
 def test_state_dict_names_of_the_c4_heads(c4_cfg):
     names = {name.rsplit(".", 1)[0] for name in build_roi_heads(c4_cfg, SHAPES).state_dict()}
     convs = [f"res5.{block}.conv{k}" for block in range(3) for k in (1, 2, 3)]
@@ -198,15 +187,6 @@ def test_unsupported_configs_are_refused(c4_cfg, fpn_cfg):
     with pytest.raises(ValueError, match="Res5ROIHeads pools from one feature"):
         build_roi_heads(c4_cfg, SHAPES)
     fpn_cfg.MODEL.ROI_HEADS.NAME = "StandardROIHeads"
-    fpn_cfg.MODEL.ROI_HEADS.IN_FEATURES = ["p3", "res4"]
-    with pytest.raises(ValueError, match=r"need equal channels, got \{'p3': 8, 'res4': 64\}"):
-        build_roi_heads(fpn_cfg, SHAPES)
     fpn_cfg.MODEL.KEYPOINT_ON = True
-    with pytest.raises(ValueError, match="keypoint heads are not part of this distribution"):
+    with pytest.raises(ValueError, match=r"KEYPOINT_ON and .* are not part of this distribution"):
         build_roi_heads(fpn_cfg, SHAPES)
-
-
-def test_unknown_heads_are_named(c4_cfg):
-    c4_cfg.MODEL.ROI_HEADS.NAME = "Res6ROIHeads"
-    with pytest.raises(KeyError, match="Res6ROIHeads"):
-        build_roi_heads(c4_cfg, SHAPES)

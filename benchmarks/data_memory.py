@@ -1,0 +1,170 @@
+"""Measure how much memory the training loader needs beside its list of images.
+
+    python benchmarks/data_memory.py --images 100000 --workers 8 --start-method fork
+
+The images are made up after LVIS: 12.7 annotations each, polygons of 50 points on average. All share
+one JPEG file, so the disk does not matter. Memory is the proportional set size (PSS) of all processes
+together, libraries left out: a page that several processes share counts once.
+"""
+
+import argparse
+import multiprocessing
+import os
+import tempfile
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import numpy as np
+import torch
+from detectron2.data import transforms as T
+from detectron2.structures import BoxMode
+from PIL import Image
+
+from detic.annotation import AnnotationKind
+from detic.data.augmentation import EfficientDetResizeCrop
+from detic.data.batching import BatchLayout, PlannerFactory
+from detic.data.loader import TrainLoader, WorkerParams
+from detic.data.mapper import TrainMapper
+from detic.data.picture_reader import PictureReader
+from detic.data.records import PackedRecords, pack_records
+from detic.data.sampling import shuffled_draw
+from detic.data.shared_arrays import ArrayWriter
+from detic.data.unreadable import UnreadableImages
+
+MIB = 2**20
+ANNOTATIONS_PER_IMAGE = 12.7  # LVIS v1 training set: 1.27 million in 100 170 images
+POINTS_PER_POLYGON = 50
+LIST_NAME = "detic-records"  # of the records' memory, in /proc
+
+
+def lvis_like_records(count: int, file_name: str, seed: int = 0) -> Iterator[dict]:
+    """Yield made-up records of 640 x 480 images."""
+    rng = np.random.default_rng(seed)
+    for image_id in range(count):
+        annotations = [_annotation(rng) for _ in range(rng.poisson(ANNOTATIONS_PER_IMAGE))]
+        yield {
+            "file_name": file_name,
+            "height": 480,
+            "width": 640,
+            "image_id": image_id,
+            "neg_category_ids": rng.integers(0, 1203, 6).tolist(),
+            "not_exhaustive_category_ids": [],
+            "annotations": annotations,
+            "dataset_source": 0,
+        }
+
+
+def _annotation(rng: np.random.Generator) -> dict:
+    size = rng.uniform(10, 200, 2)
+    corner = rng.uniform(0, (640, 480) - size)
+    angles = np.sort(rng.uniform(0, 2 * np.pi, 3 + rng.poisson(POINTS_PER_POLYGON - 3)))
+    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
+    points = corner + size / 2 * (1 + circle * rng.uniform(0.7, 1, (len(angles), 1)))
+    return {
+        "bbox": [*corner.round(2).tolist(), *size.round(2).tolist()],
+        "bbox_mode": BoxMode.XYWH_ABS,
+        "category_id": int(rng.integers(1203)),
+        "segmentation": [points.round(2).reshape(-1).tolist()],
+    }
+
+
+def write_picture(path: Path) -> None:
+    """Write a 640 x 480 JPEG file with some texture, about as large as those of COCO."""
+    rng = np.random.default_rng(0)
+    coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
+    smooth = np.asarray(coarse.resize((640, 480), Image.Resampling.BICUBIC)).astype(int)
+    noisy = (smooth + rng.integers(-12, 13, smooth.shape)).clip(0, 255)
+    Image.fromarray(noisy.astype(np.uint8)).save(path, quality=90)
+
+
+def build_mapper(size: int, scale: tuple[float, float]) -> TrainMapper:
+    """Return the mapper of the LVIS recipes."""
+    return TrainMapper(
+        read_picture=PictureReader("RGB"),
+        augmentations=[[EfficientDetResizeCrop(size, scale), T.RandomFlip()]],
+        kinds=[AnnotationKind.BOX],
+        mask_format="polygon",
+    )
+
+
+def memory_mib(processes: list[int]) -> tuple[float, float]:
+    """Return the memory of processes outside and within the list of records, in MiB.
+
+    Files mapped from disk, such as libraries, are left out: other programs share them, so their
+    part changes by itself.
+    """
+    total = of_list = 0
+    for process in processes:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
+        total += sum(_kib(line) for line in rollup if line.startswith(("Pss_Anon", "Pss_Shmem")))
+        in_list = False
+        for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
+            if not line.split()[0].endswith(":"):
+                in_list = LIST_NAME in line
+            elif in_list and line.startswith("Pss:"):
+                of_list += _kib(line)
+    return (total - of_list) / 1024, of_list / 1024
+
+
+def _kib(line: str) -> int:
+    return int(line.split()[1])
+
+
+def measure(num_images: int, workers: WorkerParams, batch_size: int, num_batches: int) -> None:
+    """Print what the loader needs while it runs."""
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "picture.jpg"
+        write_picture(picture)
+        started = time.perf_counter()
+        writer = ArrayWriter()
+        pack_records(writer, lvis_like_records(num_images, str(picture)))
+        arrays = writer.finish()
+        print(f"list of {num_images} images: {arrays['records'].nbytes / MIB:.0f} MiB, made in "
+              f"{time.perf_counter() - started:.0f} s")  # fmt: skip
+        layout = BatchLayout(np.zeros(num_images, dtype=np.int32), (batch_size,))
+        loader = TrainLoader(
+            records=PackedRecords(arrays),
+            mapper=build_mapper(640, (0.1, 2.0)),
+            planners=PlannerFactory(layout, shuffled_draw(num_images), 1),
+            ranks=[0],
+            seed=0,
+            workers=workers,
+            unreadable=UnreadableImages(0.01),
+        )
+        own, _ = memory_mib([os.getpid()])
+        print(f"this process before: {own:.0f} MiB")
+        _run(loader, num_batches, own)
+
+
+def _run(loader: TrainLoader, num_batches: int, own: float) -> None:
+    batches = iter(loader)
+    started = time.perf_counter()
+    for done in range(num_batches):
+        batch = next(batches)
+        if done % max(1, num_batches // 4) == 0 or done == num_batches - 1:
+            children = [child.pid for child in multiprocessing.active_children()]
+            other, of_list = memory_mib([os.getpid(), *children])
+            print(f"after {done + 1} batches of {len(batch)}: {other - own:+.0f} MiB beside the "
+                  f"list, of which {of_list:.0f} MiB are in use")  # fmt: skip
+    print(f"{num_batches / (time.perf_counter() - started):.1f} batches/s")
+
+
+def main() -> None:
+    """Measure as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=100_000, help="number of images")
+    parser.add_argument("--workers", type=int, default=8, help="processes that read images")
+    parser.add_argument("--start-method", default="fork", help="fork, forkserver or spawn")
+    parser.add_argument("--batch-size", type=int, default=8, help="images per batch")
+    parser.add_argument("--batches", type=int, default=100, help="number of batches to read")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    workers = WorkerParams(arguments.workers, arguments.start_method)
+    measure(arguments.images, workers, arguments.batch_size, arguments.batches)
+
+
+if __name__ == "__main__":
+    main()

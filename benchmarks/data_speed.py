@@ -1,0 +1,99 @@
+"""Measure how many images one core decodes, augments and turns into training targets.
+
+    python benchmarks/data_speed.py --images 200
+
+The images are 640 x 480 JPEG files with annotations made up after LVIS (see data_memory.py). Times
+are CPU times of one thread, so other programs on the machine matter little.
+"""
+
+import argparse
+import io
+import tempfile
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from data_memory import build_mapper, lvis_like_records, write_picture
+from detectron2.data import transforms as T
+from PIL import Image
+from tabulate import tabulate
+
+
+@dataclass(frozen=True)
+class Setting:
+    """One of the recipes' ways to make examples."""
+
+    name: str
+    size: int  # pixels
+    scale: tuple[float, float]
+    mask_format: str
+
+
+SETTINGS = (
+    Setting("boxes, 640 px", 640, (0.1, 2.0), "polygon"),
+    Setting("boxes, 640 px, bitmasks", 640, (0.1, 2.0), "bitmask"),
+    Setting("boxes, 896 px", 896, (0.1, 2.0), "polygon"),
+    Setting("labels, 320 px", 320, (0.5, 1.5), "polygon"),
+)
+
+
+def cpu_ms(function: Callable, arguments: Sequence) -> float:
+    """Return the CPU time of one call in milliseconds, the best of three rounds."""
+    rounds = []
+    for _ in range(3):
+        np.random.seed(0)
+        started = time.process_time()
+        for argument in arguments:
+            function(argument)
+        rounds.append((time.process_time() - started) / len(arguments) * 1000)
+    return min(rounds)
+
+
+def measure_setting(setting: Setting, records: Sequence[dict]) -> list:
+    """Return a row of the table: the parts of the work, the whole, and images per second."""
+    mapper = build_mapper(setting.size, setting.scale)
+    mapper.mask_format = setting.mask_format
+    if setting.name.startswith("labels"):
+        records = [record | {"annotations": []} for record in records]
+    image = mapper.read_picture(records[0])
+    decode = cpu_ms(mapper.read_picture, records)
+    augment = cpu_ms(lambda _: mapper.augmentations[0](T.AugInput(image)), records)
+    whole = cpu_ms(mapper, records)
+    return [setting.name, decode, augment, whole - decode - augment, whole, 1000 / whole]
+
+
+def measure_draft(content: bytes, repetitions: int) -> list[list]:
+    """Return rows with the decoding time at full and at reduced resolution."""
+
+    def decode(divisor: int) -> np.ndarray:
+        picture = Image.open(io.BytesIO(content))
+        picture.draft("RGB", (picture.width // divisor, picture.height // divisor))
+        return np.asarray(picture)
+
+    return [[f"1/{d}", cpu_ms(decode, [d] * repetitions)] for d in (1, 2, 4)]
+
+
+def main() -> None:
+    """Measure as the command line says."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--images", type=int, default=200, help="number of images")
+    arguments = parser.parse_args()
+    torch.set_num_threads(1)
+    with tempfile.TemporaryDirectory() as folder:
+        picture = Path(folder) / "picture.jpg"
+        write_picture(picture)
+        records = list(lvis_like_records(arguments.images, str(picture)))
+        rows = [measure_setting(setting, records) for setting in SETTINGS]
+        columns = ["setting", "decode ms", "resize, flip ms", "targets ms", "total ms", "images/s"]
+        print(tabulate(rows, columns, floatfmt=".1f"))
+        draft = measure_draft(picture.read_bytes(), arguments.images)
+        print(tabulate(draft, ["JPEG decoded at", "ms"], floatfmt=".1f"))
+
+
+if __name__ == "__main__":
+    main()

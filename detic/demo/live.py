@@ -1,0 +1,83 @@
+"""Cameras, the screen, and windows to show results in."""
+
+import os
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import cv2
+import numpy as np
+
+from detic.demo.video import Video, open_video
+from detic.errors import InputError
+
+SCREEN = "screen"
+_SCREEN_FPS = 10.0
+_WINDOW = "Detic"
+_QUIT_KEYS = (ord("q"), 27)  # 27 is Esc
+
+
+@contextmanager
+def open_live(source: str) -> Iterator[Video]:
+    """Yield the endless video of a camera, by its number, or of the screen.
+
+    Raises:
+        InputError: there is no such source.
+    """
+    if source == SCREEN:
+        with _open_screen() as video:
+            yield video
+    elif source.isdecimal():
+        with open_video(int(source)) as video:
+            yield video
+    else:
+        raise InputError(f"unknown camera '{source}'; choose a number from 0, or {SCREEN}")
+
+
+@contextmanager
+def _open_screen() -> Iterator[Video]:
+    try:
+        import mss
+    except ImportError as e:
+        raise InputError("capturing the screen needs mss; install it with `pip install mss`") from e
+    with mss.mss() as grabber:
+        primary = grabber.monitors[1]  # monitors[0] is all of them together
+        yield Video(_SCREEN_FPS, None, _screenshots(grabber, primary))
+
+
+def _screenshots(grabber, monitor: dict) -> Iterator[np.ndarray]:
+    while True:
+        yield np.ascontiguousarray(np.asarray(grabber.grab(monitor))[:, :, :3])  # BGRA
+
+
+def check_display() -> None:
+    """Raise if no window can be opened.
+
+    OpenCV ends the whole process when it opens a window without a display.
+    """
+    is_x11 = sys.platform.startswith("linux")
+    if is_x11 and not (os.environ.get("DISPLAY") or os.environ.get("WAYLAND_DISPLAY")):
+        raise InputError(
+            "there is no display to show results on; write them with --output, --json, "
+            "--save-to or --features"
+        )
+
+
+def show(image_bgr: np.ndarray, wait_ms: int = 1) -> bool:
+    """Show a picture; return whether the user wants to go on rather than quit by q or Esc.
+
+    Args:
+        wait_ms: for a key; 0 waits until one is pressed.
+
+    Raises:
+        InputError: this OpenCV cannot open windows.
+    """
+    try:
+        cv2.imshow(_WINDOW, image_bgr)
+        key = cv2.waitKey(wait_ms)
+    except cv2.error as e:
+        raise InputError(
+            "this OpenCV cannot open windows; write results with --output, or install "
+            "opencv-python in place of opencv-python-headless"
+        ) from e
+    return key & 0xFF not in _QUIT_KEYS

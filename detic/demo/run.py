@@ -1,0 +1,122 @@
+"""The program from its parsed arguments to its exit status."""
+
+import argparse
+import logging
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from dataclasses import replace
+from functools import partial
+
+from detic.cli import USER_ERROR
+from detic.demo.choices import chosen_categories, chosen_vocabulary, chosen_weights, data_files
+from detic.demo.destination import Destination, plan_destination, plan_recording, refuse_existing
+from detic.demo.inputs import InputFile, find_inputs, image_ids
+from detic.demo.live import check_display, open_live
+from detic.demo.run_pictures import run_pictures
+from detic.demo.run_videos import run_live, run_videos
+from detic.demo.session import Session, Tally, Wishes
+from detic.outputs import WRITERS
+from detic.predictor import Detector
+from detic.predictor.vocabulary_reader import VocabularyLike
+from detic.rendering import DrawStyle, vocabulary_colors
+
+logger = logging.getLogger(__name__)
+
+
+def run_demo(args: argparse.Namespace) -> int:
+    """Run the program; return its exit status.
+
+    Args:
+        args: of ``demo.py``.
+
+    Raises:
+        InputError: the arguments contradict each other, or what they name does not fit.
+    """
+    vocabulary = chosen_vocabulary(args)
+    style = _style(args)
+    outputs = data_files(args)
+    for _, path in outputs:
+        refuse_existing(path, args.overwrite)
+    has_window = args.output is None and not outputs
+    if has_window:
+        check_display()
+    with ExitStack() as stack:
+        run, destination = _plan(args, stack)
+        detector = _build_detector(args, vocabulary)
+        categories = chosen_categories(vocabulary, detector.vocabulary)
+        wishes = Wishes(
+            style=replace(style, class_colors=vocabulary_colors(detector.vocabulary)),
+            destination=destination,
+            sinks=[stack.enter_context(WRITERS[name](path, categories)) for name, path in outputs],
+            has_window=has_window,
+            batch_size=args.batch_size,
+            features=args.features is not None,
+            all_scores=args.all_scores,
+        )
+        session = Session(detector, wishes)
+        run(session)
+    return _report(session.tally)
+
+
+def _plan(
+    args: argparse.Namespace, stack: ExitStack
+) -> tuple[Callable[[Session], None], Destination | None]:
+    """Return what to run and where the drawings of files go.
+
+    Args:
+        stack: closes the camera if there is one.
+    """
+    if args.webcam is not None:
+        recording = plan_recording(args.output, overwrite=args.overwrite)
+        video = stack.enter_context(open_live(args.webcam))
+        return partial(run_live, video=video, path=recording), None
+    files = find_inputs(args.input or [args.video_input], recursive=args.recursive)
+    destination = plan_destination(args.output, files, overwrite=args.overwrite)
+    return partial(_run_files, files=files), destination
+
+
+def _run_files(session: Session, files: Sequence[InputFile]) -> None:
+    pictures = [file for file in files if not file.is_video]
+    ids = image_ids(pictures)
+    run_pictures(session, list(zip(pictures, ids, strict=True)))
+    videos = [file for file in files if file.is_video]
+    run_videos(session, videos, first_id=max(ids, default=0) + 1)
+
+
+def _build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Detector:
+    return Detector.from_config(
+        args.config_file,
+        chosen_weights(args.config_file, args.opts),
+        vocabulary,
+        device="cpu" if args.cpu else args.device,
+        score_threshold=args.confidence_threshold,
+        one_class_per_proposal=not args.pred_all_class,
+        half=args.half,
+        overrides=args.opts,
+    )
+
+
+def _style(args: argparse.Namespace) -> DrawStyle:
+    return DrawStyle(
+        masks=not (args.hide_masks or args.boxes_only),
+        boxes=not args.masks_only,
+        labels=not (args.boxes_only or args.masks_only),
+        palette=args.palette,
+        upscale=args.upscale,
+        font_file=args.font,
+    )
+
+
+def _report(tally: Tally) -> int:
+    """Log what the run came to; return the exit status."""
+    for reason in tally.unreadable:
+        logger.warning("skipped: %s", reason)
+    if tally.num_kept:
+        logger.info("%d drawings exist and were kept; --overwrite replaces them", tally.num_kept)
+    if tally.unreadable and not (tally.num_read or tally.num_kept):
+        logger.error("none of the %d inputs could be read", len(tally.unreadable))
+        return USER_ERROR
+    counts = ", ".join(f"{count} {name}" for name, count in tally.objects.most_common(10))
+    total = tally.objects.total()
+    logger.info("%d objects in %d inputs%s", total, tally.num_read, counts and f": {counts}")
+    return 0

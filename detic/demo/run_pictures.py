@@ -1,0 +1,65 @@
+"""Detecting in picture files."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+import numpy as np
+from tqdm import tqdm
+
+from detic.demo.destination import write_picture
+from detic.demo.inputs import InputFile
+from detic.demo.session import Session
+from detic.detections import Detections
+from detic.errors import InputError
+from detic.outputs import ImageRecord
+from detic.predictor.pictures import load_picture
+
+Numbered = tuple[InputFile, int]  # a picture and its image id
+
+
+def run_pictures(session: Session, pictures: Sequence[Numbered]) -> None:
+    """Detect in pictures; those that cannot be read are noted and left out."""
+    with tqdm(pictures, unit="picture", disable=len(pictures) < 2) as bar:
+        for batch in session.batches(_readable(session, bar)):
+            images = [image for _, image in batch]
+            for (numbered, image), detections in zip(batch, session.detect(images), strict=True):
+                _hand_on(session, numbered, image, detections)
+
+
+def _readable(
+    session: Session, pictures: Iterable[Numbered]
+) -> Iterator[tuple[Numbered, np.ndarray]]:
+    """Yield the pictures that can be read and that something is to be done with."""
+    for file, image_id in pictures:
+        if _is_drawn(session, file) and not session.wishes.sinks:
+            session.tally.num_kept += 1
+            continue
+        try:
+            image = load_picture(file.path)
+        except InputError as error:
+            session.tally.unreadable.append(str(error))
+            continue
+        session.tally.num_read += 1
+        yield (file, image_id), image
+
+
+def _hand_on(
+    session: Session, numbered: Numbered, image: np.ndarray, detections: Detections
+) -> None:
+    file, image_id = numbered
+    stem = file.name.with_suffix("").as_posix()
+    session.record(ImageRecord(file.path.as_posix(), image_id, stem), detections)
+    destination = session.wishes.destination
+    if destination is None and not session.wishes.has_window:
+        return
+    drawn = session.draw(image, detections)
+    if _is_drawn(session, file):
+        session.tally.num_kept += 1
+    elif destination is not None:
+        write_picture(destination.path_of(file), drawn)
+    session.show(drawn, wait_ms=0)
+
+
+def _is_drawn(session: Session, file: InputFile) -> bool:
+    """Return whether there is a drawing of the picture already, which must stay."""
+    destination = session.wishes.destination
+    return destination is not None and destination.keeps(file)

@@ -1,0 +1,94 @@
+"""Detecting in video files and cameras."""
+
+import logging
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from detic.demo.inputs import InputFile
+from detic.demo.session import Session
+from detic.demo.video import Video, open_video, video_writer
+from detic.errors import InputError
+from detic.outputs import ImageRecord
+
+logger = logging.getLogger(__name__)
+
+Put = Callable[[np.ndarray], None]  # takes a drawn frame
+
+
+def run_videos(session: Session, files: Sequence[InputFile], first_id: int) -> None:
+    """Detect in the frames of videos; those that cannot be read are noted and left out.
+
+    Args:
+        first_id: image id of the first frame of the first video; the others count on.
+    """
+    next_id = first_id
+    for file in files:
+        destination = session.wishes.destination
+        is_kept = destination is not None and destination.keeps(file)
+        session.tally.num_kept += is_kept
+        if is_kept and not session.wishes.sinks:
+            continue
+        path = None if destination is None or is_kept else destination.path_of(file)
+        with ExitStack() as stack:
+            try:
+                video = stack.enter_context(open_video(file.path))
+            except InputError as error:
+                session.tally.unreadable.append(str(error))
+                continue
+            put = stack.enter_context(_drawing(path, video.fps))
+            next_id += _run_frames(session, video, file, put, next_id)
+            session.tally.num_read += 1
+
+
+def run_live(session: Session, video: Video, path: Path | None) -> None:
+    """Detect in the frames of a camera until the user quits by q, Esc or Ctrl-C.
+
+    Args:
+        path: the video file to record drawings in.
+    """
+    session.tally.num_read += 1
+    with _drawing(path, video.fps) as put:
+        try:
+            _run_frames(session, video, InputFile(Path("camera"), Path("camera")), put, 1)
+        except KeyboardInterrupt:
+            logger.info("stopped by Ctrl-C")
+
+
+@contextmanager
+def _drawing(path: Path | None, fps: float) -> Iterator[Put | None]:
+    """Yield a function that records drawn frames in a file, None without a file."""
+    if path is None:
+        yield None
+    else:
+        with video_writer(path, fps) as put:
+            yield put
+
+
+def _run_frames(
+    session: Session, video: Video, file: InputFile, put: Put | None, first_id: int
+) -> int:
+    """Detect in frames; return how many there were."""
+    stem = file.name.with_suffix("").as_posix()
+    number = 0
+    with tqdm(total=video.num_frames, unit="frame", desc=file.path.name) as bar:
+        for frames in session.batches(video.frames):
+            for frame, detections in zip(frames, session.detect(frames), strict=True):
+                number += 1
+                image_id = first_id + number - 1
+                record = ImageRecord(
+                    file.path.as_posix(), image_id, f"{stem}_{number:06d}", frame=number
+                )
+                session.record(record, detections)
+                if put is not None or session.wishes.has_window:
+                    drawn = session.draw(frame, detections)
+                    if put is not None:
+                        put(drawn)
+                    session.show(drawn, wait_ms=1)
+            bar.update(len(frames))
+    if video.num_frames is not None and number < video.num_frames and not session.has_quit:
+        logger.warning("%s: %d of %d frames could be read", file.path, number, video.num_frames)
+    return number

@@ -1,0 +1,107 @@
+"""What detections are scored on: a registered dataset, or just an annotation file."""
+
+import os
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from detic.data.annotation_file import read_document
+from detic.errors import InputError
+from detic.evaluation.ground_truth import read_ground_truth
+from detic.evaluation.results_file import ImageId
+from detic.vocabulary.choices import unknown_choice
+
+OPEN_VOCABULARY_COCO = "coco_generalized_zeroshot_val"  # the one set with seen and unseen classes
+
+
+@dataclass(frozen=True)
+class EvaluationSet:
+    """Annotated images and how detections on them are scored."""
+
+    name: str
+    kind: str  # lvis, coco, oid, or imagenet, which cannot be scored
+    annotation_file: Path
+    image_files: Callable[[], Mapping[ImageId, str]]  # by image id
+
+    @property
+    def is_open_vocabulary(self) -> bool:
+        """Whether the classes are divided into seen and unseen ones."""
+        return self.name == OPEN_VOCABULARY_COCO
+
+
+def registered_set(dataset_name: str, kind: str | None = None) -> EvaluationSet:
+    """Return a registered dataset.
+
+    Args:
+        dataset_name: its metadata has `json_file` and `evaluator_type`.
+        kind: how to score, if not as the metadata says.
+
+    Raises:
+        InputError: it is not registered, or its metadata do not tell how to score.
+    """
+    if dataset_name not in DatasetCatalog:
+        raise unknown_choice("dataset", dataset_name, list(DatasetCatalog))
+    metadata = MetadataCatalog.get(dataset_name)
+    kind = kind or metadata.get("evaluator_type")
+    if not kind or not metadata.get("json_file"):
+        raise InputError(
+            f"dataset '{dataset_name}' cannot be evaluated: its metadata need 'evaluator_type' "
+            "(lvis, coco or oid) and 'json_file', the annotation file"
+        )
+    files = partial(_registered_image_files, dataset_name)
+    return EvaluationSet(dataset_name, kind, Path(metadata.json_file), files)
+
+
+def annotated_set(
+    annotation_file: Path, kind: str | None = None, image_root: Path | None = None
+) -> EvaluationSet:
+    """Return the images of an annotation file.
+
+    Args:
+        annotation_file: in LVIS's or COCO's format.
+        kind: how to score; by default as LVIS if the categories have frequencies, else as COCO.
+        image_root: folder of the images, None if they are not at hand.
+
+    Raises:
+        InputError: the file is missing or malformed.
+    """
+    if kind is None:
+        categories = read_ground_truth(annotation_file).cats.values()
+        kind = "lvis" if any("frequency" in category for category in categories) else "coco"
+    files = partial(_image_files_below, image_root, annotation_file)
+    return EvaluationSet(annotation_file.stem, kind, annotation_file, files)
+
+
+def category_ids(evaluation_set: EvaluationSet) -> list[int]:
+    """Return the category id of each class index: by the metadata's map, else by rank of the ids.
+
+    Args:
+        evaluation_set: a registered dataset; may have `thing_dataset_id_to_contiguous_id`.
+    """
+    metadata = MetadataCatalog.get(evaluation_set.name)
+    index_of = metadata.get("thing_dataset_id_to_contiguous_id")
+    if index_of:
+        return sorted(index_of, key=index_of.__getitem__)
+    return sorted(read_ground_truth(evaluation_set.annotation_file).cats)
+
+
+def _registered_image_files(dataset_name: str) -> dict[ImageId, str]:
+    """Return the image files of a registered dataset, without images in archives."""
+    records = DatasetCatalog.get(dataset_name)
+    return {record["image_id"]: record["file_name"] for record in records if "file_name" in record}
+
+
+def _image_files_below(image_root: Path | None, annotation_file: Path) -> dict[ImageId, str]:
+    """Return where an annotation file's images are: by `file_name`, or the end of `coco_url`."""
+    if image_root is None:
+        return {}
+    images = read_document(annotation_file, ("images",))["images"]
+    names = {
+        image["id"]: image.get("file_name") or os.path.join(*image["coco_url"].split("/")[-2:])
+        for image in images
+        if image.get("file_name") or image.get("coco_url")
+    }
+    return {image_id: str(image_root / name) for image_id, name in names.items()}

@@ -1,0 +1,54 @@
+"""How detections are drawn."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from detic.errors import InputError
+from detic.rendering.palette import PALETTES, RGB, class_color
+from detic.rendering.text import Font
+from detic.vocabulary import Vocabulary
+from detic.vocabulary.choices import unknown_choice
+
+# Text height and line width at 640 x 480; they grow slower than the picture does.
+_REFERENCE_SIDE_PX = (640 * 480) ** 0.5
+_TEXT_PX = 14
+_GROWTH = 0.75
+SMALLEST_TEXT_PX = 9
+
+
+@dataclass(frozen=True)
+class DrawStyle:
+    """What is drawn, and in which colours and sizes."""
+
+    masks: bool = True
+    boxes: bool = True
+    labels: bool = True
+    scores: bool = True  # in the labels; False suits ground truth
+    palette: str = "vivid"  # a key of PALETTES
+    class_colors: Mapping[str, RGB] = field(default_factory=dict)  # by name, before the palette
+    mask_opacity: float = 0.4
+    scale: float = 1.0  # of text and lines
+    upscale: int = 1  # enlarges small pictures before anything is drawn
+    font_file: str | None = None  # TrueType; the built-in font lacks few scripts
+
+    def __post_init__(self):
+        if self.palette not in PALETTES:
+            raise unknown_choice("palette", self.palette, PALETTES)
+        if not 1 <= self.upscale <= 16:
+            raise InputError(f"pictures are enlarged 1 to 16 times, not {self.upscale} times")
+        Font(SMALLEST_TEXT_PX, self.font_file)  # whether the file is a font shows here
+
+    def color(self, name: str) -> RGB:
+        """Return the colour of a class."""
+        return self.class_colors.get(name) or class_color(name, self.palette)
+
+    def text_px(self, canvas_size_hw: tuple[int, int]) -> int:
+        """Return the size of text on a canvas, in pixels."""
+        side = (canvas_size_hw[0] * canvas_size_hw[1]) ** 0.5
+        height = _TEXT_PX * (side / _REFERENCE_SIDE_PX) ** _GROWTH * self.scale
+        return max(SMALLEST_TEXT_PX, round(height))
+
+
+def vocabulary_colors(vocabulary: Vocabulary) -> dict[str, RGB]:
+    """Return the colours that a vocabulary itself gives to some of its classes."""
+    return {entry.name: entry.color for entry in vocabulary.entries if entry.color is not None}

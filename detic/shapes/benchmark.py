@@ -1,0 +1,88 @@
+"""The embedded benchmark from scratch: world, tiny CLIP, box supervision, image labels.
+
+python -m detic.shapes.benchmark --seed 1
+python -m detic.shapes.benchmark --seed 0 --ship models/shapes
+"""
+
+import argparse
+import json
+import logging
+import os
+import shutil
+from pathlib import Path
+
+from detectron2.utils.logger import setup_logger
+
+from detic import cli
+from detic.checkpoint.export import export_weights
+from detic.shapes.preparation import prepare_world
+from detic.shapes.runs import COMPARISON, comparison_table, read_metrics, train
+from detic.shapes.tiny_clip import make_tiny_clip
+
+logger = logging.getLogger(__name__)
+
+STAGE_1 = "BoxSup"
+
+
+def run_benchmark(seed: int, output: Path) -> dict[str, dict[str, float]]:
+    """Return the metrics (percent, masks) of stage 1 and of both ways to go on, by recipe.
+
+    What an interrupted run has finished is kept.
+    """
+    clip, datasets = output / "clip", output / "datasets"
+    text_weights = clip / "clip_text.safetensors"
+    if not text_weights.is_file():
+        make_tiny_clip(datasets, clip, seed)
+    prepare_world(datasets, seed, text_weights)
+    common = {"SEED": seed, "MODEL.TEXT_ENCODER.WEIGHTS": text_weights}
+    train(
+        STAGE_1,
+        output / STAGE_1,
+        datasets,
+        common | {"MODEL.WEIGHTS": clip / "clip_backbone.pth"},
+    )
+    stage_1 = output / STAGE_1 / "model_final.pth"
+    for recipe in COMPARISON:
+        train(recipe, output / recipe, datasets, common | {"MODEL.WEIGHTS": stage_1})
+    metrics = {recipe: read_metrics(output / recipe) for recipe in (STAGE_1, *COMPARISON)}
+    unfinished = output / "metrics.json.unfinished"
+    unfinished.write_text(json.dumps(metrics, indent=2))
+    os.replace(unfinished, output / "metrics.json")
+    return metrics
+
+
+def ship(run: Path, folder: Path) -> None:
+    """Write the weights of a finished benchmark, in half precision, as the repository ships them."""
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(run / "clip" / "clip_text.safetensors", folder)
+    export_weights(run / STAGE_1 / "model_final.pth", folder / "boxsup.pth")
+    export_weights(run / "Detic" / "model_final.pth", folder / "detic.pth")
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m detic.shapes.benchmark",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--seed", type=int, default=1, help="decides world, CLIP and trainings")
+    parser.add_argument(
+        "--output", type=Path, help="folder; default: output/benchmark-shapes/seed<SEED>"
+    )
+    parser.add_argument("--ship", type=Path, help="folder to export the weights to")
+    arguments = parser.parse_args()
+    setup_logger(name="detic")
+    cli.run(_run, arguments)
+
+
+def _run(arguments: argparse.Namespace) -> None:
+    default = Path("output") / "benchmark-shapes" / f"seed{arguments.seed}"
+    output = (arguments.output or default).resolve()
+    metrics = run_benchmark(arguments.seed, output)
+    logger.info("seed %d\n\n%s\n", arguments.seed, comparison_table(metrics))
+    if arguments.ship:
+        ship(output, arguments.ship)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,80 @@
+"""The benchmark's trainings, as the commands a user would type, and their results."""
+
+import json
+import logging
+import os
+import subprocess
+import sys
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+from tabulate import tabulate
+
+from detic.errors import InputError
+
+logger = logging.getLogger(__name__)
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+CONFIGS = REPOSITORY / "configs" / "shapes"
+SHIPPED = REPOSITORY / "models" / "shapes"
+TEXT_WEIGHTS = SHIPPED / "clip_text.safetensors"
+
+TEST_SET = "shapes_val"
+# Recipe and row of the closing table for the two ways to go on from stage 1.
+COMPARISON = {"BoxSup-continued": "box-supervised", "Detic": "+ image labels"}
+
+
+def train(recipe: str, output: Path, datasets: Path, overrides: Mapping[str, object]) -> None:
+    """Train a recipe of ``configs/shapes`` on the CPU, or go on where it was interrupted.
+
+    Args:
+        output: its OUTPUT_DIR.
+        datasets: the datasets root.
+        overrides: configuration keys and values.
+
+    Raises:
+        InputError: the training failed, and has said why.
+    """
+    options = [str(part) for pair in overrides.items() for part in pair]
+    run_program(
+        "train_net.py",
+        *("--config-file", str(CONFIGS / f"{recipe}.yaml"), "--num-gpus", "0", "--resume"),
+        *("OUTPUT_DIR", str(output), *options),
+        datasets=datasets,
+    )
+
+
+def run_program(script: str, *arguments: str, datasets: Path | None = None) -> None:
+    """Run a script of the repository to its end.
+
+    Args:
+        datasets: the datasets root; None: as the environment says.
+
+    Raises:
+        InputError: it failed, and has said why.
+    """
+    logger.info("$ python %s %s", script, " ".join(arguments))
+    environment = dict(os.environ)
+    if datasets is not None:
+        environment["DETECTRON2_DATASETS"] = str(datasets)
+    command = [sys.executable, script, *arguments]
+    status = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
+    if status != 0:
+        raise InputError(f"{script} ended with status {status}")
+
+
+def read_metrics(output: Path, task: str = "segm") -> dict[str, float]:
+    """Return the metrics (percent) of the evaluation that ended a training."""
+    results = json.loads((output / f"inference_{TEST_SET}" / "results.json").read_text())
+    return results[TEST_SET][task]
+
+
+def comparison_table(
+    metrics: Mapping[str, Mapping[str, float]], columns: Sequence[str] = ("AP", "APr", "APc", "APf")
+) -> str:
+    """Return mask AP of the trainings of COMPARISON as a table, by recipe."""
+    rows = [
+        [label, *(metrics[recipe][column] for column in columns)]
+        for recipe, label in COMPARISON.items()
+    ]
+    return tabulate(rows, headers=["mask AP, percent", *columns], floatfmt=".1f")

@@ -1,0 +1,252 @@
+"""Image-labelled data as they lie on disk: folders, tar files, shards, tables."""
+
+import io
+import json
+import logging
+import os
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from detic.data.image_labels import remembered
+from detic.data.image_labels.class_index import ClassIndex
+from detic.data.image_labels.class_tars import load_class_tars
+from detic.data.image_labels.csv_table import load_csv_table
+from detic.data.image_labels.folders import load_image_folder
+from detic.data.image_labels.shards import load_shards
+from detic.data.picture_reader import PictureReader
+from detic.errors import InputError
+from tests.detic.data.test_tar_files import write_tar
+
+CLASSES = ClassIndex(["alarm_clock", "cup", "spoon"])
+
+
+def picture(width, height, format="JPEG"):
+    stream = io.BytesIO()
+    Image.new("RGB", (width, height)).save(stream, format)
+    return stream.getvalue()
+
+
+def summary(records):
+    return [(r.get("height"), r.get("width"), r["pos_category_ids"]) for r in records]
+
+
+def readable(records):
+    """Return the sizes that reading the pictures gives."""
+    return [PictureReader("RGB")(record).shape[:2] for record in records]
+
+
+class TestFolders:
+    @pytest.fixture
+    def root(self, write_picture, tmp_path):
+        write_picture("root/cup/b.png", 30, 20)
+        write_picture("root/cup/a.jpg", 20, 30)
+        write_picture("root/alarm clock/c.png", 8, 9)
+        (tmp_path / "root/cup/notes.txt").write_text("no picture")
+        (tmp_path / "root/.hidden").mkdir()
+        return tmp_path / "root"
+
+    def test_each_folder_is_a_class(self, root):
+        records = load_image_folder(root, CLASSES)
+        assert summary(records) == [(9, 8, [0]), (30, 20, [1]), (20, 30, [1])]
+        assert [r["image_id"] for r in records] == [1, 2, 3]
+        assert [r["annotations"] for r in records] == [[]] * 3
+        assert readable(records) == [(9, 8), (30, 20), (20, 30)]
+
+    def test_wordnet_ids_need_a_map(self, root):
+        (root / "cup").rename(root / "n03147509")
+        with pytest.raises(InputError, match="unknown class 'n03147509'"):
+            load_image_folder(root, CLASSES)
+        classes = ClassIndex(CLASSES.class_names, {"n03147509": 2})
+        assert {tuple(r["pos_category_ids"]) for r in load_image_folder(root, classes)} == {
+            (0,),
+            (1,),
+        }
+
+    def test_sizes_are_read_once(self, root, monkeypatch):
+        first = load_image_folder(root, CLASSES)
+        monkeypatch.setattr(remembered, "picture_size_hw", None)
+        assert load_image_folder(root, CLASSES) == first
+
+    def test_pictures_added_later_are_looked_at(self, root, write_picture):
+        load_image_folder(root, CLASSES)
+        write_picture("root/spoon/d.png", 5, 6)
+        assert summary(load_image_folder(root, CLASSES))[-1] == (6, 5, [2])
+
+    def test_an_unreadable_picture_stays_without_size(self, root, caplog):
+        (root / "cup" / "z.jpg").write_bytes(b"damaged")
+        with caplog.at_level(logging.WARNING):
+            assert summary(load_image_folder(root, CLASSES))[-1] == (None, None, [1])
+        assert "z.jpg cannot be read" in caplog.text
+
+    @pytest.mark.parametrize("content", ["{", '{"version": 0}', "[]"])
+    def test_a_damaged_index_is_made_anew(self, root, content, caplog):
+        first = load_image_folder(root, CLASSES)
+        (root / ".picture_sizes.json").write_text(content)
+        with caplog.at_level(logging.WARNING):
+            assert load_image_folder(root, CLASSES) == first
+        assert "looking at all pictures again" in caplog.text
+
+    def test_the_index_can_be_elsewhere_or_nowhere(self, root, tmp_path, caplog, monkeypatch):
+        load_image_folder(root, CLASSES, tmp_path / "index" / "sizes.json")
+        assert (tmp_path / "index" / "sizes.json").exists()
+        assert not (root / ".picture_sizes.json").exists()
+
+        def refuse(path, content):
+            raise PermissionError("read-only")
+
+        monkeypatch.setattr(remembered, "write_json", refuse)
+        assert len(load_image_folder(root, CLASSES)) == 3
+        assert "the sizes of pictures are not remembered" in caplog.text
+
+    def test_a_missing_folder_is_named(self, tmp_path):
+        with pytest.raises(InputError, match="nowhere is no folder; it should hold one folder for"):
+            load_image_folder(tmp_path / "nowhere", CLASSES)
+
+
+class TestClassTars:
+    @pytest.fixture
+    def root(self, tmp_path):
+        write_tar(tmp_path / "cup.tar", [("a.JPEG", picture(30, 20)), ("b.JPEG", b"damaged")])
+        write_tar(tmp_path / "spoon.tar", [("x" * 120 + ".png", picture(4, 5, "PNG"))])
+        return tmp_path
+
+    def test_each_tar_file_is_a_class(self, root):
+        records = load_class_tars(root, CLASSES)
+        assert summary(records) == [(20, 30, [1]), (None, None, [1]), (5, 4, [2])]
+        assert [r["image_id"] for r in records] == [1, 2, 3]
+        assert readable([records[0], records[2]]) == [(20, 30), (5, 4)]
+
+    def test_the_index_is_made_once(self, root):
+        load_class_tars(root, CLASSES)
+        files = sorted((root / "tarindex_npy").iterdir())
+        before = [path.stat().st_mtime_ns for path in files]
+        assert len(files) == 6
+        load_class_tars(root, CLASSES)
+        assert [path.stat().st_mtime_ns for path in files] == before
+
+    def test_an_index_that_cannot_be_written_is_named(self, root, monkeypatch):
+        def refuse(path, array):
+            raise PermissionError("read-only")
+
+        monkeypatch.setattr(np, "save", refuse)
+        with pytest.raises(InputError, match="cannot be written: read-only; name a writable index"):
+            load_class_tars(root, CLASSES)
+
+
+class TestShards:
+    @pytest.fixture
+    def shards(self, tmp_path):
+        write_tar(
+            tmp_path / "000.tar",
+            [
+                ("0001.jpg", picture(30, 20)),
+                ("0001.cls", b"2"),
+                ("0002.JPG", picture(20, 30)),
+                ("0002.cls", b"cup|Alarm Clock\n"),
+                ("0003.txt", b"a sample without a picture"),
+            ],
+        )
+        write_tar(
+            tmp_path / "001.tar",
+            [
+                ("a/0001.json", json.dumps({"labels": ["spoon", 1]}).encode()),
+                ("a/0001.png", picture(4, 5, "PNG")),
+                ("b/0001.png", picture(6, 5, "PNG")),
+                ("b/0001.json", json.dumps([]).encode()),
+                ("b/0002.png", b"damaged"),
+                ("b/0002.json", json.dumps({"label": "cup"}).encode()),
+            ],
+        )
+        return tmp_path
+
+    def test_labels_stand_beside_their_pictures(self, shards):
+        records = load_shards(shards, CLASSES)
+        assert summary(records) == [
+            (20, 30, [2]),
+            (30, 20, [0, 1]),
+            (5, 4, [1, 2]),
+            (5, 6, []),
+            (None, None, [1]),
+        ]
+        assert readable(records[:4]) == [(20, 30), (30, 20), (5, 4), (5, 6)]
+
+    def test_a_single_shard_can_be_named(self, shards):
+        assert len(load_shards(shards / "000.tar", CLASSES)) == 2
+
+    def test_only_changed_shards_are_looked_into(self, shards, monkeypatch):
+        from detic.data.image_labels import shards as module
+
+        first = load_shards(shards, CLASSES)
+        looked_into = []
+        read_shard = module.read_shard
+        monkeypatch.setattr(
+            module, "read_shard", lambda s: looked_into.append(s.name) or read_shard(s)
+        )
+        assert load_shards(shards, CLASSES) == first
+        os.utime(shards / "001.tar", (1, 1))
+        assert load_shards(shards, CLASSES) == first
+        assert looked_into == ["001.tar"]
+
+    @pytest.mark.parametrize(
+        ("sidecar", "content", "message"),
+        [
+            ("a.txt", b"cup", r"picture 'a' has no labels; put \.cls or \.json beside it"),
+            ("a.cls", b"3", r"a\.jpg: there is no class number 4; 3 classes are counted from 1"),
+            ("a.cls", b"cups", "unknown class 'cups'"),
+            ("a.cls", b"\xff", "codec can't decode"),
+            ("a.json", b"{", r"a\.json: "),
+            ("a.json", b'{"tags": 1}', r"labels are \[None\]; expected class names or numbers"),
+            ("a.json", b"[true]", r"labels are \[True\]"),
+        ],
+    )
+    def test_unusable_labels_are_named(self, tmp_path, sidecar, content, message):
+        write_tar(tmp_path / "s.tar", [("a.jpg", picture(3, 3)), (sidecar, content)])
+        with pytest.raises(InputError, match=message):
+            load_shards(tmp_path, CLASSES)
+
+    def test_no_shards_are_an_error(self, tmp_path):
+        with pytest.raises(InputError, match=r"no shards at .*; expected a \.tar file or a folder"):
+            load_shards(tmp_path, CLASSES)
+        with pytest.raises(InputError, match="no shards at"):
+            load_shards(tmp_path / "s.tar", CLASSES)
+
+
+class TestTables:
+    @pytest.fixture
+    def table(self, write_picture, tmp_path):
+        write_picture("kitchen/1.png", 30, 20)
+        write_picture("kitchen/2, blue.png", 20, 30)
+        path = tmp_path / "labels.csv"
+        path.write_text('path,labels\nkitchen/1.png,cup|spoon\n"kitchen/2, blue.png",\n')
+        return path
+
+    def test_a_picture_has_any_number_of_labels(self, table):
+        records = load_csv_table(table, CLASSES)
+        assert summary(records) == [(20, 30, [1, 2]), (30, 20, [])]
+        assert readable(records) == [(20, 30), (30, 20)]
+
+    def test_paths_may_start_from_another_folder(self, table, tmp_path):
+        (tmp_path / "tables").mkdir()
+        moved = table.rename(tmp_path / "tables" / "labels.csv")
+        assert len(readable(load_csv_table(moved, CLASSES, tmp_path))) == 2
+
+    def test_an_unknown_label_is_named(self, table):
+        table.write_text("path,labels\nkitchen/1.png,cup|spon\n")
+        with pytest.raises(
+            InputError, match=r"labels\.csv, picture 1: unknown class 'spon'; .*spoon"
+        ):
+            load_csv_table(table, CLASSES)
+
+    @pytest.mark.parametrize(
+        "text", ["", "file,label\na.png,cup\n", "path,labels\na.png,cup,spoon\n"]
+    )
+    def test_another_layout_is_refused(self, table, text):
+        table.write_text(text)
+        with pytest.raises(InputError, match=r"labels\.csv (must have the header|is no table)"):
+            load_csv_table(table, CLASSES)
+
+    def test_a_missing_table_is_named(self, tmp_path):
+        with pytest.raises(InputError, match=r"no table at .*none\.csv"):
+            load_csv_table(tmp_path / "none.csv", CLASSES)

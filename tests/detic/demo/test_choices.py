@@ -1,0 +1,81 @@
+from argparse import Namespace
+from pathlib import Path
+
+import pytest
+
+from detic.demo import choices
+from detic.demo.choices import chosen_categories, chosen_vocabulary, chosen_weights, data_files
+from detic.errors import InputError
+from detic.outputs import Category
+from detic.vocabulary import Vocabulary, builtin_vocabulary
+from tests.tiny_detector import RECIPE
+
+NO_FILES = {"json": None, "features": None, "format": None, "save_to": None, "all_scores": False}
+
+
+def vocabulary(name=None, custom=None, file=None):
+    return chosen_vocabulary(
+        Namespace(vocabulary=name, custom_vocabulary=custom, vocabulary_file=file)
+    )
+
+
+def test_vocabulary_is_a_name_names_or_a_file():
+    assert vocabulary() == "lvis"
+    assert vocabulary("coco") == "coco"
+    assert vocabulary("kitchen.yaml") == "kitchen.yaml"
+    assert vocabulary("custom", custom="cat, dog") == ("cat", "dog")
+    assert vocabulary(custom="cat") == ("cat",)
+    assert vocabulary("custom", file="v.txt") == Path("v.txt")
+
+
+@pytest.mark.parametrize(
+    "arguments", [("coco", "cat", None), ("coco", None, "v.txt"), (None, "cat", "v.txt")]
+)
+def test_two_vocabularies_are_refused(arguments):
+    with pytest.raises(InputError, match="name several vocabularies; keep one"):
+        vocabulary(*arguments)
+
+
+def test_custom_needs_names():
+    with pytest.raises(InputError, match="--custom_vocabulary headphone,webcam"):
+        vocabulary("custom")
+    with pytest.raises(InputError, match="name 2 is empty"):
+        vocabulary("custom", custom="cat,,dog")
+
+
+def test_builtin_lists_keep_the_ids_of_their_datasets():
+    categories = chosen_categories("coco", builtin_vocabulary("coco"))
+    assert categories[0] == Category(1, "person")
+    assert categories[-1] == Category(90, "toothbrush")
+    assert len(categories) == 80
+    assert chosen_categories(("cat",), Vocabulary.from_names(["cat"])) == [Category(1, "cat")]
+
+
+def test_weights_are_those_named_released_or_of_the_recipe(monkeypatch, tmp_path):
+    released = Namespace(find_weights=lambda: tmp_path / "released.pth")
+    monkeypatch.setattr(choices, "model_of_recipe", lambda recipe: released)
+    assert chosen_weights(RECIPE, ["MODEL.WEIGHTS", "mine.pth"]) == "mine.pth"
+    assert chosen_weights(RECIPE, []) == tmp_path / "released.pth"
+    monkeypatch.setattr(choices, "model_of_recipe", lambda recipe: None)
+    swin = RECIPE.with_name("BoxSup-C2_LCOCO_CLIP_SwinB_896b32_4x.yaml")
+    assert chosen_weights(swin, []) == "models/swin_base_patch4_window7_224_22k.pkl"
+
+
+def test_data_files_pair_formats_and_paths():
+    asked = Namespace(**NO_FILES | {"json": "f.json", "format": "csv", "save_to": "f.csv"})
+    assert data_files(asked) == [("json", Path("f.json")), ("csv", Path("f.csv"))]
+    assert data_files(Namespace(**NO_FILES)) == []
+
+
+@pytest.mark.parametrize(
+    ("asked", "message"),
+    [
+        ({"format": "csv"}, "--format and --save-to belong together"),
+        ({"save_to": "f.csv"}, "--format and --save-to belong together"),
+        ({"json": "f", "features": "f"}, "name the same file"),
+        ({"all_scores": True}, "--all-scores needs --json, --features or --format jsonl"),
+    ],
+)
+def test_contradictory_data_files_are_refused(asked, message):
+    with pytest.raises(InputError, match=message):
+        data_files(Namespace(**NO_FILES | asked))

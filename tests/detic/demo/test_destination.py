@@ -1,0 +1,105 @@
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+
+from detic.demo.destination import (
+    plan_destination,
+    plan_recording,
+    refuse_existing,
+    write_picture,
+)
+from detic.demo.inputs import InputFile
+from detic.errors import InputError
+from tests.tiny_detector import noise
+
+
+def file(name):
+    return InputFile(Path("in") / name, Path(name))
+
+
+def plan(output, *names, overwrite=False):
+    return plan_destination(str(output), [file(name) for name in names], overwrite=overwrite)
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a.jpg", "a.jpg"),
+        ("more/a.PNG", "more/a.PNG"),
+        ("a.gif", "a.png"),  # a format that cannot be written
+        ("a.mov", "a.mp4"),
+    ],
+)
+def test_folder_keeps_names(tmp_path, name, expected):
+    assert plan(tmp_path, name).path_of(file(name)) == tmp_path / expected
+
+
+def test_path_with_a_suffix_is_a_file(tmp_path):
+    assert plan(tmp_path / "out.jpg", "a.png").path_of(file("a.png")) == tmp_path / "out.jpg"
+    assert plan(tmp_path / "out.mp4", "a.mov").path_of(file("a.mov")) == tmp_path / "out.mp4"
+
+
+def test_existing_folder_may_look_like_a_file(tmp_path):
+    (tmp_path / "out.jpg").mkdir()
+    assert plan(tmp_path / "out.jpg", "a.png", "b.png").is_file is False
+
+
+def test_no_output_is_no_destination():
+    assert plan_destination(None, [file("a.jpg")], overwrite=False) is None
+
+
+@pytest.mark.parametrize(
+    ("output", "names", "message"),
+    [
+        ("out.jpg", ("a.jpg", "b.jpg"), "one file for 2 inputs; name a folder"),
+        ("out.jpg", ("a.mp4",), "does not suit in/a.mp4, which is a video"),
+        ("out.mp4", ("a.jpg",), "does not suit in/a.jpg, which is a picture"),
+        ("out.avi", ("a.mp4",), "videos are written as .mp4, not .avi"),
+        ("in", ("a.jpg",), "would replace the input in/a.jpg"),
+    ],
+)
+def test_unsuitable_outputs_are_refused(output, names, message):
+    with pytest.raises(InputError, match=message):
+        plan(output, *names)
+
+
+def test_existing_file_is_kept_unless_it_may_be_replaced(tmp_path):
+    (tmp_path / "out.jpg").touch()
+    with pytest.raises(InputError, match=r"out.jpg exists and is kept; --overwrite replaces it"):
+        plan(tmp_path / "out.jpg", "a.jpg")
+    assert not plan(tmp_path / "out.jpg", "a.jpg", overwrite=True).keeps(file("a.jpg"))
+
+
+def test_existing_drawings_of_a_folder_are_kept_one_by_one(tmp_path):
+    (tmp_path / "a.jpg").touch()
+    destination = plan(tmp_path, "a.jpg", "b.jpg")
+    assert destination.keeps(file("a.jpg"))
+    assert not destination.keeps(file("b.jpg"))
+
+
+def test_output_of_an_unknown_format_is_refused(tmp_path):
+    (tmp_path / "out.txt").touch()
+    with pytest.raises(InputError, match="a file of an unknown format"):
+        plan(tmp_path / "out.txt", "a.jpg")
+
+
+def test_folders_with_results_are_kept(tmp_path):
+    refuse_existing(tmp_path, overwrite=False)
+    (tmp_path / "labels").mkdir()
+    with pytest.raises(InputError, match="--overwrite replaces it"):
+        refuse_existing(tmp_path, overwrite=False)
+    refuse_existing(tmp_path, overwrite=True)
+
+
+def test_recordings_are_videos(tmp_path):
+    assert plan_recording(None, overwrite=False) is None
+    assert plan_recording(str(tmp_path / "a.mp4"), overwrite=False) == tmp_path / "a.mp4"
+    with pytest.raises(InputError, match=r"of a camera must be a \.mp4 file"):
+        plan_recording(str(tmp_path), overwrite=False)
+
+
+def test_pictures_are_written_as_they_are(tmp_path):
+    write_picture(tmp_path / "more" / "a.png", noise())
+    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "more" / "a.png")), noise())

@@ -1,0 +1,120 @@
+"""The page of an evaluation: its pictures, its plot and which classes it shows."""
+
+import math
+
+import cv2
+import numpy as np
+import pytest
+
+from detic.evaluation.pictures import pictures_of_classes
+from detic.evaluation.plot import class_plot, group_order
+from detic.evaluation.report import best_and_worst, write_report
+from detic.evaluation.scores import Evaluation, TaskScore, class_table
+from tests.detic.evaluation.conftest import annotation, detection
+
+
+def classes_of(names, frequencies=None, num_gt=None):
+    categories = [{"id": i, "name": name} for i, name in enumerate(names, 1)]
+    for category, letter in zip(categories, frequencies or (), strict=False):
+        category |= {"frequency": letter, "image_count": 10 * category["id"]}
+    return class_table(categories, num_gt or dict.fromkeys(range(1, len(names) + 1), 1))
+
+
+def evaluation_of(classes, class_ap):
+    score = TaskScore({"AP": 1.0}, {"AP": np.array(class_ap, dtype=float)})
+    return Evaluation(classes, {"bbox": score}, 1, lambda category_id: [])
+
+
+def test_best_and_worst_share_no_class_and_leave_out_what_is_not_annotated():
+    names = "abcde"
+    best, worst = best_and_worst(evaluation_of(classes_of(names), [10, math.nan, 30, 20, 40]))
+    assert best == [4, 2]
+    assert worst == [0, 3]
+
+
+def test_of_equal_classes_the_more_annotated_comes_first():
+    classes = classes_of("abcd", num_gt={1: 1, 2: 9, 3: 1, 4: 9})
+    best, worst = best_and_worst(evaluation_of(classes, [0, 0, 50, 50]))
+    assert (best, worst) == ([3, 2], [1, 0])
+
+
+def test_plot_has_a_point_for_each_annotated_class_and_a_mean_for_each_group():
+    classes = classes_of(["a", "b", "c & d"], "rrf")
+    svg = class_plot(classes, np.array([20.0, math.nan, 60.0]), "AP")
+    assert svg.count("<circle") == 2
+    assert "rare 20.0" in svg
+    assert "frequent 60.0" in svg
+    assert "c &amp; d: 60.0" in svg
+    assert "training images with the class" in svg
+
+
+def test_plot_of_nothing_is_empty():
+    assert class_plot(classes_of("a"), np.array([math.nan]), "AP") == ""
+
+
+def test_groups_are_ordered_by_frequency():
+    assert group_order(classes_of("abc", "fcr")) == ["rare", "common", "frequent"]
+
+
+@pytest.fixture
+def picture_file(tmp_path):
+    path = str(tmp_path / "1.png")
+    cv2.imwrite(path, np.full((120, 160, 3), 90, dtype=np.uint8))
+    return path
+
+
+def test_pictures_show_what_an_object_was_taken_for(picture_file, results_of):
+    objects = [annotation(1, 1, 1, (20, 20, 30, 30))]
+    rows = [
+        detection(1, 2, (21, 20, 30, 30), 0.9),  # another class on the object, more certain
+        detection(1, 1, (20, 21, 30, 30), 0.4),
+        detection(1, 1, (90, 90, 20, 20), 0.8),  # elsewhere
+    ]
+    drawn = []
+
+    def draw(image, annotated, detected, texts):
+        drawn.append((image.shape, annotated.round(), texts))
+        return image
+
+    names, files = {1: "cat", 2: "dog"}, {1: picture_file}
+    pictures = pictures_of_classes([1], lambda _: objects, results_of(rows), names, files, draw)
+    assert pictures[1][0].caption == "dog 0.90; cat 0.40"
+    shape, annotated, texts = drawn[0]
+    assert shape == (200, 200, 3)  # 64 x 64 pixels around (35, 35), enlarged 3.125 times
+    np.testing.assert_allclose(annotated, [[53, 53, 147, 147]], atol=1)
+    assert texts == ["dog 0.90", "cat 0.40"]
+    assert cv2.imdecode(np.frombuffer(pictures[1][0].jpeg, np.uint8), 1).shape == shape
+
+
+def test_cut_out_stays_inside_the_image(picture_file, results_of):
+    objects = [annotation(1, 1, 1, (130, 0, 30, 120))]
+    shapes = []
+
+    def draw(image, annotated, detected, texts):
+        shapes.append(image.shape)
+        return image
+
+    files = {1: picture_file}
+    pictures = pictures_of_classes([1], lambda _: objects, results_of([]), {}, files, draw)
+    assert shapes == [(150, 200, 3)]  # the whole 120 x 160 pixels
+    assert pictures[1][0].caption == "not detected"
+
+
+def test_unreadable_picture_is_left_out_with_a_warning(tmp_path, results_of, caplog):
+    objects = [annotation(1, 1, 1, (20, 20, 30, 30))]
+    files = {1: str(tmp_path / "gone.jpg")}
+    pictures = pictures_of_classes([1], lambda _: objects, results_of([]), {}, files, draw=None)
+    assert pictures == {}
+    assert "the report lacks 1 pictures that cannot be read" in caplog.text
+    assert "gone.jpg" in caplog.text
+
+
+def test_report_is_one_page_without_outside_references(tmp_path, results_of):
+    evaluation = evaluation_of(classes_of(["<b>", "dog"], "rf"), [10, 20])
+    path = tmp_path / "report.html"
+    write_report(evaluation, results_of([]), path, dataset_name="a & b", image_files=lambda: {})
+    page = path.read_text()
+    assert "<h1>a &amp; b</h1>" in page
+    assert "&lt;b&gt;" in page
+    assert "prefers-color-scheme: dark" in page
+    assert not any(reference in page for reference in ("http", "<script", "<link", "url("))

@@ -1,0 +1,196 @@
+import threading
+from dataclasses import replace
+
+import cv2
+import numpy as np
+import pytest
+import torch
+from torch import nn
+
+from detic.errors import InputError
+from detic.predictor import detector as detector_module
+from detic.predictor.detector import use_half_precision
+from detic.released_models import ReleasedModel
+from detic.vocabulary import ClassEntry, Vocabulary
+from tests.tiny_detector import EMBEDDING_DIM, OVERRIDES, RECIPE, noise
+
+
+def assert_same(found, expected):
+    np.testing.assert_allclose(found.boxes_xyxy, expected.boxes_xyxy, atol=1e-3)
+    np.testing.assert_allclose(found.scores, expected.scores, atol=1e-5)
+    assert found.names.tolist() == expected.names.tolist()
+
+
+def random_vocabulary(*entries):
+    generator = torch.Generator().manual_seed(0)
+    embeddings = torch.randn(len(entries), EMBEDDING_DIM, generator=generator)
+    return Vocabulary(entries).with_embeddings(embeddings)
+
+
+def test_detections_lie_in_the_picture(detector):
+    found = detector(noise(60, 80))
+    assert len(found) > 5
+    assert (np.diff(found.scores) <= 0).all()
+    assert (found.boxes_xyxy >= 0).all()
+    assert (found.boxes_xyxy <= (80, 60, 80, 60)).all()
+    assert found.masks.shape == (len(found), 60, 80)
+    assert found.masks.dtype == bool
+    assert found.names.tolist() == [detector.vocabulary.names[label] for label in found.labels]
+
+
+def test_a_path_gives_the_same_as_its_pixels(detector, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), noise())
+    assert_same(detector(tmp_path / "a.png"), detector(noise()))
+
+
+def test_a_batch_gives_the_same_as_single_pictures(detector):
+    pictures = [noise(seed=1), noise(seed=2)]
+    for found, picture in zip(detector(pictures), pictures, strict=True):
+        assert_same(found, detector(picture))
+    assert detector([]) == []
+
+
+def test_vocabulary_of_a_call_equals_the_vocabulary_of_the_model(detector, tiny_files):
+    other = tiny_files.detector(["sofa"])
+    other.model.set_vocabulary(detector.vocabulary.embeddings)
+    inputs = other.input_format.model_input(noise())
+    expected = other.model([inputs])[0]["instances"]
+    found = detector(noise())
+    np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
+    assert found.labels.tolist() == expected.pred_classes.tolist()
+
+
+def test_threads_never_see_a_mixture_of_vocabularies(detector):
+    vocabularies = [detector.embed(names) for names in (["cat"], ["dog", "bird", "sofa"])]
+    known = {vocabulary.names for vocabulary in vocabularies}
+    detector.set_vocabulary(vocabularies[0])
+    failures = []
+
+    def detect():
+        for _ in range(4):
+            found = detector(noise(), all_scores=True)
+            by_size = {len(names): names for names in known}
+            names = by_size.get(found.class_scores.shape[1])
+            if names is None or found.names.tolist() != [names[label] for label in found.labels]:
+                failures.append(found)
+
+    threads = [threading.Thread(target=detect) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    turn = 0
+    while any(thread.is_alive() for thread in threads):
+        turn += 1
+        detector.set_vocabulary(vocabularies[turn % 2])
+    assert not failures
+
+
+def test_negative_classes_take_their_boxes_and_are_never_shown(detector):
+    entries = [ClassEntry(f"class {i}") for i in range(30)]
+    detector.set_vocabulary(random_vocabulary(*entries))
+    plain = detector(noise())
+    negative = plain.labels[0]  # the winner of the best box
+    entries[negative] = replace(entries[negative], negative=True)
+    detector.set_vocabulary(random_vocabulary(*entries))
+    expected = plain[plain.labels != negative]
+    assert 0 < len(expected) < len(plain)
+    assert_same(detector(noise()), expected)
+
+
+def test_classes_have_score_thresholds_of_their_own(detector):
+    entries = [ClassEntry(f"class {i}") for i in range(30)]
+    detector.set_vocabulary(random_vocabulary(*entries))
+    plain = detector(noise())
+    label = plain.labels[0]
+    threshold = float(np.median(plain.scores[plain.labels == label]))
+    entries[label] = replace(entries[label], score_threshold=threshold)
+    detector.set_vocabulary(random_vocabulary(*entries))
+    expected = plain[(plain.labels != label) | (plain.scores > np.float32(threshold))]
+    assert 0 < len(expected) < len(plain)
+    assert_same(detector(noise()), expected)
+
+
+def test_all_scores_and_features_belong_to_the_detections(detector):
+    plain = detector(noise())
+    assert plain.region_embeddings is None
+    assert plain.class_scores is None
+    found = detector(noise(), features=True, all_scores=True)
+    assert_same(found, plain)
+    assert found.region_embeddings.shape == (len(found), EMBEDDING_DIM)
+    np.testing.assert_allclose(np.linalg.norm(found.region_embeddings, axis=1), 1, rtol=1e-5)
+    assert found.class_scores.shape == (len(found), 3)
+    np.testing.assert_array_equal(found.class_scores.max(axis=1), found.scores)
+    np.testing.assert_array_equal(found.class_scores.argmax(axis=1), found.labels)
+
+
+def test_a_box_may_have_several_classes_if_asked_for(tiny_files):
+    found = tiny_files.detector(["cat", "dog"], one_class_per_proposal=False)(noise())
+    boxes = found.boxes_xyxy.round(2)
+    assert len(np.unique(boxes, axis=0)) < len(boxes)
+
+
+def test_set_vocabulary_reports_what_is_looked_for(detector):
+    detector.set_vocabulary([" zebra ", "gnu"])
+    assert detector.vocabulary.names == ("zebra", "gnu")
+    assert detector.vocabulary.embeddings.shape == (2, EMBEDDING_DIM)
+
+
+def test_a_refused_vocabulary_leaves_the_old_one(detector):
+    with pytest.raises(InputError, match="'cat' is both name 1 and name 2"):
+        detector.set_vocabulary(["cat", "cat"])
+    assert detector.vocabulary.names == ("cat", "dog", "café")
+
+
+def test_wrong_names_show_before_the_weights_are_read(tiny_files):
+    missing = replace(tiny_files, weights="missing.pth")
+    with pytest.raises(InputError, match="'cat' is both name 1 and name 2"):
+        missing.detector(["cat", "cat"])
+    with pytest.raises(InputError, match=r"missing\.pth"):
+        missing.detector(["cat"])
+
+
+def test_pretrained_detector_comes_from_the_registry(tiny_files, monkeypatch):
+    monkeypatch.setenv("DETIC_MODELS", str(tiny_files.weights.parent))
+    name, text_weights = tiny_files.weights.name, tiny_files.text_weights
+    model = ReleasedModel("tiny", RECIPE, name, url=None, text_weights=text_weights)
+    monkeypatch.setattr(detector_module, "find_model", {"tiny": model}.get)
+    detector = detector_module.Detector.from_pretrained(
+        "tiny", ["cat"], device="cpu", overrides=OVERRIDES
+    )
+    assert detector.score_threshold == 0.5
+    assert detector(noise()).image_size_hw == (60, 80)
+
+
+def test_device_may_be_an_override(tiny_files):
+    overrides = [*OVERRIDES, "MODEL.DEVICE", "cpu"]
+    assert tiny_files.detector(["cat"], device=None, overrides=overrides).model.device.type == "cpu"
+
+
+class Backbone(nn.Module):
+    def __init__(self):
+        super().__init__()
+        torch.manual_seed(0)
+        self.conv = nn.Conv2d(3, 4, 3)
+
+    def forward(self, x):
+        self.inside = self.conv(x)
+        return {"p3": self.inside}
+
+
+@pytest.mark.parametrize(
+    "device",
+    [
+        "cpu",
+        pytest.param(
+            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
+        ),
+    ],
+)
+def test_half_precision_computes_in_float16_and_returns_float32(device):
+    backbone = Backbone().to(device)
+    x = torch.rand(1, 3, 8, 8, device=device)
+    full = backbone(x)["p3"]
+    use_half_precision(backbone, torch.device(device))
+    half = backbone(x)["p3"]
+    assert backbone.inside.dtype == torch.float16
+    assert half.dtype == torch.float32
+    torch.testing.assert_close(half, full, rtol=0, atol=1e-2)

@@ -1,0 +1,48 @@
+"""How command line programs end."""
+
+import pytest
+
+from detic import cli
+from detic.errors import InputError
+
+
+def end(command, *arguments) -> int:
+    with pytest.raises(SystemExit) as stopped:
+        cli.run(command, *arguments)
+    return stopped.value.code
+
+
+def test_user_mistakes_are_one_line_and_status_2(capsys):
+    def command(path):
+        raise InputError(f"{path} not found; make it")
+
+    assert end(command, "a.json") == 2
+    assert capsys.readouterr().err == "error: a.json not found; make it\n"
+
+
+def test_interrupting_ends_with_status_130_and_no_traceback(capsys):
+    def command():
+        raise KeyboardInterrupt
+
+    assert end(command) == 130
+    assert capsys.readouterr().err == "interrupted\n"
+
+
+@pytest.mark.parametrize(("status", "expected"), [(None, 0), (0, 0), (1, 1)])
+def test_the_programs_own_status_is_kept(status, expected):
+    assert end(lambda: status) == expected
+
+
+def test_defects_keep_their_traceback():
+    def command():
+        raise ValueError("a defect")
+
+    with pytest.raises(ValueError, match="a defect"):
+        cli.run(command)
+
+
+def test_help_shows_the_docstring_line_by_line(capsys):
+    parser = cli.argument_parser("Do it.\n\n    python do.py --now")
+    with pytest.raises(SystemExit):
+        parser.parse_args(["--help"])
+    assert "\n    python do.py --now\n" in capsys.readouterr().out

@@ -1,0 +1,134 @@
+"""The demonstration program as a user runs it."""
+
+import json
+import subprocess
+import sys
+import time
+
+import cv2
+import numpy as np
+import pytest
+
+import demo
+from detic.outputs import WRITERS
+from detic.rendering import PALETTES
+from tests.tiny_detector import OVERRIDES, RECIPE, ROOT, noise, write_tiny_files
+
+
+@pytest.fixture(scope="module")
+def tiny_files(tmp_path_factory):
+    return write_tiny_files(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def run(tiny_files, tmp_path, monkeypatch):
+    """Runs the program in a folder with two pictures; returns its exit status."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))
+    (tmp_path / "in").mkdir()
+    for name in ("a", "b"):
+        cv2.imwrite(f"in/{name}.png", noise())
+    weights = [
+        "MODEL.WEIGHTS",
+        tiny_files.weights,
+        "MODEL.TEXT_ENCODER.WEIGHTS",
+        tiny_files.text_weights,
+    ]
+
+    def run(*arguments):
+        model = ["--config-file", RECIPE, "--cpu", "--opts", *OVERRIDES, *weights]
+        monkeypatch.setattr(sys, "argv", ["demo.py", *map(str, [*arguments, *model])])
+        with pytest.raises(SystemExit) as end:
+            demo.main()
+        return end.value.code
+
+    return run
+
+
+def test_help_is_quick_and_complete():
+    start = time.perf_counter()
+    shown = subprocess.run(
+        [sys.executable, ROOT / "demo.py", "--help"], capture_output=True, text=True, check=True
+    )
+    assert time.perf_counter() - start < 2
+    assert "python demo.py --input desk.jpg --output out.jpg" in shown.stdout
+    for action in demo.argument_parser()._actions:
+        assert action.help, action.option_strings
+
+
+def test_flags_of_the_release_are_there():
+    flags = (
+        "--config-file c.yaml --input a.jpg b.jpg --output out --vocabulary custom "
+        "--custom_vocabulary a,b --confidence-threshold 0.3 --pred_all_class --cpu "
+        "--opts MODEL.WEIGHTS w.pth"
+    )
+    args = demo.argument_parser().parse_args(flags.split())
+    assert args.input == ["a.jpg", "b.jpg"]
+    assert args.opts == ["MODEL.WEIGHTS", "w.pth"]
+    assert demo.argument_parser().parse_args(["--webcam"]).webcam == "0"
+    assert demo.argument_parser().parse_args(["--webcam", "screen"]).webcam == "screen"
+
+
+def test_choices_are_those_of_the_packages():
+    assert set(PALETTES) == set(demo.PALETTES)
+    assert set(WRITERS) == {*demo.FORMATS, "json", "npz"}
+
+
+def test_custom_vocabulary_to_drawings_and_every_kind_of_data(run, tmp_path):
+    arguments = "--input in --output out --json found.json --features found.npz --format csv"
+    custom = ["--vocabulary", "custom", "--custom_vocabulary", "cat, paper cup"]
+    status = run(
+        *arguments.split(), "--save-to", "found.csv", "--confidence-threshold", "0", *custom
+    )
+    assert status == 0
+    assert {p.name for p in (tmp_path / "out").iterdir()} == {"a.png", "b.png"}
+    first, second = json.loads((tmp_path / "found.json").read_text())
+    assert first["file_name"] == "in/a.png"
+    assert {d["name"] for d in first["detections"]} <= {"cat", "paper cup"}
+    count = len(first["detections"]) + len(second["detections"])
+    assert count > 0
+    assert np.load(tmp_path / "found.npz")["features"].shape == (count, 8)
+    assert len((tmp_path / "found.csv").read_text().splitlines()) == count + 1
+
+
+def test_mistakes_end_in_one_line_and_status_2(run, tmp_path, capsys):
+    assert run("--input", "in", "--output", "out", "--custom_vocabulary", "cat,cat") == 2
+    assert capsys.readouterr().err == (
+        "error: class list: 'cat' is both name 1 and name 2; remove one\n"
+    )
+    assert not (tmp_path / "out").exists()
+
+
+def test_results_are_kept_unless_they_may_be_replaced(run, tmp_path, capsys):
+    (tmp_path / "found.json").write_text("mine")
+    arguments = ("--input", "in", "--json", "found.json", "--custom_vocabulary", "cat")
+    assert run(*arguments) == 2
+    assert "--overwrite replaces it" in capsys.readouterr().err
+    assert run(*arguments, "--overwrite") == 0
+    assert len(json.loads((tmp_path / "found.json").read_text())) == 2
+
+
+def test_nothing_readable_ends_in_status_2(run, tmp_path, caplog):
+    (tmp_path / "text.jpg").write_text("no picture")
+    with caplog.at_level("INFO"):
+        status = run(
+            "--input", "text.jpg", "missing.jpg", "--output", "out", "--custom_vocabulary", "cat"
+        )
+    assert status == 2
+    assert "text.jpg' is not a picture" in caplog.text
+    assert "there is no picture 'missing.jpg'" in caplog.text
+    assert "none of the 2 inputs could be read" in caplog.text
+
+
+def test_some_readable_is_a_success(run, tmp_path, caplog):
+    with caplog.at_level("INFO"):
+        status = run(
+            "--input", "in/a.png", "missing.jpg", "--output", "out", "--custom_vocabulary", "cat"
+        )
+    assert status == 0
+    assert "skipped: there is no picture 'missing.jpg'" in caplog.text
+
+
+def test_batch_size_must_be_positive(run, capsys):
+    assert run("--input", "in", "--batch-size", "0") == 2
+    assert "0 is too small; choose at least 1" in capsys.readouterr().err

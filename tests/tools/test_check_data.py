@@ -1,0 +1,33 @@
+"""The check of datasets."""
+
+from detic.data.specs import SPECS
+from detic.shapes.world import generate_world
+
+
+def test_an_empty_root_explains_every_dataset(run_tool, capsys):
+    assert run_tool("check_data") == 1
+    text = capsys.readouterr().out
+    assert all(f"\n{name} " in text for name in SPECS)
+    assert "get https://www.lvisdataset.org/dataset" in text
+    assert "run python tools/remove_lvis_rare.py" in text
+
+
+def test_open_vocabulary_coco_explains_its_class_frequencies(run_tool, capsys):
+    assert run_tool("check_data", "coco_zeroshot_train_oriorder") == 1
+    counting = "run python tools/get_lvis_cat_info.py --ann datasets/coco/zero-shot/"
+    assert counting in capsys.readouterr().out
+
+
+def test_a_finished_world_is_ready_and_sound(run_tool, root, capsys):
+    generate_world(root, 0, 2, 1, 1, nouns=("star", "key"), progress=False)
+    assert run_tool("check_data", "shapes_val", "shapes_train") == 0
+    assert "shapes_val    ready" in capsys.readouterr().out
+
+
+def test_a_close_look_reports_what_is_wrong(run_tool, root, capsys):
+    generate_world(root, 0, 2, 1, 1, nouns=("star", "key"), progress=False)
+    assert run_tool("check_data", "--deep", "shapes_val", "shapes_labels") == 0
+    assert "1 images" in capsys.readouterr().out
+    (root / "shapes/val/000001.jpg").unlink()
+    assert run_tool("check_data", "--deep", "shapes_val") == 1
+    assert "problem: missing pictures: 1, such as" in capsys.readouterr().out

@@ -1,0 +1,71 @@
+"""Help pages and exit statuses of the preparation programs."""
+
+import importlib.util
+import os
+import re
+import shlex
+import subprocess
+import sys
+
+import pytest
+
+from tests.tools.conftest import TOOLS
+
+PREPARATION = sorted(
+    path.stem
+    for path in TOOLS.glob("*.py")
+    if "before the imports below" in path.read_text(encoding="utf-8")
+)
+
+
+def call(name, *arguments, **environment):
+    return subprocess.run(
+        [sys.executable, TOOLS / f"{name}.py", *arguments],
+        capture_output=True,
+        text=True,
+        env=os.environ | environment,
+    )
+
+
+def test_all_programs_are_tested():
+    assert len(PREPARATION) == 17
+
+
+@pytest.mark.parametrize("name", PREPARATION)
+def test_help_starts_with_a_command_that_can_be_pasted(name, monkeypatch):
+    result = call(name, "--help", PYTHONPROFILEIMPORTTIME="1")
+    assert result.returncode == 0
+    assert "| torch" not in result.stderr  # heavy imports come after the arguments
+    commands = re.findall(r"^    python (tools/\S+\.py(?:.*\\\n)*.*)", result.stdout, re.MULTILINE)
+    assert commands[0].startswith(f"tools/{name}.py")
+
+
+@pytest.mark.parametrize("name", PREPARATION)
+def test_every_option_is_explained(name):
+    options = call(name, "--help").stdout.split("options:")[1]
+    entries = re.split(r"\n  (?=-)", options)
+    assert all(len(entry.split()) > 3 for entry in entries if entry.strip())
+
+
+def test_mistakes_end_in_one_line_and_status_2(tmp_path):
+    result = call("remove_lvis_rare", "--ann", str(tmp_path / "none.json"))
+    assert (result.returncode, result.stdout) == (2, "")
+    assert re.fullmatch(r"error: .*none\.json not found; .*\n", result.stderr)
+
+
+def test_unknown_datasets_end_in_status_2():
+    result = call("check_data", "lvis_v1_vall")
+    assert result.returncode == 2
+    assert "did you mean 'lvis_v1_val'" in result.stderr
+
+
+def test_commands_of_the_readme_are_understood():
+    text = (TOOLS.parent / "datasets" / "README.md").read_text(encoding="utf-8")
+    commands = re.findall(r"^python (tools/\S+\.py(?:.*\\\n)*.*)", text, re.MULTILINE)
+    assert len(commands) > 15
+    for command in commands:
+        script, *arguments = shlex.split(command.replace("\\\n", " "), comments=True)
+        spec = importlib.util.spec_from_file_location("tool", TOOLS.parent / script)
+        tool = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(tool)
+        tool.parse_arguments(arguments)
