@@ -17,24 +17,22 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from detectron2.data import DatasetCatalog
 from detectron2.data import transforms as T
 from detectron2.structures import BoxMode
 from PIL import Image
 
 from detic.annotation import AnnotationKind
+from detic.data import TrainLoader, build_train_loader
 from detic.data.augmentation import EfficientDetResizeCrop
-from detic.data.batching import BatchLayout, PlannerFactory
-from detic.data.loader import TrainLoader, WorkerParams
 from detic.data.mapper import TrainMapper
 from detic.data.picture_reader import PictureReader
-from detic.data.records import PackedRecords, pack_records
-from detic.data.sampling import shuffled_draw
-from detic.data.shared_arrays import ArrayWriter
-from detic.data.unreadable import UnreadableImages
+from detic.recipes import default_config
 
 MIB = 2**20
 ANNOTATIONS_PER_IMAGE = 12.7  # LVIS v1 training set: 1.27 million in 100 170 images
 POINTS_PER_POLYGON = 50
+NUM_CLASSES = 1203
 LIST_NAME = "detic-records"  # of the records' memory, in /proc
 
 
@@ -48,10 +46,9 @@ def lvis_like_records(count: int, file_name: str, seed: int = 0) -> Iterator[dic
             "height": 480,
             "width": 640,
             "image_id": image_id,
-            "neg_category_ids": rng.integers(0, 1203, 6).tolist(),
+            "neg_category_ids": rng.integers(0, NUM_CLASSES, 6).tolist(),
             "not_exhaustive_category_ids": [],
             "annotations": annotations,
-            "dataset_source": 0,
         }
 
 
@@ -64,7 +61,7 @@ def _annotation(rng: np.random.Generator) -> dict:
     return {
         "bbox": [*corner.round(2).tolist(), *size.round(2).tolist()],
         "bbox_mode": BoxMode.XYWH_ABS,
-        "category_id": int(rng.integers(1203)),
+        "category_id": int(rng.integers(NUM_CLASSES)),
         "segmentation": [points.round(2).reshape(-1).tolist()],
     }
 
@@ -111,33 +108,40 @@ def _kib(line: str) -> int:
     return int(line.split()[1])
 
 
-def measure(num_images: int, workers: WorkerParams, batch_size: int, num_batches: int) -> None:
-    """Print what the loader needs while it runs."""
+def build_loader(num_images: int, picture: Path, arguments: argparse.Namespace) -> TrainLoader:
+    """Return the loader of a recipe for boxes, over made-up images."""
+    DatasetCatalog.register("made_up", lambda: list(lvis_like_records(num_images, str(picture))))
+    cfg = default_config()
+    cfg.MODEL.ROI_HEADS.NUM_CLASSES = NUM_CLASSES
+    cfg.MODEL.MASK_ON = True
+    cfg.INPUT.CUSTOM_AUG = "EfficientDetResizeCrop"
+    cfg.DATASETS.TRAIN = ("made_up",)
+    cfg.DATALOADER.SAMPLER_TRAIN = "RepeatFactorTrainingSampler"
+    cfg.DATALOADER.REPEAT_THRESHOLD = 0.001
+    cfg.DATALOADER.NUM_WORKERS = arguments.workers
+    cfg.DATALOADER.START_METHOD = arguments.start_method
+    cfg.SOLVER.IMS_PER_BATCH = arguments.batch_size
+    cfg.SEED = 0
+    return build_train_loader(cfg)
+
+
+def measure(arguments: argparse.Namespace) -> None:
+    """Print what the loader needs when it is built and while it runs."""
     with tempfile.TemporaryDirectory() as folder:
         picture = Path(folder) / "picture.jpg"
         write_picture(picture)
+        before, _ = memory_mib([os.getpid()])
         started = time.perf_counter()
-        writer = ArrayWriter()
-        pack_records(writer, lvis_like_records(num_images, str(picture)))
-        arrays = writer.finish()
-        print(f"list of {num_images} images: {arrays['records'].nbytes / MIB:.0f} MiB, made in "
-              f"{time.perf_counter() - started:.0f} s")  # fmt: skip
-        layout = BatchLayout(np.zeros(num_images, dtype=np.int32), (batch_size,))
-        loader = TrainLoader(
-            records=PackedRecords(arrays),
-            mapper=build_mapper(640, (0.1, 2.0)),
-            planners=PlannerFactory(layout, shuffled_draw(num_images), 1),
-            ranks=[0],
-            seed=0,
-            workers=workers,
-            unreadable=UnreadableImages(0.01),
-        )
-        own, _ = memory_mib([os.getpid()])
-        print(f"this process before: {own:.0f} MiB")
-        _run(loader, num_batches, own)
+        loader = build_loader(arguments.images, picture, arguments)
+        seconds = time.perf_counter() - started
+        built, _ = memory_mib([os.getpid()])
+        size = loader.records.num_bytes / MIB
+        print(f"list of {len(loader.records)} images: {size:.0f} MiB, built in {seconds:.0f} s")
+        print(f"beside the list: {before:.0f} MiB before, {built - before:+.0f} MiB after that")
+        _run(loader, arguments.batches, before)
 
 
-def _run(loader: TrainLoader, num_batches: int, own: float) -> None:
+def _run(loader: TrainLoader, num_batches: int, before: float) -> None:
     batches = iter(loader)
     started = time.perf_counter()
     for done in range(num_batches):
@@ -145,7 +149,7 @@ def _run(loader: TrainLoader, num_batches: int, own: float) -> None:
         if done % max(1, num_batches // 4) == 0 or done == num_batches - 1:
             children = [child.pid for child in multiprocessing.active_children()]
             other, of_list = memory_mib([os.getpid(), *children])
-            print(f"after {done + 1} batches of {len(batch)}: {other - own:+.0f} MiB beside the "
+            print(f"after {done + 1} batches of {len(batch)}: {other - before:+.0f} MiB beside the "
                   f"list, of which {of_list:.0f} MiB are in use")  # fmt: skip
     print(f"{num_batches / (time.perf_counter() - started):.1f} batches/s")
 
@@ -162,8 +166,7 @@ def main() -> None:
     parser.add_argument("--batches", type=int, default=100, help="number of batches to read")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
-    workers = WorkerParams(arguments.workers, arguments.start_method)
-    measure(arguments.images, workers, arguments.batch_size, arguments.batches)
+    measure(arguments)
 
 
 if __name__ == "__main__":

@@ -1,5 +1,7 @@
 """Loaders for training and for testing, as recipes describe them."""
 
+import ctypes
+import gc
 from collections.abc import Collection
 
 import numpy as np
@@ -66,6 +68,7 @@ def build_train_loader(
     sources = train_sources(cfg, world_size)
     _check_batches(cfg, sources)
     arrays = shared_by_machine(lambda: _training_arrays(cfg, sources))
+    _return_free_memory()
     return TrainLoader(
         records=PackedRecords(arrays),
         mapper=build_train_mapper(cfg, sources),
@@ -109,6 +112,17 @@ def build_test_loader(
     return build_detection_test_loader(
         records, mapper=mapper, batch_size=batch_size, num_workers=cfg.DATALOADER.NUM_WORKERS
     )
+
+
+def _return_free_memory() -> None:
+    """Give the memory of the records, which are packed now, back to the system.
+
+    The GNU C library keeps it otherwise: one gigabyte after loading LVIS.
+    """
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _check_batches(cfg: CfgNode, sources: tuple[TrainSource, ...]) -> None:

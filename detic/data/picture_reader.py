@@ -49,6 +49,7 @@ class PictureReader:
         self.image_format = image_format
         self._tars = tars
         self._shards = TarReader()
+        Image.preinit()  # Pillow's readers, once for all processes that are forked from this one
 
     def __call__(self, record: dict) -> np.ndarray:
         """Return the picture of a record, upright, (H, W, 3) uint8.

@@ -26,6 +26,11 @@ class PackedRecords(Sequence[dict]):
     def __len__(self) -> int:
         return len(self._ends)
 
+    @property
+    def num_bytes(self) -> int:
+        """The memory that the records take."""
+        return self._bytes.nbytes
+
     def __getitem__(self, index: int) -> dict:
         index = range(len(self))[index]
         start = self._ends[index - 1] if index > 0 else 0

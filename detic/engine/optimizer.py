@@ -16,16 +16,21 @@ _FULL_MODEL = "full_model"  # CLIP_TYPE: clip the norm of all gradients together
 
 
 def build_optimizer(cfg, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of ``cfg.SOLVER``; its step clips gradients first, if asked.
+    """Return the optimizer of ``cfg.SOLVER``: ours with ``USE_CUSTOM_SOLVER``, or detectron2's."""
+    if cfg.SOLVER.USE_CUSTOM_SOLVER:
+        return build_parameterwise_optimizer(cfg, model)
+    _check_detectron2_solver(cfg.SOLVER)
+    return build_detectron2_optimizer(cfg, model)
 
-    With ``USE_CUSTOM_SOLVER``, every parameter is a group of its own: the learning rate is
-    ``BASE_LR`` times ``BACKBONE_MULTIPLIER`` in the backbone times ``CUSTOM_MULTIPLIER`` where the
-    name contains one of ``CUSTOM_MULTIPLIER_NAME``; weight decay applies to all, biases included.
+
+def build_parameterwise_optimizer(cfg, model: nn.Module) -> torch.optim.Optimizer:
+    """Return an optimizer with a group per parameter; its step clips gradients first, if asked.
+
+    The learning rate is ``BASE_LR`` times ``BACKBONE_MULTIPLIER`` in the backbone times
+    ``CUSTOM_MULTIPLIER`` where the name contains one of ``CUSTOM_MULTIPLIER_NAME``; weight decay
+    applies to all, biases included.
     """
     solver = cfg.SOLVER
-    if not solver.USE_CUSTOM_SOLVER:
-        _check_detectron2_solver(solver)
-        return build_detectron2_optimizer(cfg, model)
     groups = [
         {"params": [parameter], "lr": _learning_rate(name, solver)}
         for name, parameter in _trainable(model)
