@@ -134,23 +134,24 @@ def measure(arguments: argparse.Namespace) -> None:
         started = time.perf_counter()
         loader = build_loader(arguments.images, picture, arguments)
         seconds = time.perf_counter() - started
-        built, _ = memory_mib([os.getpid()])
-        size = loader.records.num_bytes / MIB
-        print(f"list of {len(loader.records)} images: {size:.0f} MiB, built in {seconds:.0f} s")
-        print(f"beside the list: {before:.0f} MiB before, {built - before:+.0f} MiB after that")
+        built, of_list = memory_mib([os.getpid()])
+        print(f"{len(loader.records)} images loaded in {seconds:.0f} s; before: {before:.0f} MiB")
+        print(f"then: {built - before:+.0f} MiB and the list of images, {of_list:.0f} MiB")
         _run(loader, arguments.batches, before)
 
 
 def _run(loader: TrainLoader, num_batches: int, before: float) -> None:
     batches = iter(loader)
     started = time.perf_counter()
-    for done in range(num_batches):
+    for done in range(1, num_batches + 1):
         batch = next(batches)
-        if done % max(1, num_batches // 4) == 0 or done == num_batches - 1:
+        if done % max(1, num_batches // 4) == 0:
             children = [child.pid for child in multiprocessing.active_children()]
             other, of_list = memory_mib([os.getpid(), *children])
-            print(f"after {done + 1} batches of {len(batch)}: {other - before:+.0f} MiB beside the "
-                  f"list, of which {of_list:.0f} MiB are in use")  # fmt: skip
+            print(
+                f"after {done} batches of {len(batch)}: {other - before:+.0f} MiB and the list, "
+                f"{of_list:.0f} MiB"
+            )
     print(f"{num_batches / (time.perf_counter() - started):.1f} batches/s")
 
 

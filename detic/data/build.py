@@ -2,7 +2,7 @@
 
 import ctypes
 import gc
-from collections.abc import Collection
+from collections.abc import Callable, Collection
 
 import numpy as np
 import torch
@@ -67,11 +67,14 @@ def build_train_loader(
     register_image_sources(cfg)
     sources = train_sources(cfg, world_size)
     _check_batches(cfg, sources)
-    arrays = shared_by_machine(lambda: _training_arrays(cfg, sources))
+    mapper = build_train_mapper(cfg, sources)
+    arrays = shared_by_machine(
+        lambda: _training_arrays(cfg, sources, mapper.read_picture.check_place)
+    )
     _return_free_memory()
     return TrainLoader(
         records=PackedRecords(arrays),
-        mapper=build_train_mapper(cfg, sources),
+        mapper=mapper,
         planners=PlannerFactory(
             _layout(cfg, sources, arrays, world_size), _draw(cfg, arrays), world_size
         ),
@@ -139,12 +142,15 @@ def _has_batches_of_one_source(cfg: CfgNode) -> bool:
     return weighs_datasets(cfg) and cfg.DATALOADER.MULTI_DATASET_GROUPING
 
 
-def _training_arrays(cfg: CfgNode, sources: tuple[TrainSource, ...]) -> SharedArrays:
+def _training_arrays(
+    cfg: CfgNode, sources: tuple[TrainSource, ...], check_place: Callable[[dict], None]
+) -> SharedArrays:
     records_of = [
         load_source(
             source,
             drop_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
             num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            check_place=check_place,
         )
         for source in sources
     ]

@@ -2,10 +2,13 @@
 
 import gc
 import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
 from multiprocessing.context import BaseContext
 from typing import Any
@@ -147,7 +150,7 @@ class TrainLoader:
                 batch_size=None,  # what the sampler yields is a whole batch
                 collate_fn=_unchanged,
                 num_workers=params.num_workers,
-                worker_init_fn=_start_worker,
+                worker_init_fn=partial(_start_worker, training_process=os.getpid()),
                 # A generator of its own keeps torch's global one out of the start of workers.
                 generator=torch.Generator(),
                 **options,
@@ -209,13 +212,29 @@ def _unchanged(batch: list | PackedBatch) -> list | PackedBatch:
     return batch
 
 
-def _start_worker(worker_id: int) -> None:
-    """Prepare a worker process."""
+def _start_worker(worker_id: int, *, training_process: int) -> None:
+    """Prepare a worker process.
+
+    Args:
+        worker_id: its number, which DataLoader hands in.
+        training_process: the process that it works for.
+    """
     # The garbage collector stays away from what a forked process shares with its parent.
     gc.freeze()
-    # A scheduler that stops a job signals all its processes. The training process then finishes
-    # its step and saves, for which it needs its workers; they end when it does.
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    if hasattr(signal, "sigwaitinfo"):
+        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
+        threading.Thread(target=_obey, args=(training_process,), daemon=True).start()
+
+
+def _obey(training_process: int) -> None:
+    """End this process when the training process says so, and nobody else.
+
+    A scheduler that stops a job sends SIGTERM to all its processes. The training process then
+    finishes its step and saves, for which it needs its workers.
+    """
+    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != training_process:
+        pass
+    os._exit(0)
 
 
 def _context(start_method: str) -> BaseContext:

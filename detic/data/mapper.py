@@ -3,7 +3,7 @@
 Shapes: H, W picture, N annotations.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -27,7 +27,7 @@ class TrainMapper:
     """Makes training examples of records.
 
     Args:
-        read_picture: record -> (H, W, 3) uint8.
+        read_picture: gives the picture of a record.
         augmentations: by source.
         kinds: what each source is annotated with; None if all have boxes and the model does not
             ask.
@@ -38,7 +38,7 @@ class TrainMapper:
     def __init__(
         self,
         *,
-        read_picture: Callable[[dict], np.ndarray],
+        read_picture: PictureReader,
         augmentations: Sequence[Sequence[T.Augmentation]],
         kinds: Sequence[AnnotationKind] | None,
         mask_format: str | None,
@@ -155,5 +155,6 @@ def build_train_mapper(cfg: CfgNode, sources: Sequence[TrainSource]) -> TrainMap
         augmentations=[build_train_augmentations(cfg, source) for source in sources],
         kinds=[source.kind for source in sources] if cfg.WITH_IMAGE_LABELS else None,
         mask_format=cfg.INPUT.MASK_FORMAT if cfg.MODEL.MASK_ON else None,
-        recompute_boxes=cfg.INPUT.CROP.ENABLED and cfg.MODEL.MASK_ON,
+        # Like detectron2, whose augmentations an empty CUSTOM_AUG stands for
+        recompute_boxes=cfg.INPUT.CUSTOM_AUG == "" and cfg.INPUT.CROP.ENABLED and cfg.MODEL.MASK_ON,
     )

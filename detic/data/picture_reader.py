@@ -57,15 +57,34 @@ class PictureReader:
         Raises:
             UnreadableImage: it is missing, damaged, or not of the size that the record says.
         """
-        name = picture_name(record)
+        self.check_place(record)
         try:
             pixels = self._read(record)
             utils.check_image_size(record, pixels)
-        except InputError:
-            raise  # a mistake in the configuration, not a damaged file
         except PICTURE_ERRORS as error:  # among them detectron2's SizeMismatchError
-            raise UnreadableImage(name, f"{type(error).__name__}: {error}") from error
+            reason = f"{type(error).__name__}: {error}"
+            raise UnreadableImage(picture_name(record), reason) from error
         return pixels
+
+    def check_place(self, record: dict) -> None:
+        """Check that a record says where its picture is; nothing is opened.
+
+        Raises:
+            InputError: it does not, or its number is not in the tar files.
+        """
+        if "file_name" in record or "shard" in record:
+            return
+        if "tar_index" not in record:
+            raise InputError(
+                f"record {record.get('image_id')} has neither file_name nor shard nor tar_index; "
+                "the loader of its dataset must say where the picture is"
+            )
+        if self._tars is None:
+            raise InputError(
+                f"image {record.get('image_id')} is number {record['tar_index']} of a tar index, "
+                "but no tar files are given; set DATALOADER.USE_TAR_DATASET and TARFILE_PATH"
+            )
+        self._tars.locate(record["tar_index"])
 
     def _read(self, record: dict) -> np.ndarray:
         if "file_name" in record:
@@ -73,11 +92,6 @@ class PictureReader:
         if "shard" in record:
             entry = self._shards.read(record["shard"], *record["span"])
             return self._decode(content_of_entry(entry))
-        if self._tars is None:
-            raise InputError(
-                f"image {record.get('image_id')} is number {record['tar_index']} of a tar index, "
-                "but no tar files are given; set DATALOADER.USE_TAR_DATASET and TARFILE_PATH"
-            )
         return self._decode(self._tars.read(record["tar_index"]))
 
     def _decode(self, content: bytes) -> np.ndarray:
@@ -86,18 +100,9 @@ class PictureReader:
 
 
 def picture_name(record: dict) -> str:
-    """Return where the picture of a record is, for messages and lists.
-
-    Raises:
-        InputError: the record does not say.
-    """
+    """Return where the picture of a record is, for messages and lists."""
     if "file_name" in record:
         return record["file_name"]
     if "shard" in record:
         return f"{record['shard']}/{record['member']}"
-    if "tar_index" in record:
-        return f"tar index {record['tar_index']}"
-    raise InputError(
-        f"record {record.get('image_id')} has neither file_name nor shard nor tar_index; the "
-        "loader of its dataset must say where the picture is"
-    )
+    return f"tar index {record['tar_index']}"

@@ -15,6 +15,8 @@ from multiprocessing.reduction import DupFd
 import numpy as np
 
 ALIGNMENT = 64  # bytes
+# Mapped at once where that is possible, so that the memory is counted from the start
+MAP_WHOLE = mmap.MAP_SHARED | getattr(mmap, "MAP_POPULATE", 0)
 
 
 @dataclass(frozen=True)
@@ -37,7 +39,7 @@ class SharedArrays(Mapping[str, np.ndarray]):
     def __init__(self, descriptor: int, places: dict[str, Place]):
         self._descriptor = descriptor
         self._places = places
-        self._memory = mmap.mmap(descriptor, 0, prot=mmap.PROT_READ)
+        self._memory = mmap.mmap(descriptor, 0, flags=MAP_WHOLE, prot=mmap.PROT_READ)
 
     def __getitem__(self, name: str) -> np.ndarray:
         place = self._places[name]

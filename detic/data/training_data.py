@@ -53,23 +53,32 @@ def load_dataset(name: str) -> list[dict]:
     return records
 
 
-def load_source(source: TrainSource, *, drop_empty: bool, num_classes: int) -> list[dict]:
+def load_source(
+    source: TrainSource,
+    *,
+    drop_empty: bool,
+    num_classes: int,
+    check_place: Callable[[dict], None],
+) -> list[dict]:
     """Return the records of all datasets of a source.
 
     Args:
         source: its images.
         drop_empty: whether to leave out images without boxes, in a source that has boxes.
         num_classes: of the model.
+        check_place: raises an InputError for a record whose picture cannot be found.
 
     Raises:
-        InputError: a dataset cannot be loaded, its classes are not those of the model, or nothing
-            is left.
+        InputError: a dataset cannot be loaded, its classes are not those of the model, a picture
+            cannot be found, or nothing is left.
     """
     records = []
     for name in source.datasets:
         of_dataset = load_dataset(name)
         if source.kind is not AnnotationKind.PROPOSAL:
             _check_classes(of_dataset, name, num_classes)
+        for record in of_dataset:
+            check_place(record)
         records += of_dataset
     if drop_empty and source.kind.has_boxes:
         records = [record for record in records if _has_boxes(record)]

@@ -88,9 +88,8 @@ class UnreadableImages:
         standard deviations above the expected number are allowed.
         """
         expected = self.max_fraction * self.num_seen
-        return self.num_seen >= MIN_SEEN and self.num_unreadable > expected + 3 * math.sqrt(
-            expected
-        )
+        chance = 3 * math.sqrt(expected * (1 - self.max_fraction))
+        return self.num_seen >= MIN_SEEN and self.num_unreadable > expected + chance
 
     def _complaint(self) -> str:
         examples = "; ".join(

@@ -83,7 +83,7 @@ def load_training_state(path: Path) -> dict[str, Any]:
         InputError: the file does not hold the state of a training.
     """
     state = torch.load(path, map_location="cpu", weights_only=True)
-    missing = {"model", "optimizer", "scheduler", "loaders", "iteration"} - set(state)
+    missing = {"model", "optimizer", "scheduler", "loader", "iteration"} - set(state)
     if missing:
         raise InputError(
             f"{str(path)!r} is not a training checkpoint (no {', '.join(sorted(missing))}); start from "

@@ -1,5 +1,6 @@
 """Evaluation of a model on the test sets of a recipe."""
 
+import hashlib
 import logging
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 from detic.data import build_test_loader
 from detic.errors import InputError
-from detic.evaluation import build_evaluator
+from detic.evaluation import DetectionEvaluator, build_evaluator
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
 from detic.modeling.supervision import BatchVocabulary
 from detic.paths import dataset_path
@@ -24,19 +25,28 @@ logger = logging.getLogger(__name__)
 Results = dict[str, dict[str, dict[str, float]]]  # dataset, task, metric
 
 
-def evaluate_model(cfg, model: nn.Module, resume: bool = False) -> Results:
+def evaluate_model(cfg, model: nn.Module, *, resume: bool = False, report: bool = True) -> Results:
     """Return the results on all of ``DATASETS.TEST`` (empty but in the main process).
 
     Args:
         model: not wrapped for parallel training.
         resume: skip the images that an interrupted evaluation of the same weights has finished.
+        report: write a page with tables and pictures too.
     """
-    if not cfg.DATASETS.TEST:
-        raise InputError("nothing to evaluate on: DATASETS.TEST is empty")
     results = {}
     for i, name in enumerate(cfg.DATASETS.TEST):
         embeddings = test_embeddings(cfg, i, model)
-        results[name] = _evaluate_dataset(cfg, model, name, embeddings, resume)
+        evaluator = build_evaluator(
+            name,
+            Path(cfg.OUTPUT_DIR) / f"inference_{name}",
+            tasks=("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",),
+            fixed_ap=cfg.TEST.FIXED_AP,
+            force_lvis=cfg.GEN_PSEDO_LABELS,
+            resume=resume,
+            run_key=_run_key(cfg),
+            report=report,
+        )
+        results[name] = _evaluate_dataset(cfg, model, name, embeddings, evaluator)
     return results if comm.is_main_process() else {}
 
 
@@ -51,17 +61,12 @@ def flat_metrics(results: Results) -> dict[str, float]:
 
 
 def _evaluate_dataset(
-    cfg, model: nn.Module, name: str, embeddings: Tensor | None, resume: bool
+    cfg,
+    model: nn.Module,
+    name: str,
+    embeddings: Tensor | None,
+    evaluator: DetectionEvaluator,
 ) -> dict[str, dict[str, float]]:
-    evaluator = build_evaluator(
-        name,
-        Path(cfg.OUTPUT_DIR) / f"inference_{name}",
-        tasks=("bbox", "segm") if cfg.MODEL.MASK_ON else ("bbox",),
-        fixed_ap=cfg.TEST.FIXED_AP,
-        force_lvis=cfg.GEN_PSEDO_LABELS,
-        resume=resume,
-        run_key=cfg.MODEL.WEIGHTS,
-    )
     finished = evaluator.finished_image_ids()
     loader = build_test_loader(cfg, name, skip_image_ids=finished)
     logger.info("%s: %d images to go, %d finished", name, len(loader.dataset), len(finished))
@@ -102,6 +107,13 @@ def test_embeddings(cfg, i: int, model: nn.Module) -> Tensor | None:
             f"{len(names)} classes"
         )
     return _reader(cfg, model).read(Vocabulary.from_names(names)).embeddings
+
+
+def _run_key(cfg) -> str:
+    """Return what detections depend on, in short: the configuration and the weight file."""
+    weights = Path(cfg.MODEL.WEIGHTS)
+    written = weights.stat().st_mtime_ns if weights.is_file() else 0
+    return hashlib.sha256(f"{cfg.dump()}{written}".encode()).hexdigest()[:16]
 
 
 def _reader(cfg, model: nn.Module) -> VocabularyReader:

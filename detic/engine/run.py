@@ -3,14 +3,15 @@
 import argparse
 import logging
 import os
+import warnings
 from pathlib import Path
 
 import torch
 from detectron2.config import CfgNode
-from detectron2.modeling import build_model
 from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
 from detectron2.utils.collect_env import collect_env_info
+from detectron2.utils.env import seed_all_rng
 from detectron2.utils.events import JSONWriter, TensorboardXWriter
 from detectron2.utils.logger import setup_logger
 from torch import nn
@@ -27,6 +28,7 @@ from detic.engine.step import PrecisionParams, TrainingStep
 from detic.engine.trainer import LoopParams, Trainer
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
+from detic.modeling import build_detector
 from detic.recipes import load_recipe
 
 logger = logging.getLogger(__name__)
@@ -49,13 +51,15 @@ def configure(arguments: argparse.Namespace) -> CfgNode:
     """Return the recipe with what the command line changes in it.
 
     Raises:
-        InputError: a GPU is asked for and there is none.
+        InputError: a GPU is asked for and there is none, or there is nothing to evaluate on.
     """
     cfg = load_recipe(arguments.config_file, arguments.opts)
     if arguments.num_gpus == 0:
         cfg.MODEL.DEVICE = "cpu"
     elif cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         raise InputError("no GPU is available; train on the CPU with --num-gpus 0")
+    if arguments.eval_only and not cfg.DATASETS.TEST:
+        raise InputError("nothing to evaluate on: DATASETS.TEST is empty")
     if arguments.allow_partial:
         cfg.MODEL.ALLOW_PARTIAL_WEIGHTS = True
     if cfg.SEED < 0:
@@ -67,7 +71,8 @@ def configure(arguments: argparse.Namespace) -> CfgNode:
 def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     """Train ``cfg``, or evaluate its weights, in this process of the job."""
     _start_logging(cfg)
-    model = build_model(cfg)
+    seed_all_rng(cfg.SEED)
+    model = build_detector(cfg)
     if eval_only:
         load_initial_weights(cfg, model, purpose="inference")
         evaluate_model(cfg, model, resume=resume_eval)
@@ -104,7 +109,7 @@ def build_trainer(cfg: CfgNode, model: nn.Module) -> Trainer:
             cfg.OUTPUT_DIR, cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_MINUTES
         ),
         writers=_writers(cfg),
-        evaluate=lambda: flat_metrics(evaluate_model(cfg, model)),
+        evaluate=lambda at_end: flat_metrics(evaluate_model(cfg, model, report=at_end)),
         averaged=averaged,
         loop=LoopParams(_last_iteration(cfg), cfg.TEST.EVAL_PERIOD),
     )
@@ -114,12 +119,15 @@ def _parallel(cfg: CfgNode, model: nn.Module) -> nn.Module:
     if comm.get_world_size() == 1:
         return model
     devices = [comm.get_local_rank()] if cfg.MODEL.DEVICE.startswith("cuda") else None
-    return DistributedDataParallel(
-        model,
-        device_ids=devices,
-        broadcast_buffers=False,
-        find_unused_parameters=cfg.FIND_UNUSED_PARAM,
-    )
+    with warnings.catch_warnings():
+        # The argument's successor is not known to all releases of torch we support.
+        warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
+        return DistributedDataParallel(
+            model,
+            device_ids=devices,
+            broadcast_buffers=False,  # class embeddings are large and never change
+            find_unused_parameters=cfg.FIND_UNUSED_PARAM,
+        )
 
 
 def _last_iteration(cfg: CfgNode) -> int:

@@ -4,7 +4,7 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from typing import Any
@@ -13,6 +13,7 @@ import torch
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage, EventWriter
 
+from detic.data import TrainLoader, merge_loader_states
 from detic.engine.checkpoints import FINAL, ROLLING, TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.step import Batch, TrainingStep, unwrap
@@ -68,17 +69,16 @@ class Trainer:
         *,
         step: TrainingStep,
         scheduler: torch.optim.lr_scheduler.LRScheduler,
-        loader: Iterable[Batch],
+        loader: TrainLoader,
         checkpoints: TrainingCheckpoints,
         writers: Sequence[EventWriter],
-        evaluate: Callable[[], dict[str, float]],
+        evaluate: Callable[[bool], dict[str, float]],
         averaged: AveragedWeights | None,
         loop: LoopParams,
     ):
         """Args:
-        loader: infinite, with ``state_dict`` and ``load_state_dict``.
         writers: of the main process.
-        evaluate: returns metrics of the model as it is, by name.
+        evaluate: returns metrics of the model as it is, by name; told whether training is over.
         averaged: weights that are evaluated and saved in place of the trained ones.
         """
         self.step = step
@@ -94,36 +94,45 @@ class Trainer:
     def train(self) -> dict[str, float]:
         """Train up to ``max_iter`` and return the last evaluation's metrics.
 
-        After SIGTERM, saves and returns {} early.
+        After SIGTERM, saves and returns {} early. A training that is over is only evaluated.
         """
-        model = self.step.model
-        model.train()
         logger.info("training from iteration %d to %d", self.iteration, self.loop.max_iter)
-        metrics: dict[str, float] = {}
-        batches = iter(self.loader)
         with ExitStack() as stack:
             storage = stack.enter_context(EventStorage(self.iteration))
             stop = stack.enter_context(StopRequest())
             for writer in self.writers:
                 stack.callback(writer.close)
+            stack.callback(self.loader.unreadable.write, self.checkpoints.folder)
+            if self.iteration >= self.loop.max_iter:
+                return self._evaluate(at_end=True)
+            self.step.model.train()
+            batches = iter(self.loader)
+            metrics: dict[str, float] = {}
             while self.iteration < self.loop.max_iter:
                 storage.iter = self.iteration
                 self._iterate(batches, storage)
-                done = self.iteration = self.iteration + 1
+                self.iteration += 1
                 if stop.is_set():
                     self._save(ROLLING)
                     logger.info("stopped by SIGTERM; continue with --resume")
                     return {}
-                at_end = done == self.loop.max_iter
-                name = FINAL if at_end else self.checkpoints.name_after(done)
-                if name is not None:
-                    self._save(name)
-                if at_end or (self.loop.eval_period > 0 and done % self.loop.eval_period == 0):
-                    metrics = self._evaluate()
-                    storage.put_scalars(smoothing_hint=False, **metrics)
-                if at_end or done % _WRITE_PERIOD == 0:
-                    for writer in self.writers:
-                        writer.write()
+                metrics = self._after_iteration(storage) or metrics
+        return metrics
+
+    def _after_iteration(self, storage: EventStorage) -> dict[str, float]:
+        """Save, evaluate and report what is due; return the metrics of an evaluation, if any."""
+        at_end = self.iteration == self.loop.max_iter
+        name = FINAL if at_end else self.checkpoints.name_after(self.iteration)
+        if name is not None:
+            self._save(name)
+        metrics = {}
+        period = self.loop.eval_period
+        if at_end or (period > 0 and self.iteration % period == 0):
+            metrics = self._evaluate(at_end)
+            storage.put_scalars(smoothing_hint=False, **metrics)
+        if at_end or self.iteration % _WRITE_PERIOD == 0:
+            for writer in self.writers:
+                writer.write()
         return metrics
 
     def state_dict(self) -> dict[str, Any]:
@@ -134,7 +143,7 @@ class Trainer:
             "optimizer": self.step.optimizer.state_dict(),
             "scheduler": self.scheduler.state_dict(),
             "scaler": self.step.scaler.state_dict(),
-            "loaders": comm.all_gather(self.loader.state_dict()),
+            "loader": merge_loader_states(comm.all_gather(self.loader.state_dict())),
             "iteration": self.iteration,
             "seed": self.step.seed,
         }
@@ -151,16 +160,9 @@ class Trainer:
         self.step.scaler.load_state_dict(state["scaler"])
         self.step.seed = state["seed"]
         self.iteration = state["iteration"]
-        if len(state["loaders"]) == comm.get_world_size():
-            self.loader.load_state_dict(state["loaders"][comm.get_rank()])
-        else:
-            logger.warning(
-                "the checkpoint is of %d processes, now there are %d: the data start over",
-                len(state["loaders"]),
-                comm.get_world_size(),
-            )
+        self.loader.load_state_dict(state["loader"])
 
-    def _iterate(self, batches: Iterable[Batch], storage: EventStorage) -> None:
+    def _iterate(self, batches: Iterator[Batch], storage: EventStorage) -> None:
         started = time.perf_counter()
         step_batches = [next(batches) for _ in range(self.step.accumulate)]
         data_time = time.perf_counter() - started
@@ -186,7 +188,7 @@ class Trainer:
     def _save(self, name: str) -> None:
         self.checkpoints.save(name, self.state_dict())
 
-    def _evaluate(self) -> dict[str, float]:
+    def _evaluate(self, at_end: bool) -> dict[str, float]:
         """Evaluate the averaged weights, if there are any, else the trained ones."""
         model = unwrap(self.step.model)
         trained = None
@@ -194,7 +196,7 @@ class Trainer:
             trained = {name: t.clone() for name, t in model.state_dict().items()}
             model.load_state_dict(self.averaged.state_dict())
         try:
-            return self.evaluate()
+            return self.evaluate(at_end)
         finally:
             if trained is not None:
                 model.load_state_dict(trained)

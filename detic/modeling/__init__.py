@@ -2,6 +2,7 @@
 
 from detic.modeling import meta_arch
 from detic.modeling.backbone import swin, timm
+from detic.modeling.build import build_detector
 from detic.modeling.roi_heads import cascade, res5
 
-__all__ = ["cascade", "meta_arch", "res5", "swin", "timm"]
+__all__ = ["build_detector", "cascade", "meta_arch", "res5", "swin", "timm"]

@@ -7,11 +7,11 @@ import os
 from collections.abc import Sequence
 
 import torch
-from detectron2.modeling import build_model
 from torch import nn
 
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
+from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.supervision import Extras
 from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
@@ -95,7 +95,7 @@ class Detector:
             cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM,
         )
         embedded = reader.read(vocabulary)  # a wrong name shows before the weights are read
-        model = build_model(cfg).eval()
+        model = build_detector(cfg).eval()
         load_weights(model, weights)
         if half:
             use_half_precision(model.backbone, chosen_device)

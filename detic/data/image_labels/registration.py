@@ -149,7 +149,7 @@ def register_image_sources(cfg: CfgNode) -> None:
             name,
             dataset_path(entry["path"]),
             class_names_of(entry["classes"]),
-            class_map=None if class_map is None else read_class_map(dataset_path(class_map)),
+            class_map=None if class_map is None else read_class_map(_existing(class_map)),
         )
         MetadataCatalog.get(name).set(image_source=dict(entry))
 
@@ -164,7 +164,7 @@ def class_names_of(classes: str) -> Sequence[str]:
         return builtin.builtin_vocabulary(classes).names
     if classes in DatasetCatalog.list():
         return MetadataCatalog.get(classes).thing_classes
-    path = dataset_path(classes)
+    path = _existing(classes)
     if not path.is_file():
         choices = [*builtin.FILES, *DatasetCatalog.list()]
         raise unknown_choice("classes", classes, choices, where="DATALOADER.IMAGE_SOURCES")
@@ -198,6 +198,14 @@ def _check_entry(entry: Mapping) -> None:
         raise InputError(f"{where} has {dict(entry)!r}; give it {', '.join(missing)}")
     if entry["format"] not in FORMATS:
         raise unknown_choice("format", entry["format"], FORMATS, where=where)
+
+
+def _existing(path: str) -> Path:
+    """Return the path itself if it exists, else the path below the datasets root.
+
+    So the class lists that come with the project are found wherever the datasets are.
+    """
+    return Path(path) if Path(path).exists() else dataset_path(path)
 
 
 def _path_or_none(path: PathLike | None) -> Path | None:

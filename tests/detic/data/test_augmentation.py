@@ -65,6 +65,12 @@ def test_floats_are_interpolated_by_torch(image):
     np.testing.assert_allclose(cropped, expected[4:54, 30:80], rtol=1e-5)
 
 
+def test_the_order_of_colours_does_not_matter(image):
+    transform = ResizeCropTransform(66, 100, 4, 30, 100 / 60, 50)
+    reversed_image = transform.apply_image(image[:, :, ::-1])
+    np.testing.assert_array_equal(reversed_image[:, :, ::-1], transform.apply_image(image))
+
+
 @pytest.mark.parametrize("shape", [(40, 60), (40, 60, 1)])
 def test_one_channel_keeps_its_dimensions(image, shape):
     grey = image[:, :, 0].reshape(shape)

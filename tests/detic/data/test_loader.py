@@ -3,8 +3,7 @@
 import io
 import itertools
 import multiprocessing
-import os
-import signal
+import subprocess
 
 import numpy as np
 import pytest
@@ -196,11 +195,24 @@ def test_positions_in_other_data_are_refused():
 def test_workers_survive_the_signal_that_asks_a_job_to_stop():
     batches = iter(build(workers=2))
     next(batches)
-    for worker in multiprocessing.active_children():
-        os.kill(worker.pid, signal.SIGTERM)
+    workers = [str(worker.pid) for worker in multiprocessing.active_children()]
+    subprocess.run(["kill", "-TERM", *workers], check=True)
     assert len(list(itertools.islice(batches, 10))) == 10
     batches.close()
     assert multiprocessing.active_children() == []
+
+
+def abandon_a_loader():
+    batches = iter(build(workers=2))
+    next(batches)
+    globals()["still used"] = batches
+
+
+def test_a_process_ends_with_its_loader_open():
+    process = multiprocessing.get_context("fork").Process(target=abandon_a_loader)
+    process.start()
+    process.join(30)
+    assert process.exitcode == 0
 
 
 def test_an_unknown_start_method_gives_the_choices():

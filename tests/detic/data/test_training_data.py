@@ -1,15 +1,16 @@
 """Loading all training images once per machine."""
 
+import multiprocessing
 from pathlib import Path
 
 import numpy as np
 import pytest
-import torch
 from detectron2.utils import comm
 
 from detic.annotation import AnnotationKind
+from detic.data.picture_reader import PictureReader
 from detic.data.records import PackedRecords
-from detic.data.shared_arrays import ArrayWriter
+from detic.data.shared_arrays import ArrayWriter, open_shared_arrays
 from detic.data.train_source import train_sources
 from detic.data.training_data import (
     DrawParams,
@@ -20,6 +21,7 @@ from detic.data.training_data import (
 )
 from detic.errors import InputError
 
+MODEL = {"num_classes": 2, "check_place": PictureReader("RGB").check_place}
 WEIGHED = DrawParams(weigh_datasets=True, repeat_threshold=0.9, repeat_sqrt=True)
 
 
@@ -30,7 +32,7 @@ def sources(joint_cfg):
 
 @pytest.fixture
 def records_of(sources):
-    return [load_source(source, drop_empty=True, num_classes=2) for source in sources]
+    return [load_source(source, drop_empty=True, **MODEL) for source in sources]
 
 
 def test_records_of_all_sources_lie_in_one_sequence(sources, records_of):
@@ -79,23 +81,23 @@ def test_a_plain_stream_has_no_weights(cfg, pets, records_of):
 def test_a_union_has_the_records_of_all_its_datasets(joint_cfg):
     joint_cfg.DATASETS.TRAIN = ("pets, pets", "labels")
     union = train_sources(joint_cfg, 1)[0]
-    assert len(load_source(union, drop_empty=False, num_classes=2)) == 14
+    assert len(load_source(union, drop_empty=False, **MODEL)) == 14
 
 
 def test_only_sources_with_boxes_lose_their_empty_images(catalogs, sources, pets, box_records):
     box_records[3]["annotations"][0]["iscrowd"] = 1
     box_records[5]["annotations"] = []
-    kept = load_source(sources[0], drop_empty=True, num_classes=2)
+    kept = load_source(sources[0], drop_empty=True, **MODEL)
     assert [r["image_id"] for r in kept] == [0, 1, 2, 4, 6]
-    assert len(load_source(sources[0], drop_empty=False, num_classes=2)) == 7
-    assert len(load_source(sources[1], drop_empty=True, num_classes=2)) == 8
+    assert len(load_source(sources[0], drop_empty=False, **MODEL)) == 7
+    assert len(load_source(sources[1], drop_empty=True, **MODEL)) == 8
 
 
 def test_nothing_left_is_an_error(sources, box_records):
     for record in box_records:
         record["annotations"] = []
     with pytest.raises(InputError, match="no image of 'pets' has boxes to train on"):
-        load_source(sources[0], drop_empty=True, num_classes=2)
+        load_source(sources[0], drop_empty=True, **MODEL)
 
 
 @pytest.mark.parametrize(("position", "image"), [(0, 1), (1, 101)])
@@ -103,13 +105,20 @@ def test_classes_beyond_the_model_s_are_refused(sources, position, image):
     name = sources[position].name
     message = f"image {image} of dataset '{name}' has class 1, the model has 1 classes"
     with pytest.raises(InputError, match=message):
-        load_source(sources[position], drop_empty=False, num_classes=1)
+        load_source(sources[position], drop_empty=False, **(MODEL | {"num_classes": 1}))
+
+
+def test_pictures_that_cannot_be_found_are_named_before_training(sources, box_records):
+    box_records[3]["tar_index"] = 7
+    del box_records[3]["file_name"]
+    with pytest.raises(InputError, match="image 3 is number 7 of a tar index, but no tar files"):
+        load_source(sources[0], drop_empty=False, **MODEL)
 
 
 def test_proposal_sources_may_have_any_classes(joint_cfg):
     joint_cfg.DATALOADER.DATASET_ANN = [AnnotationKind.PROPOSAL.value, "image"]
     source = train_sources(joint_cfg, 1)[0]
-    assert len(load_source(source, drop_empty=False, num_classes=1)) == 7
+    assert len(load_source(source, drop_empty=False, **(MODEL | {"num_classes": 1}))) == 7
 
 
 def test_datasets_that_cannot_be_loaded_are_named(catalogs):
@@ -124,26 +133,54 @@ def test_datasets_that_cannot_be_loaded_are_named(catalogs):
         load_dataset("absent")
 
 
-def share(rank, address, results):
-    torch.distributed.init_process_group("gloo", init_method=address, world_size=2, rank=rank)
-    comm.create_local_process_group(2)
-    built = []
-
-    def build():
-        built.append(rank)
-        writer = ArrayWriter()
-        writer.add("numbers", np.arange(1000))
-        return writer.finish()
-
-    arrays = shared_by_machine(build)
-    results.put((rank, built, int(arrays["numbers"].sum())))
-    comm.synchronize()
-    torch.distributed.destroy_process_group()
+@pytest.fixture
+def arrays():
+    writer = ArrayWriter()
+    writer.add("numbers", np.arange(1000))
+    return writer.finish()
 
 
-def test_one_process_of_a_machine_loads_for_all(tmp_path):
-    context = torch.multiprocessing.get_context("spawn")
-    results = context.SimpleQueue()
-    address = f"file://{tmp_path / 'meeting'}"
-    torch.multiprocessing.spawn(share, (address, results), nprocs=2)
-    assert sorted(results.get() for _ in range(2)) == [(0, [0], 499500), (1, [], 499500)]
+@pytest.fixture
+def job(monkeypatch):
+    """A function that makes this process a rank of a job on machines with two processes each."""
+
+    def play(rank, gathered):
+        monkeypatch.setattr(comm, "get_world_size", lambda: 4)
+        monkeypatch.setattr(comm, "get_rank", lambda: rank)
+        monkeypatch.setattr(comm, "get_local_rank", lambda: rank % 2)
+        monkeypatch.setattr(
+            comm, "all_gather", lambda own: [own if g == "own" else g for g in gathered]
+        )
+
+    return play
+
+
+def sum_of_numbers(connection, handle):
+    connection.send(int(open_shared_arrays(handle)["numbers"].sum()))
+
+
+def test_another_process_of_the_machine_can_read_along(arrays):
+    context = multiprocessing.get_context("fork")
+    here, there = context.Pipe(duplex=False)
+    process = context.Process(target=sum_of_numbers, args=(there, arrays.handle))
+    process.start()
+    assert here.poll(60)
+    assert here.recv() == 499500
+    process.join()
+
+
+def test_the_first_process_of_a_machine_loads(job, arrays):
+    job(rank=2, gathered=["handle of another machine", None, "own", None])
+    assert shared_by_machine(lambda: arrays) is arrays
+
+
+def test_the_others_read_along(job, arrays):
+    job(rank=3, gathered=["handle of another machine", None, arrays.handle, "own"])
+    shared = shared_by_machine(lambda: pytest.fail("loaded although it could read along"))
+    np.testing.assert_array_equal(shared["numbers"], arrays["numbers"])
+
+
+def test_a_process_that_cannot_read_along_loads_for_itself(job, arrays, caplog):
+    job(rank=1, gathered=[("/no/such/process", {}), "own", None, None])
+    assert shared_by_machine(lambda: arrays) is arrays
+    assert "this process loads the data anew" in caplog.text

@@ -99,3 +99,9 @@ def test_classes_come_from_vocabularies_datasets_or_files(pets, tmp_path):
     assert class_names_of("pets") == ["cat", "dog"]
     (tmp_path / "names.txt").write_text("fox\nhen\n")
     assert list(class_names_of(str(tmp_path / "names.txt"))) == ["fox", "hen"]
+
+
+def test_class_lists_are_found_below_the_datasets_root_too(monkeypatch, tmp_path):
+    (tmp_path / "names.txt").write_text("fox\nhen\n")
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path))
+    assert list(class_names_of("datasets/names.txt")) == ["fox", "hen"]

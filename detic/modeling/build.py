@@ -1,0 +1,21 @@
+"""From a recipe to a model."""
+
+from detectron2.modeling import META_ARCH_REGISTRY, build_model
+from torch import nn
+
+from detic.errors import InputError
+
+
+def build_detector(cfg) -> nn.Module:
+    """Return the model of a recipe, with random weights, on ``MODEL.DEVICE``.
+
+    Raises:
+        InputError: the recipe asks for what cannot be built.
+    """
+    name = cfg.MODEL.META_ARCHITECTURE
+    if name not in META_ARCH_REGISTRY:
+        raise InputError(
+            f"MODEL.META_ARCHITECTURE {name} is not available; recipes with CustomRCNN are "
+            "(Deformable DETR recipes can be read, but not be built)"
+        )
+    return build_model(cfg)

@@ -1,0 +1,100 @@
+import pytest
+import torch
+from torch import nn
+
+from detic.engine.optimizer import build_optimizer, scaled_learning_rate
+from detic.errors import InputError
+from detic.recipes import default_config
+
+
+class Net(nn.Module):
+    def __init__(self):
+        super().__init__()
+        self.backbone = nn.Linear(2, 2)
+        self.head = nn.Linear(2, 1)
+        self.frozen = nn.Parameter(torch.zeros(1), requires_grad=False)
+
+
+def config(*overrides):
+    cfg = default_config()
+    cfg.merge_from_list(["SOLVER.USE_CUSTOM_SOLVER", True, "SOLVER.BASE_LR", 0.1, *overrides])
+    return cfg
+
+
+def test_rates_multiply_by_name():
+    cfg = config(
+        "SOLVER.BACKBONE_MULTIPLIER",
+        0.1,
+        "SOLVER.CUSTOM_MULTIPLIER",
+        0.5,
+        "SOLVER.CUSTOM_MULTIPLIER_NAME",
+        ["bias"],
+    )
+    rates = [group["lr"] for group in build_optimizer(cfg, Net()).param_groups]
+    assert rates == pytest.approx([0.01, 0.005, 0.1, 0.05])
+
+
+def test_weight_decay_reaches_biases():
+    optimizer = build_optimizer(config("SOLVER.OPTIMIZER", "ADAMW"), Net())
+    assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0001}
+    assert isinstance(optimizer, torch.optim.AdamW)
+
+
+def gradients_after_step(clip_type, value):
+    net = Net()
+    cfg = config(
+        "SOLVER.CLIP_GRADIENTS.ENABLED",
+        True,
+        "SOLVER.CLIP_GRADIENTS.CLIP_TYPE",
+        clip_type,
+        "SOLVER.CLIP_GRADIENTS.CLIP_VALUE",
+        value,
+    )
+    optimizer = build_optimizer(cfg, net)
+    for p in net.parameters():
+        if p.requires_grad:
+            p.grad = torch.full_like(p, 10.0)
+    optimizer.step()
+    return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
+
+
+def test_whole_model_norm_is_clipped():
+    torch.testing.assert_close(gradients_after_step("full_model", 3.0).norm(), torch.tensor(3.0))
+
+
+def test_values_are_clipped_one_by_one():
+    assert (gradients_after_step("value", 2.0) == 2.0).all()
+
+
+@pytest.mark.parametrize(
+    ("overrides", "message"),
+    [
+        (["SOLVER.OPTIMIZER", "LION"], "choose SGD or ADAMW"),
+        (["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.OPTIMIZER", "ADAMW"], "USE_CUSTOM_SOLVER"),
+    ],
+)
+def test_impossible_solver_is_refused(overrides, message):
+    with pytest.raises(InputError, match=message):
+        build_optimizer(config(*overrides), Net())
+
+
+def test_rate_scales_with_the_total_batch_on_request():
+    cfg = config("SOLVER.IMS_PER_BATCH", 16, "SOLVER.LR_REFERENCE_BATCH", 64)
+    rate = scaled_learning_rate(cfg, world_size=1).SOLVER.BASE_LR
+    assert rate == pytest.approx(0.025)
+    assert cfg.SOLVER.BASE_LR == 0.1
+
+
+def test_rate_counts_processes_and_accumulation_with_batches_per_dataset():
+    cfg = config(
+        "DATALOADER.USE_DIFF_BS_SIZE",
+        True,
+        "DATALOADER.DATASET_BS",
+        [4, 16],
+        "SOLVER.ACCUMULATE",
+        2,
+        "SOLVER.LR_REFERENCE_BATCH",
+        32,
+    )
+    rate = scaled_learning_rate(cfg, world_size=2).SOLVER.BASE_LR
+    assert rate == pytest.approx(0.05)
