@@ -14,7 +14,7 @@ install: $(STAMP) ## Create .venv and install everything into it
 
 $(STAMP): pyproject.toml requirements.txt $(PORTABLE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet -r requirements.txt '.[dev]' -e .
+	$(BIN)/python -m pip install --disable-pip-version-check --quiet ./portable -e '.[dev]'
 	@touch $@
 
 .PHONY: test

@@ -14,6 +14,7 @@ from torch import Tensor
 
 from detic.checkpoint.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.errors import InputError
+from detic.files import unfinished_path
 
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
@@ -58,14 +59,8 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
 
 def write_checkpoint(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
     """Write ``content`` by torch.save; the file appears under its name when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(path.name + ".tmp")
-    try:
+    with unfinished_path(path) as unfinished:
         torch.save(dict(content), unfinished)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def _local_file(path: str) -> Path:

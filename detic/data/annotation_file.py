@@ -9,8 +9,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from uuid import uuid4
 
 from detic.errors import InputError
 
@@ -116,19 +114,6 @@ def read_json(path: str | os.PathLike) -> dict | list:
             f"{path} is not valid json ({error}); if a download or a tool was interrupted, delete "
             "the file and start it again"
         ) from error
-
-
-def write_json(path: str | os.PathLike, content: dict | list) -> None:
-    """Write a json file, and its folder; it appears under its name when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}")
-    try:
-        # json.dump would encode piece by piece in Python, several times slower.
-        unfinished.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def read_document(path: str | os.PathLike, sections: Sequence[str]) -> dict:

@@ -17,7 +17,6 @@ from dataclasses import dataclass
 from functools import partial
 from itertools import accumulate, pairwise
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 from tqdm import tqdm
@@ -32,6 +31,7 @@ from detic.data.tar_files import (
     tar_members,
 )
 from detic.errors import InputError
+from detic.files import unfinished_path
 
 logger = logging.getLogger(__name__)
 
@@ -194,12 +194,5 @@ def _load(path: str | os.PathLike) -> np.ndarray:
 
 
 def _save(path: str | os.PathLike, array: np.ndarray) -> None:
-    """Write an array, and its folder; it appears under its name when it is complete."""
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.name}.{uuid4().hex}.npy")
-    try:
-        np.save(unfinished, array)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
+        np.save(file, array)

@@ -5,10 +5,10 @@ import math
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from uuid import uuid4
 
 from detic.data.picture_reader import UnreadableImage
 from detic.errors import InputError
+from detic.files import write_text
 
 logger = logging.getLogger(__name__)
 
@@ -76,9 +76,7 @@ class UnreadableImages:
         with FileLock(path.with_name(f".{FILE_NAME}.lock")):
             known = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
             lines = sorted({*known, *map(_line, self.reasons.items())})
-            unfinished = path.with_name(f".{FILE_NAME}.{uuid4().hex}")
-            unfinished.write_text("\n".join(lines) + "\n", encoding="utf-8")
-            unfinished.replace(path)
+            write_text(path, "\n".join(lines) + "\n")
         logger.warning("%d images could not be read; they are listed in %s", len(lines), path)
 
     def _are_too_many(self) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from detic.demo.inputs import VIDEO_SUFFIXES, InputFile
 from detic.errors import InputError
-from detic.outputs.atomic import write_bytes
+from detic.files import write_bytes
 
 # Pictures of other formats are written as PNG.
 _WRITABLE = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))

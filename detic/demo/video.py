@@ -9,7 +9,7 @@ import cv2
 import numpy as np
 
 from detic.errors import InputError
-from detic.outputs.atomic import unfinished_path
+from detic.files import unfinished_path
 
 _CODEC = "mp4v"  # in every build of OpenCV
 _UNKNOWN_FPS = 25.0

@@ -1,7 +1,6 @@
 """Checkpoints of a running training: complete or not there at all, and always resumable."""
 
 import logging
-import os
 import time
 from pathlib import Path
 from typing import Any
@@ -10,6 +9,7 @@ import torch
 from detectron2.utils import comm
 
 from detic.errors import InputError
+from detic.files import unfinished_path, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -50,12 +50,10 @@ class TrainingCheckpoints:
         self._saved_at = time.monotonic()
         if not comm.is_main_process():
             return
-        self.folder.mkdir(parents=True, exist_ok=True)
         path = self.folder / f"{name}.pth"
-        temporary = path.with_name(path.name + ".tmp")
-        torch.save(state, temporary)
-        os.replace(temporary, path)
-        _write_text(self.folder / _POINTER, path.name)
+        with unfinished_path(path) as unfinished:
+            torch.save(state, unfinished)
+        write_text(self.folder / _POINTER, path.name)
         logger.info("saved %s", path)
 
     def newest(self) -> Path | None:
@@ -90,9 +88,3 @@ def load_training_state(path: Path) -> dict[str, Any]:
             "its weights with MODEL.WEIGHTS and without --resume"
         )
     return state
-
-
-def _write_text(path: Path, text: str) -> None:
-    temporary = path.with_name(path.name + ".tmp")
-    temporary.write_text(text)
-    os.replace(temporary, path)

@@ -28,6 +28,7 @@ from detic.engine.step import PrecisionParams, TrainingStep
 from detic.engine.trainer import LoopParams, Trainer
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
+from detic.files import write_text
 from detic.modeling import build_detector
 from detic.recipes import load_recipe
 
@@ -149,10 +150,7 @@ def _start_logging(cfg: CfgNode) -> None:
     """Log to stdout and OUTPUT_DIR/log.txt; keep the configuration beside it."""
     output = Path(cfg.OUTPUT_DIR)
     if comm.is_main_process():
-        output.mkdir(parents=True, exist_ok=True)
-        temporary = output / "config.yaml.tmp"
-        temporary.write_text(cfg.dump())
-        os.replace(temporary, output / "config.yaml")
+        write_text(output / "config.yaml", cfg.dump())
     comm.synchronize()
     for name in ("detic", "centernet", "detectron2", "fvcore"):
         setup_logger(str(output), distributed_rank=comm.get_rank(), name=name)

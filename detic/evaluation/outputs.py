@@ -1,17 +1,15 @@
 """The files and the table that an evaluation leaves: results.json, per_class.csv, a log message."""
 
 import csv
-import io
 import logging
 import math
-import os
 from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
 
-from detic.data.annotation_file import write_json
 from detic.evaluation.scores import Evaluation
+from detic.files import unfinished_path, unfinished_text, write_json
 
 logger = logging.getLogger(__name__)
 
@@ -37,35 +35,23 @@ def write_per_class(evaluation: Evaluation, folder: Path) -> None:
         for task, score in evaluation.tasks.items()
         for metric, values in score.class_ap.items()
     }
-    text = io.StringIO(newline="")
-    writer = csv.writer(text, lineterminator="\n")
-    writer.writerow(["name", "frequency", *columns, "num_gt"])
     precisions = zip(*columns.values(), strict=True)
-    for name, group, values, num_gt in zip(
-        classes.names, classes.groups, precisions, classes.num_gt, strict=True
-    ):
-        written = ["" if math.isnan(value) else f"{value:.4f}" for value in values]
-        writer.writerow([name, group, *written, num_gt])
-    write_file(folder / "per_class.csv", text.getvalue().encode())
+    with unfinished_text(folder / "per_class.csv") as file:
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(["name", "frequency", *columns, "num_gt"])
+        for name, group, values, num_gt in zip(
+            classes.names, classes.groups, precisions, classes.num_gt, strict=True
+        ):
+            written = ["" if math.isnan(value) else f"{value:.4f}" for value in values]
+            writer.writerow([name, group, *written, num_gt])
 
 
 def write_class_array(evaluation: Evaluation, path: Path) -> None:
     """Write the precisions of the last run as an array, (C,) fractions, -1 without annotations."""
     *_, score = evaluation.tasks.values()
     *_, percent = score.class_ap.values()
-    array = io.BytesIO()
-    np.save(array, np.nan_to_num(percent / 100, nan=-1.0))
-    write_file(path, array.getvalue())
-
-
-def write_file(path: Path, content: bytes) -> None:
-    """Write a file; it appears under its name when it is complete."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        unfinished.write_bytes(content)
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
+        np.save(file, np.nan_to_num(percent / 100, nan=-1.0))
 
 
 def metrics_table(evaluation: Evaluation) -> tuple[list[str], list[list[str]]]:

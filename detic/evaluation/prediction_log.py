@@ -18,10 +18,11 @@ from pathlib import Path
 import numpy as np
 from detectron2.utils import comm
 
-from detic.data.annotation_file import read_json, write_json
+from detic.data.annotation_file import read_json
 from detic.errors import InputError
 from detic.evaluation.detections import ImageDetections
 from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.files import unfinished_path, write_json
 
 FINISHED = b'{"finished_image": '  # how the line starts that ends the lines of an image
 DESCRIPTION = "run.json"
@@ -166,24 +167,19 @@ def finished_images(path: Path) -> Iterator[FinishedImage]:
 
 def _concatenate(entries: list[FinishedImage], path: Path) -> None:
     """Write the detections of images as one json list, a detection a line."""
-    unfinished = path.with_name(f".{path.name}.unfinished")
-    try:
-        with ExitStack() as stack:
-            paths = {entry.path for entry in entries}
-            sources = {source: stack.enter_context(open(source, "rb")) for source in paths}
-            target = stack.enter_context(open(unfinished, "wb"))
-            target.write(b"[\n")
-            separator = b""
-            for entry in entries:
-                sources[entry.path].seek(entry.start)
-                rows = sources[entry.path].read(entry.rows_end - entry.start)
-                if rows:
-                    target.write(separator + rows.rstrip(b"\n").replace(b"\n", b",\n"))
-                    separator = b",\n"
-            target.write(b"\n]\n")
-        os.replace(unfinished, path)
-    finally:
-        unfinished.unlink(missing_ok=True)
+    with unfinished_path(path) as unfinished, ExitStack() as stack:
+        paths = {entry.path for entry in entries}
+        sources = {source: stack.enter_context(open(source, "rb")) for source in paths}
+        target = stack.enter_context(open(unfinished, "wb"))
+        target.write(b"[\n")
+        separator = b""
+        for entry in entries:
+            sources[entry.path].seek(entry.start)
+            rows = sources[entry.path].read(entry.rows_end - entry.start)
+            if rows:
+                target.write(separator + rows.rstrip(b"\n").replace(b"\n", b",\n"))
+                separator = b",\n"
+        target.write(b"\n]\n")
 
 
 def _results_file(entries: list[FinishedImage], path: Path) -> ResultsFile:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 import numpy as np
 
-from detic.evaluation.outputs import format_percent, metrics_table, write_file
+from detic.evaluation.outputs import format_percent, metrics_table
 from detic.evaluation.pictures import Draw, Picture, draw_rectangles, pictures_of_classes
 from detic.evaluation.plot import class_plot
 from detic.evaluation.results_file import ImageId, ResultsFile
 from detic.evaluation.scores import Evaluation
+from detic.files import write_text
 
 NUM_SHOWN_CLASSES = 6  # at each end
 
@@ -55,7 +56,7 @@ def write_report(
     for title, indices in (("Best classes", best), ("Worst classes", worst)):
         sections.append(_class_section(title, indices, evaluation, pictures))
     page = _PAGE.format(title=escape(dataset_name), style=_STYLE, body="\n".join(sections))
-    write_file(path, page.encode())
+    write_text(path, page)
     logger.info("the report is in %s", path)
 
 

@@ -7,7 +7,6 @@ python -m detic.shapes.benchmark --seed 0 --ship models/shapes
 import argparse
 import json
 import logging
-import os
 import shutil
 from pathlib import Path
 
@@ -15,7 +14,8 @@ from detectron2.utils.logger import setup_logger
 
 from detic import cli
 from detic.checkpoint.export import export_weights
-from detic.shapes.preparation import prepare_world
+from detic.files import write_text
+from detic.shapes.preparation import draw_world, embed_classes
 from detic.shapes.runs import COMPARISON, comparison_table, read_metrics, train
 from detic.shapes.tiny_clip import make_tiny_clip
 
@@ -31,9 +31,10 @@ def run_benchmark(seed: int, output: Path) -> dict[str, dict[str, float]]:
     """
     clip, datasets = output / "clip", output / "datasets"
     text_weights = clip / "clip_text.safetensors"
+    draw_world(datasets, seed)
     if not text_weights.is_file():
         make_tiny_clip(datasets, clip, seed)
-    prepare_world(datasets, seed, text_weights)
+    embed_classes(datasets, text_weights)
     common = {"SEED": seed, "MODEL.TEXT_ENCODER.WEIGHTS": text_weights}
     train(
         STAGE_1,
@@ -45,9 +46,7 @@ def run_benchmark(seed: int, output: Path) -> dict[str, dict[str, float]]:
     for recipe in COMPARISON:
         train(recipe, output / recipe, datasets, common | {"MODEL.WEIGHTS": stage_1})
     metrics = {recipe: read_metrics(output / recipe) for recipe in (STAGE_1, *COMPARISON)}
-    unfinished = output / "metrics.json.unfinished"
-    unfinished.write_text(json.dumps(metrics, indent=2))
-    os.replace(unfinished, output / "metrics.json")
+    write_text(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     return metrics
 
 

@@ -23,8 +23,13 @@ def prepare_world(root: str | os.PathLike, seed: int, text_weights: str | os.Pat
     Raises:
         InputError: the root holds another world.
     """
-    generate_world(root, seed, workers=os.cpu_count() or 1)
+    draw_world(root, seed)
     embed_classes(root, text_weights)
+
+
+def draw_world(root: str | os.PathLike, seed: int) -> None:
+    """Draw the world of ``seed`` below the datasets root with all cores; a finished one is kept."""
+    generate_world(root, seed, workers=os.cpu_count() or 1)
 
 
 def embed_classes(root: str | os.PathLike, text_weights: str | os.PathLike) -> None:

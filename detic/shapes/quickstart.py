@@ -16,6 +16,7 @@ import numpy as np
 from detectron2.utils.logger import setup_logger
 
 from detic import cli
+from detic.files import write_text
 from detic.predictor import Detector
 from detic.rendering import DrawStyle, draw
 from detic.shapes.preparation import prepare_world
@@ -55,9 +56,9 @@ def quickstart(output: Path, datasets: Path) -> None:
     logger.info("4/4 pictures and numbers of both")
     compare_pictures(output, datasets)
     metrics = {recipe: read_metrics(output / recipe) for recipe in COMPARISON}
-    (output / "metrics.json").write_text(json.dumps(metrics, indent=2))
+    write_text(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     summary = _summary(comparison_table(metrics), output)
-    (output / "README.md").write_text(summary)
+    write_text(output / "README.md", summary)
     logger.info("done: %s\n\n%s", output, summary)
 
 
@@ -126,7 +127,7 @@ APr is the AP of the 28 novel classes, which have image labels but no boxes; c a
 Both trainings start from the same detector and see as many batches. The tiny CLIP that embeds the
 class names has seen captioned crops of all nouns, novel ones included, never a box.
 
-Pictures as both see them: compared_*.png. Metrics: metrics.json, and inference_{"shapes_val"}/report.html in
+Pictures as both see them: compared_*.png. Metrics: metrics.json, and inference_shapes_val/report.html in
 the folder of each training.
 
 To go on:

@@ -19,7 +19,7 @@ import logging
 import math
 import os
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -29,6 +29,7 @@ from safetensors.torch import save
 from tqdm import trange
 
 from detic.errors import InputError
+from detic.files import unfinished_path, write_bytes, write_text
 from detic.shapes.captions import draw_caption
 from detic.shapes.classes import ShapeClass, every_class
 from detic.shapes.clip_model import TinyCLIP, contrastive_loss, standardized
@@ -122,7 +123,6 @@ def _batch(
 
 def write_tiny_clip(clip: TinyCLIP, folder: Path) -> None:
     """Write the text encoder, in half precision, and the trunk of the image tower."""
-    folder.mkdir(parents=True, exist_ok=True)
     text = {
         name: tensor.half().contiguous() for name, tensor in clip.text_encoder.state_dict().items()
     }
@@ -131,15 +131,9 @@ def write_tiny_clip(clip: TinyCLIP, folder: Path) -> None:
         for name, tensor in clip.image_tower.trunk.state_dict().items()
         if not name.endswith("num_batches_tracked")  # frozen normalisation has no such counter
     }
-    _write(folder / TEXT_FILE, lambda path: path.write_bytes(save(text)))
-    _write(folder / BACKBONE_FILE, lambda path: torch.save({"model": trunk}, path))
-
-
-def _write(path: Path, save: Callable[[Path], object]) -> None:
-    """Save under a temporary name and rename, so that no half-written file has the real name."""
-    unfinished = path.with_name(f".{path.name}.{os.getpid()}")
-    save(unfinished)
-    os.replace(unfinished, path)
+    write_bytes(folder / TEXT_FILE, save(text))
+    with unfinished_path(folder / BACKBONE_FILE) as path:
+        torch.save({"model": trunk}, path)
 
 
 def make_tiny_clip(
@@ -177,7 +171,7 @@ def make_tiny_clip(
         "seed": seed,
         "training_seconds": round(seconds),
     }
-    _write(folder / REPORT_FILE, lambda path: path.write_text(json.dumps(report, indent=2) + "\n"))
+    write_text(folder / REPORT_FILE, json.dumps(report, indent=2) + "\n")
     return report
 
 

@@ -15,11 +15,9 @@ File names in the annotation files are relative to `datasets/shapes`.
 """
 
 import argparse
-import json
 import logging
 import os
 import shutil
-import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import contextmanager
@@ -33,6 +31,7 @@ import cv2
 from tqdm import tqdm
 
 from detic.errors import InputError
+from detic.files import unfinished_folder, write_json
 from detic.shapes.annotation import (
     category,
     document,
@@ -88,13 +87,10 @@ def generate_world(
     if folder.exists() and _is_finished(folder, spec, overwrite):
         logger.info("%s is complete, nothing to draw", folder)
         return folder
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".shapes-", dir=folder.parent) as scratch:
-        unfinished = Path(scratch) / FOLDER
+    with unfinished_folder(folder) as unfinished:
         _draw_world(unfinished, spec, workers, progress)
         if folder.exists():
             shutil.rmtree(folder)
-        os.rename(unfinished, folder)
     logger.info("drew %d classes into %s", len(spec.classes), folder)
     return folder
 
@@ -149,8 +145,8 @@ def _draw_world(root: Path, spec: WorldSpec, workers: int, progress: bool) -> No
         num_labels = len(spec.classes) * spec.labels_per_class
         labels = drawn(parallel_map, write_label, "labels", num_labels)
     for name, content in _documents(spec, _joined(train), _joined(val), labels).items():
-        _write_json(root / "annotations" / f"{name}.json", content)
-    _write_json(root / MANIFEST, asdict(spec))
+        write_json(root / "annotations" / f"{name}.json", content)
+    write_json(root / MANIFEST, asdict(spec))
 
 
 @contextmanager
@@ -195,11 +191,6 @@ def _documents(
         "val": document(categories, *val),
         "labels": document(label_categories, label_images, []),
     }
-
-
-def _write_json(path: Path, content: dict | list) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text(json.dumps(content, separators=(",", ":")), encoding="utf-8")
 
 
 def _parser() -> argparse.ArgumentParser:

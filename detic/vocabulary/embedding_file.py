@@ -11,12 +11,12 @@ import os
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from uuid import uuid4
 
 import numpy as np
 import torch
 
 from detic.errors import InputError
+from detic.files import unfinished_path
 from detic.vocabulary.choices import unknown_choice
 
 FORMAT = "class embeddings 1"
@@ -94,7 +94,7 @@ def read_table(path: Path) -> EmbeddingTable:
     return table
 
 
-def write_embeddings(path: str | os.PathLike, table: EmbeddingTable):
+def write_embeddings(path: str | os.PathLike, table: EmbeddingTable) -> None:
     """Write an embedding file; it appears under its name when it is complete.
 
     Args:
@@ -105,16 +105,11 @@ def write_embeddings(path: str | os.PathLike, table: EmbeddingTable):
     if path.suffix not in WRITERS:
         raise unknown_choice("embedding file format", path.suffix or path.name, WRITERS)
     _check_table(table, "class embeddings to write")
-    path.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = path.with_name(f".{path.stem}.{uuid4().hex}{path.suffix}")
-    try:
+    with unfinished_path(path) as unfinished:
         WRITERS[path.suffix](unfinished, table)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
-def _check_table(table: EmbeddingTable, where: str):
+def _check_table(table: EmbeddingTable, where: str) -> None:
     shape = tuple(table.embeddings.shape)
     if len(shape) != 2 or not table.embeddings.is_floating_point():
         raise InputError(
@@ -132,7 +127,7 @@ def _read_npy(path: Path) -> EmbeddingTable:
     return EmbeddingTable(torch.from_numpy(array.astype(np.float32)))
 
 
-def _write_npy(path: Path, table: EmbeddingTable):
+def _write_npy(path: Path, table: EmbeddingTable) -> None:
     np.save(path, table.embeddings.detach().cpu().numpy(), allow_pickle=False)
 
 
@@ -154,7 +149,7 @@ def _read_safetensors(path: Path) -> EmbeddingTable:
     )
 
 
-def _write_safetensors(path: Path, table: EmbeddingTable):
+def _write_safetensors(path: Path, table: EmbeddingTable) -> None:
     from safetensors.torch import save
 
     origin = {

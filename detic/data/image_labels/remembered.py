@@ -8,9 +8,10 @@ from typing import Any
 
 from tqdm import tqdm
 
-from detic.data.annotation_file import read_json, write_json
+from detic.data.annotation_file import read_json
 from detic.data.picture_size import PICTURE_ERRORS, picture_size_hw
 from detic.errors import InputError
+from detic.files import write_json
 
 logger = logging.getLogger(__name__)
 

@@ -21,6 +21,7 @@ from tqdm import tqdm
 from detic.data.picture_size import PICTURE_ERRORS, picture_size_hw
 from detic.data.preparation.pictures import picture_sizes_hw
 from detic.errors import InputError
+from detic.files import write_bytes
 
 logger = logging.getLogger(__name__)
 
@@ -149,7 +150,7 @@ def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> str 
             if not _may_pass(error):
                 break
         else:
-            _save(content, folder / f"{address.number}.jpg")
+            write_bytes(folder / f"{address.number}.jpg", content)
             return None
     return reason
 
@@ -178,15 +179,6 @@ def _download(url: str, timeout_s: float) -> bytes:
             if time.monotonic() > give_up:
                 raise TimeoutError(f"only {len(content)} bytes in {PATIENCE * timeout_s:g} s")
     return bytes(content)
-
-
-def _save(content: bytes, path: Path) -> None:
-    unfinished = path.with_name(f".{path.name}.part")
-    try:
-        unfinished.write_bytes(content)
-        unfinished.replace(path)
-    finally:
-        unfinished.unlink(missing_ok=True)
 
 
 def captioned_images(

@@ -1,9 +1,7 @@
 """ImageNet pictures of LVIS classes: unpacking the tar files, listing the pictures."""
 
 import os
-import shutil
 import tarfile
-import tempfile
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -15,6 +13,7 @@ from tqdm import tqdm
 from detic.data.preparation.pictures import picture_sizes_hw
 from detic.data.tar_files import is_image_name
 from detic.errors import InputError
+from detic.files import unfinished_folder
 
 
 def read_wnids(path: str | os.PathLike) -> list[str]:
@@ -70,18 +69,16 @@ def unpack_classes(
 
 
 def _unpack(wnid: str, source: Path, destination: Path) -> None:
-    unfinished = Path(tempfile.mkdtemp(prefix=f".{wnid}-", dir=destination))
     try:
-        with tarfile.open(source / f"{wnid}.tar") as tar:
+        with (
+            unfinished_folder(destination / wnid) as unfinished,
+            tarfile.open(source / f"{wnid}.tar") as tar,
+        ):
             tar.extractall(unfinished, filter="data")  # refuses links and paths that lead outside
-        unfinished.chmod(0o755)
-        unfinished.rename(destination / wnid)
     except (tarfile.TarError, EOFError) as error:
         raise InputError(
             f"{source / wnid}.tar is damaged or no tar file of pictures ({error}); fetch it again"
         ) from error
-    finally:
-        shutil.rmtree(unfinished, ignore_errors=True)
 
 
 def list_pictures(

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from detic.data.annotation_file import write_json
+from detic.files import write_json
 
 
 def marked(path: str | os.PathLike, mark: str) -> Path:

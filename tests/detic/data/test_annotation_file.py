@@ -10,7 +10,6 @@ from detic.data.annotation_file import (
     read_annotation_file,
     read_document,
     read_json,
-    write_json,
 )
 from detic.errors import InputError
 
@@ -94,15 +93,6 @@ def test_files_that_are_no_annotation_files_are_named(tmp_path, text, message):
 def test_a_missing_file_points_at_the_check(tmp_path):
     with pytest.raises(InputError, match=r"b\.json not found; `python tools/check_data\.py`"):
         read_json(tmp_path / "b.json")
-
-
-def test_a_file_appears_when_it_is_complete(tmp_path):
-    path = tmp_path / "deep/a.json"
-    write_json(path, {"a": 1})
-    with pytest.raises(TypeError):
-        write_json(path, {"a": object()})
-    assert read_json(path) == {"a": 1}
-    assert list(path.parent.iterdir()) == [path]
 
 
 @pytest.mark.parametrize("was_enabled", [True, False])

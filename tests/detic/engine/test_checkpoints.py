@@ -34,7 +34,7 @@ def test_newest_follows_the_last_save(tmp_path):
     files.save("model_0000004", {"a": 1})
     files.save(ROLLING, {"a": 2})
     assert files.newest() == tmp_path / "model_last.pth"
-    assert not list(tmp_path.glob("*.tmp"))
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_missing_newest_checkpoint_says_how_to_go_on(tmp_path):

@@ -4,10 +4,11 @@ import json
 
 import pytest
 
-from detic.data.annotation_file import read_annotation_file, write_json
+from detic.data.annotation_file import read_annotation_file
 from detic.data.preparation.openimages import read_categories, read_sizes
 from detic.data.preparation.openimages_split import SPLITS, convert_split
 from detic.errors import InputError
+from detic.files import write_json
 
 CLASSES = ["/m/animal,Animal", "/m/dog,Dog", "/m/poodle,Poodle", "/m/mouse,Mouse"]
 HIERARCHY = {
