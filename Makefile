@@ -30,3 +30,16 @@ check: install ## Check format and style, then run the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/python -m pytest -q
+
+.PHONY: quickstart
+quickstart: install ## Train with and without image labels, minutes on a laptop
+	$(BIN)/python -m detic.shapes.quickstart
+
+SEED ?= 1
+.PHONY: benchmark-shapes
+benchmark-shapes: install ## Train all of the embedded benchmark from scratch: SEED=1
+	$(BIN)/python -m detic.shapes.benchmark --seed $(SEED)
+
+.PHONY: shapes-weights
+shapes-weights: install ## Remake the weights in models/shapes
+	$(BIN)/python -m detic.shapes.benchmark --seed 0 --ship models/shapes

@@ -32,7 +32,7 @@ def _add_proposal_network(cfg: CN) -> None:
     node.PRIOR_PROB = 0.01  # probability that the heat maps start from
     node.WITH_AGN_HM = False  # predict a class-agnostic heat map
     node.ONLY_PROPOSAL = False  # predict nothing else
-    node.AS_PROPOSAL = False  # class heat maps, used as proposals only
+    node.AS_PROPOSAL = False  # accepted: class heat maps always serve as proposals
 
     # Targets
     node.HM_MIN_OVERLAP = 0.8  # a Gaussian's radius keeps shifted boxes above this overlap

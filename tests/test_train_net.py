@@ -37,9 +37,10 @@ def datasets(tmp_path_factory):
     return root
 
 
-def start(datasets, recipe, output, *options, flags=("--num-gpus", "0")):
+def start(datasets, recipe, output, *options, launcher=(), flags=("--num-gpus", "0")):
     command = [
-        *(sys.executable, "train_net.py", "--config-file", f"configs/shapes/{recipe}.yaml"),
+        *(sys.executable, *launcher, "train_net.py"),
+        *("--config-file", f"configs/shapes/{recipe}.yaml"),
         *(*flags, "OUTPUT_DIR", str(output), *QUICK, *options),
     ]
     environment = os.environ | {"DETECTRON2_DATASETS": str(datasets), "OMP_NUM_THREADS": "1"}
@@ -106,16 +107,27 @@ def test_sigterm_saves_and_exits_with_0(datasets, tmp_path):
     assert (tmp_path / "last_checkpoint").read_text() == "model_last.pth"
 
 
-def test_two_processes_equal_one_that_accumulates(datasets, tmp_path):
-    options = ("SOLVER.MAX_ITER", "4", "MODEL.DEVICE", "cpu")
-    two = start(datasets, "Detic", tmp_path / "two", *options, flags=("--num-gpus", "2"))
-    one = start(datasets, "Detic", tmp_path / "one", *options, "SOLVER.ACCUMULATE", "2")
-    finish(two)
-    finish(one)
-    assert last_metrics(tmp_path / "one") == pytest.approx(last_metrics(tmp_path / "two"), abs=1e-4)
-    assert_equal_weights(
-        final_state(tmp_path / "one"), final_state(tmp_path / "two"), rtol=1e-3, atol=1e-4
-    )
+FOUR_STEPS = ("SOLVER.MAX_ITER", "4", "MODEL.DEVICE", "cpu")
+
+
+@pytest.fixture(scope="module")
+def accumulating(datasets, tmp_path_factory):
+    """The folder of a training of one process that takes two batches for each step."""
+    output = tmp_path_factory.mktemp("one")
+    finish(start(datasets, "Detic", output, *FOUR_STEPS, "SOLVER.ACCUMULATE", "2"))
+    return output
+
+
+@pytest.mark.parametrize("torchrun", [False, True])
+def test_two_processes_equal_one_that_accumulates(datasets, accumulating, tmp_path, torchrun):
+    launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", "2")
+    if torchrun:
+        process = start(datasets, "Detic", tmp_path, *FOUR_STEPS, launcher=launcher, flags=())
+    else:
+        process = start(datasets, "Detic", tmp_path, *FOUR_STEPS, flags=("--num-gpus", "2"))
+    finish(process)
+    assert last_metrics(accumulating) == pytest.approx(last_metrics(tmp_path), abs=1e-4)
+    assert_equal_weights(final_state(accumulating), final_state(tmp_path), rtol=1e-3, atol=1e-4)
 
 
 @pytest.mark.parametrize(

@@ -1,11 +1,16 @@
+"""Recipes and the keys they may set."""
+
+import re
 from pathlib import Path
 
 import pytest
+from detectron2.config import CfgNode, get_cfg
 
 from detic.errors import InputError
-from detic.recipes import load_recipe
+from detic.recipes import default_config, load_recipe
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+ROOT = Path(__file__).resolve().parents[2]
+CONFIGS = ROOT / "configs"
 RECIPES = sorted(CONFIGS.glob("*.yaml"))
 SHAPES = CONFIGS / "shapes" / "Detic.yaml"
 
@@ -63,3 +68,37 @@ def test_wrong_recipe_is_explained(tmp_path, text, message):
 def test_missing_recipe_suggests_the_nearest():
     with pytest.raises(InputError, match=r"did you mean .*shapes/Detic.yaml"):
         load_recipe(CONFIGS / "shapes" / "Detik.yaml")
+
+
+# Published recipes set these keys, or older ones did; their values change nothing.
+WITHOUT_EFFECT = {
+    *("EVAL_AP_FIX", "EVAL_CAT_SPEC_AR", "EVAL_PRED_AR", "EVAL_PROPOSAL_AR", "QUICK_DEBUG"),
+    *(
+        "DEBUG",
+        "IS_DEBUG",
+        "DEBUG_SHOW_NAME",
+        "SAVE_DEBUG",
+        "SAVE_DEBUG_PATH",
+        "SAVE_PTH",
+        "VIS_THRESH",
+    ),
+    *("ADD_FEATURE_TO_PROP", "USE_EQL_LOSS", "EQL_FREQ_CAT", "AS_PROPOSAL", "RESET_ITER"),
+}
+# Models that are refused by name: BiFPN, DLA, Deformable DETR.
+OF_OTHER_MODELS = ("MODEL.BIFPN.", "MODEL.DLA.", "MODEL.DETR.")
+
+
+def leaf_keys(node, prefix=""):
+    for key, value in node.items():
+        inner = isinstance(value, CfgNode)
+        yield from leaf_keys(value, f"{prefix}{key}.") if inner else (prefix + key,)
+
+
+def test_every_key_has_an_effect():
+    """A key that nothing reads would be a promise that is not kept."""
+    keys = set(leaf_keys(default_config())) - set(leaf_keys(get_cfg()))
+    files = [p for folder in ("detic", "centernet") for p in (ROOT / folder).rglob("*.py")]
+    code = "\n".join(p.read_text() for p in files if p.name != "config.py")
+    code = re.sub(r"(\w+_)\{mode\}", r"\1TRAIN \1TEST", code)
+    names = {k.rsplit(".", 1)[-1] for k in keys if not k.startswith(OF_OTHER_MODELS)}
+    assert {n for n in names if not re.search(rf"\b{n}\b", code)} == WITHOUT_EFFECT

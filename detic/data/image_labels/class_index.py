@@ -8,6 +8,7 @@ from pathlib import Path
 from detic.data.annotation_file import read_json
 from detic.errors import InputError
 from detic.vocabulary.choices import unknown_choice
+from detic.vocabulary.names import loose_name
 
 logger = logging.getLogger(__name__)
 
@@ -32,7 +33,7 @@ class ClassIndex:
         self._loose: dict[str, list[int]] = defaultdict(list)
         for index, name in enumerate(class_names):
             self._exact[name].append(index)
-            self._loose[_loosely(name)].append(index)
+            self._loose[loose_name(name)].append(index)
 
     @property
     def has_map(self) -> bool:
@@ -49,7 +50,7 @@ class ClassIndex:
         if isinstance(mapped, int):
             return self.checked(mapped - 1, f"the class map, {label!r}")
         name = label if mapped is None else mapped
-        for table, key in ((self._exact, name), (self._loose, _loosely(name))):
+        for table, key in ((self._exact, name), (self._loose, loose_name(name))):
             matches = table.get(key, [])
             if len(matches) > 1:
                 raise InputError(
@@ -124,7 +125,3 @@ def read_class_map(path: str | Path) -> dict[str, int | str]:
             '{"n02084071": 378, "n02121808": "cat"}'
         )
     return content
-
-
-def _loosely(name: str) -> str:
-    return " ".join(name.replace("_", " ").split()).casefold()

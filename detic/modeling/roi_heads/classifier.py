@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, random_embeddings
 from detic.paths import dataset_path
-from detic.vocabulary.embedding_file import read_embeddings
+from detic.vocabulary.model_classes import model_embeddings
 
 # MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH of a model whose vocabulary is set after building.
 _RANDOM = "rand"
@@ -27,12 +27,13 @@ def build_classifier(cfg, in_features: int) -> ZeroShotClassifier | nn.Linear:
     if node.ZEROSHOT_WEIGHT_PATH == _RANDOM:
         embeddings = random_embeddings(num_classes, node.ZEROSHOT_WEIGHT_DIM)
     else:
-        table = read_embeddings(
+        embeddings = model_embeddings(
             dataset_path(node.ZEROSHOT_WEIGHT_PATH),
-            expect_dim=node.ZEROSHOT_WEIGHT_DIM,
-            expect_classes=num_classes,
+            text_weights=cfg.MODEL.TEXT_ENCODER.WEIGHTS,
+            prompt=cfg.MODEL.TEXT_ENCODER.PROMPT,
+            embedding_dim=node.ZEROSHOT_WEIGHT_DIM,
+            num_classes=num_classes,
         )
-        embeddings = table.embeddings
     return ZeroShotClassifier(
         in_features=in_features,
         class_embeddings=embeddings,

@@ -1,0 +1,42 @@
+"""Class names that mean the same, and class lists joined into one."""
+
+from collections.abc import Iterable
+from dataclasses import fields
+
+from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
+
+
+def loose_name(name: str) -> str:
+    """Return a class name without what people write differently: capitals, underscores, spaces.
+
+    >>> loose_name("Traffic_light ")
+    'traffic light'
+    """
+    return " ".join(name.replace("_", " ").split()).casefold()
+
+
+def join_vocabularies(vocabularies: Iterable[Vocabulary]) -> Vocabulary:
+    """Return all classes of several lists, each once, in the order of their first appearance.
+
+    Of classes whose names differ in capitals, underscores and spaces only, the first is taken.
+    The result has no embeddings.
+    """
+    entries: dict[str, ClassEntry] = {}
+    for vocabulary in vocabularies:
+        for entry in vocabulary.entries:
+            entries.setdefault(loose_name(entry.name), entry)
+    return Vocabulary(tuple(entries.values()))
+
+
+def as_file_items(vocabulary: Vocabulary) -> list[str | dict]:
+    """Return the classes as a vocabulary file in json lists them: names, or mappings of fields."""
+    return [_as_item(entry) for entry in vocabulary.entries]
+
+
+def _as_item(entry: ClassEntry) -> str | dict:
+    given = {
+        field.name: getattr(entry, field.name)
+        for field in fields(ClassEntry)
+        if getattr(entry, field.name) != field.default
+    }
+    return entry.name if set(given) == {"name"} else given
