@@ -3,6 +3,7 @@
     python demo.py --input desk.jpg --output out.jpg --vocabulary lvis
     python demo.py --input desk.jpg --output out.jpg --custom_vocabulary "headphone,paper cup"
     python demo.py --input photos/ --recursive --output drawn/ --json found.json
+    python demo.py --input table.jpg --output out.jpg --custom_vocabulary fruit --expand-parents
     python demo.py --video-input street.mp4 --output drawn/ --vocabulary coco
     python demo.py --webcam --vocabulary-file kitchen.yaml
     find . -name "*.png" | python demo.py --input - --format csv --save-to found.csv
@@ -21,6 +22,7 @@ import logging
 MAIN_RECIPE = "configs/Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size.yaml"
 FORMATS = ("jsonl", "csv", "coco", "lvis", "yolo", "voc")
 PALETTES = ("vivid", "pastel", "colorblind")
+CANDIDATE_LISTS = ("lvis", "imagenet21k")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
@@ -82,6 +84,14 @@ def _add_vocabulary(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--vocabulary-file", metavar="FILE", help="class names: .txt, .yaml, .json or .safetensors"
+    )
+    group.add_argument(
+        "--expand-parents",
+        nargs="?",
+        const="lvis",
+        choices=CANDIDATE_LISTS,
+        help="also look for all kinds of the classes that this class list has, as 'fruit (banana)' "
+        "for fruit; lvis if none is given",
     )
     group.add_argument(
         "--confidence-threshold",
@@ -161,7 +171,7 @@ def main() -> None:
     """Parse the command line and run the program."""
     args = argument_parser().parse_args()
     logging.basicConfig(format="%(message)s")
-    for name in ("detic.demo", "detic.released_models"):
+    for name in ("detic.demo", "detic.released_models", "detic.vocabulary.parents"):
         logging.getLogger(name).setLevel(logging.INFO)
 
     from detic.cli import run

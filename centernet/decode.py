@@ -27,6 +27,19 @@ class DecodeParams:
     peaks_only: bool = False  # local maxima of the heat map instead of NMS
     sqrt_score: bool = True  # score = sqrt(heat)
 
+    @classmethod
+    def from_config(cls, cfg, mode: str) -> "DecodeParams":
+        """``mode``: TRAIN or TEST."""
+        node = cfg.MODEL.CENTERNET
+        return cls(
+            score_threshold=node.INFERENCE_TH,
+            pre_nms_topk=node[f"PRE_NMS_TOPK_{mode}"],
+            post_nms_topk=node[f"POST_NMS_TOPK_{mode}"],
+            nms_threshold=0.0 if node.NOT_NMS else node[f"NMS_TH_{mode}"],
+            peaks_only=node.CENTER_NMS,
+            sqrt_score=node.WITH_AGN_HM,
+        )
+
     @property
     def apply_nms(self) -> bool:
         return self.nms_threshold > 0 and not self.peaks_only

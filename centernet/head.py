@@ -20,7 +20,7 @@ class HeadOutput(NamedTuple):
 
 
 class Scale(nn.Module):
-    """Multiplies by one learned number."""
+    """Multiplication by one learned number."""
 
     def __init__(self):
         super().__init__()

@@ -19,6 +19,17 @@ class FocalParams:
     sigmoid_clamp: float = 1e-4  # heat stays within [clamp, 1 - clamp]
     ignore_high_fp: float = -1.0  # hotter negatives cost nothing; not positive: off
 
+    @classmethod
+    def from_config(cls, cfg) -> "FocalParams":
+        node = cfg.MODEL.CENTERNET
+        return cls(
+            alpha=node.HM_FOCAL_ALPHA,
+            beta=node.HM_FOCAL_BETA,
+            gamma=node.LOSS_GAMMA,
+            sigmoid_clamp=node.SIGMOID_CLAMP,
+            ignore_high_fp=node.IGNORE_HIGH_FP,
+        )
+
 
 def heatmap_focal_loss(
     logits: Tensor, targets: Tensor, positive_inds: Tensor, labels: Tensor, params: FocalParams

@@ -24,6 +24,12 @@ class MorePositivesParams:
     max_loss: float  # regression loss below which a neighbour is positive
     topk: int  # only neighbours better than an object's k-th best
 
+    @classmethod
+    def from_config(cls, cfg) -> "MorePositivesParams | None":
+        """Return the parameters, or None where only centres are positive."""
+        node = cfg.MODEL.CENTERNET
+        return cls(node.MORE_POS_THRESH, node.MORE_POS_TOPK) if node.MORE_POS else None
+
 
 def well_regressed_cells(
     pred_ltrb: Tensor,

@@ -30,6 +30,17 @@ class TargetParams:
     min_radius_px: float = 4.0
     clamp_centers: bool = False  # boxes may leave the image
 
+    @classmethod
+    def from_config(cls, cfg) -> "TargetParams":
+        node = cfg.MODEL.CENTERNET
+        return cls(
+            strides_px=tuple(node.FPN_STRIDES),
+            size_ranges_px=tuple(tuple(r) for r in node.SOI[: len(node.IN_FEATURES)]),
+            min_overlap=node.HM_MIN_OVERLAP,
+            min_radius_px=node.MIN_RADIUS,
+            clamp_centers=cfg.INPUT.NOT_CLAMP_BOX,
+        )
+
 
 class CenterNetTargets(NamedTuple):
     """Targets of a batch."""
@@ -38,6 +49,11 @@ class CenterNetTargets(NamedTuple):
     labels: Tensor  # (P,) int64 class of each positive
     ltrb: Tensor  # (A, 4) distances to the box sides in strides; very negative: no object
     heatmap: Tensor  # (A, K) in [0, 1]
+
+    @property
+    def has_object(self) -> Tensor:
+        """Whether each cell regresses a box, (A,) bool."""
+        return self.ltrb.amax(dim=1) >= 0
 
 
 def compute_grids(
@@ -71,7 +87,7 @@ def half_diagonals_in_range(sides: Tensor, size_ranges: Tensor) -> Tensor:
 
 
 class CellIndex:
-    """Numbers the cells of a batch: level, then image, then row, then column."""
+    """The numbers of a batch's cells: by level, then image, then row, then column."""
 
     def __init__(self, shapes_hw: Tensor, num_images: int):
         """``shapes_hw``: (L, 2) int64 height and width of each feature map."""

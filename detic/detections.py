@@ -28,12 +28,26 @@ class Detections:
     labels: np.ndarray  # (N,) int64 index into the vocabulary
     names: np.ndarray  # (N,) str
     image_size_hw: tuple[int, int]
+    parents: np.ndarray | None = None  # (N,) str, "" of classes without; None: no class has one
     masks: np.ndarray | None = None  # (N, H, W) bool; None: the model has no masks
     region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length, with features=True
     class_scores: np.ndarray | None = None  # (N, C) float32 of all classes, with all_scores=True
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def parent(self, row: int) -> str | None:
+        """Return the parent of an object's class, None if it has none."""
+        return None if self.parents is None else str(self.parents[row]) or None
+
+    @property
+    def shown_names(self) -> list[str]:
+        """What the objects are called before people: ``banana``, or ``fruit (banana)``."""
+        parents = map(self.parent, range(len(self)))
+        return [
+            f"{parent} ({name})" if parent else name
+            for name, parent in zip(self.names.tolist(), parents, strict=True)
+        ]
 
     def __getitem__(self, rows: int | slice | list[int] | np.ndarray) -> "Detections":
         """Return the chosen rows.
@@ -59,12 +73,13 @@ class Detections:
                 "to_supervision() needs the package supervision; install it with "
                 "`pip install supervision`"
             ) from e
+        data = {"class_name": self.names, "parent": self.parents}
         return supervision.Detections(
             xyxy=self.boxes_xyxy,
             mask=self.masks,
             confidence=self.scores,
             class_id=self.labels,
-            data={"class_name": self.names},
+            data={key: column for key, column in data.items() if column is not None},
         )
 
 
@@ -73,19 +88,23 @@ _COLUMNS = (
     "scores",
     "labels",
     "names",
+    "parents",
     "masks",
     "region_embeddings",
     "class_scores",
 )
 
 
-def from_instances(instances: Instances, class_names: np.ndarray) -> Detections:
+def from_instances(
+    instances: Instances, class_names: np.ndarray, class_parents: np.ndarray | None = None
+) -> Detections:
     """Return the model's detections of one image as arrays.
 
     Args:
         instances: postprocessed, with ``pred_boxes``, ``scores``, ``pred_classes`` and maybe
             ``pred_masks``, ``region_embeddings`` and ``class_scores``.
         class_names: (C,) str.
+        class_parents: (C,) str, "" of classes without.
     """
     columns = {
         name: getattr(instances, name).float().cpu().numpy()
@@ -97,6 +116,7 @@ def from_instances(instances: Instances, class_names: np.ndarray) -> Detections:
         boxes_xyxy=instances.pred_boxes.tensor.cpu().numpy(),
         labels=labels,
         names=class_names[labels],
+        parents=None if class_parents is None else class_parents[labels],
         image_size_hw=instances.image_size,
         masks=instances.pred_masks.cpu().numpy() if instances.has("pred_masks") else None,
         **columns,

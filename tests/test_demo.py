@@ -12,6 +12,7 @@ import pytest
 import demo
 from detic.outputs import WRITERS
 from detic.rendering import PALETTES
+from detic.vocabulary import CANDIDATE_LISTS
 from tests.tiny_detector import OVERRIDES, RECIPE, ROOT, noise, write_tiny_files
 
 
@@ -71,6 +72,7 @@ def test_flags_of_the_release_are_there():
 
 def test_choices_are_those_of_the_packages():
     assert set(PALETTES) == set(demo.PALETTES)
+    assert CANDIDATE_LISTS == demo.CANDIDATE_LISTS
     assert set(WRITERS) == {*demo.FORMATS, "json", "npz"}
 
 
@@ -89,6 +91,18 @@ def test_custom_vocabulary_to_drawings_and_every_kind_of_data(run, tmp_path):
     assert count > 0
     assert np.load(tmp_path / "found.npz")["features"].shape == (count, 8)
     assert len((tmp_path / "found.csv").read_text().splitlines()) == count + 1
+
+
+def test_parent_queries_find_kinds(run, tmp_path, caplog):
+    arguments = "--input in/a.png --json found.json --confidence-threshold 0 --expand-parents"
+    with caplog.at_level("INFO"):
+        assert run(*arguments.split(), "--custom_vocabulary", "tools, xyzzy") == 0
+    assert "classes of lvis join the vocabulary: tools (29)" in caplog.messages
+    (picture,) = json.loads((tmp_path / "found.json").read_text())
+    kinds = [found for found in picture["detections"] if "parent" in found]
+    assert kinds
+    assert {found["parent"] for found in kinds} == {"tools"}
+    assert f"tools ({kinds[0]['name']})" in caplog.messages[-1]
 
 
 def test_mistakes_end_in_one_line_and_status_2(run, tmp_path, capsys):

@@ -4,8 +4,9 @@
     python tools/check_data.py                           (all datasets)
     python tools/check_data.py --deep coco_2017_val      (also look at every annotation and picture)
 
-Ends with status 0 if the datasets are ready, 1 if something is missing or wrong, 2 for an unknown name.
-The datasets root is datasets, or the folder that the environment variable DETECTRON2_DATASETS names.
+Ends with status 0 if the datasets are ready, 1 if something is missing or wrong, 2 for an unknown
+name. The datasets root is datasets, or the folder that the environment variable DETECTRON2_DATASETS
+names.
 """
 
 import argparse

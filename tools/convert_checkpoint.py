@@ -2,8 +2,9 @@
 
     python tools/convert_checkpoint.py models/BoxSup-C2_L_CLIP_R5021k_640b64_4x.pth mmdet.pth --to mmdet
 
-Values stay bit by bit. MODEL.WEIGHTS takes checkpoints of either kind, so nothing has to be converted for
-this project; DST has the names of the released models, which detectron2 itself can load.
+Values stay bit by bit. MODEL.WEIGHTS takes checkpoints of either kind, so nothing has to be
+converted for this project; DST has the names of the released models, which detectron2 itself can
+load.
 """
 
 from argparse import Namespace

@@ -3,10 +3,11 @@
     python tools/convert_openimages.py --split val
     python tools/convert_openimages.py --split train
 
-write datasets/oid/annotations/oid_challenge_2019_val_expanded.json, with boxes and labels expanded by the
-class hierarchy, and datasets/oid/annotations/oid_challenge_2019_train_bbox.json, as annotated. They read
-the tables challenge-2019-*.csv and, for validation, the hierarchy in the same folder. Sizes of images are
-taken from {train,validation}_sizes-00000-of-00001.csv if it is there, else from the images.
+write datasets/oid/annotations/oid_challenge_2019_val_expanded.json, with boxes and labels expanded
+by the class hierarchy, and datasets/oid/annotations/oid_challenge_2019_train_bbox.json, as
+annotated. They read the tables challenge-2019-*.csv and, for validation, the hierarchy in the same
+folder. Sizes of images are taken from {train,validation}_sizes-00000-of-00001.csv if it is there,
+else from the images.
 """
 
 import argparse

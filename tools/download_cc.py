@@ -4,8 +4,8 @@
         --save_image_path datasets/cc3m/training/ --out_path datasets/cc3m/train_image_info.json
 
 The list has a caption, a tab and an address a line. The picture of line 7 is saved as 7.jpg. An
-interrupted run goes on where it was; addresses that failed are noted beside the output and not tried
-again, unless that file is deleted. Many addresses no longer answer.
+interrupted run goes on where it was; addresses that failed are noted beside the output and not
+tried again, unless that file is deleted. Many addresses no longer answer.
 """
 
 import argparse

@@ -3,10 +3,10 @@
     python tools/evaluate_predictions.py --predictions results.json --dataset lvis_v1_val --output output/scores
     python tools/evaluate_predictions.py --predictions results.json --annotations val.json --tasks bbox
 
-The file is a json list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"} objects, with
-"segmentation" as a run-length encoded mask where masks are scored. Categories are meant by their ids in
-the annotation file. The table is in percent. --output gets results.json (Open Images: fractions),
-per_class.csv and report.html.
+The file is a json list of {"image_id", "category_id", "bbox": [x, y, width, height], "score"}
+objects, with "segmentation" as a run-length encoded mask where masks are scored. Categories are
+meant by their ids in the annotation file. The table is in percent. --output gets results.json (Open
+Images: fractions), per_class.csv and report.html.
 """
 
 from argparse import Namespace

@@ -3,8 +3,8 @@
     python tools/get_imagenet_21k_full_tar_json.py
 
 writes datasets/imagenet/annotations/imagenet-22k_image_info.json out of the index that
-tools/preprocess_imagenet22k.py makes. Sizes of pictures are remembered there, so an interrupted run goes
-on where it was.
+tools/preprocess_imagenet22k.py makes. Sizes of pictures are remembered there, so an interrupted run
+goes on where it was.
 """
 
 import argparse

@@ -3,8 +3,8 @@
     python tools/preprocess_imagenet22k.py --imagenet_path datasets/imagenet/ImageNet-21K/ \\
         --out_path datasets/imagenet/metadata-22k/
 
-writes tar_files.npy and tarindex_npy/. Tar files are named relative to the index, so both can be moved
-together. An interrupted run goes on where it was.
+writes tar_files.npy and tarindex_npy/. Tar files are named relative to the index, so both can be
+moved together. An interrupted run goes on where it was.
 """
 
 import argparse

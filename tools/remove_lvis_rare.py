@@ -2,8 +2,8 @@
 
     python tools/remove_lvis_rare.py --ann datasets/lvis/lvis_v1_train.json
 
-writes datasets/lvis/lvis_v1_train_norare.json, where annotations of classes with frequency r are left
-out and everything else stays.
+writes datasets/lvis/lvis_v1_train_norare.json, where annotations of classes with frequency r are
+left out and everything else stays.
 """
 
 import argparse

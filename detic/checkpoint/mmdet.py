@@ -121,6 +121,6 @@ def neighbours_last(x: Tensor) -> Tensor:
 
 
 def neighbours_first(x: Tensor) -> Tensor:
-    """Return merged channels (..., 4 C) in this project's order: undoes `neighbours_last`."""
+    """Return merged channels (..., 4 C) in this project's order: undoes ``neighbours_last``."""
     channels = x.unflatten(-1, (-1, 4)).transpose(-2, -1)  # (..., 4, C)
     return channels[..., _NEIGHBOURS, :].flatten(-2)

@@ -7,8 +7,8 @@ from collections.abc import Iterable
 class Renaming:
     """A translation of tensor names, by pairs of patterns for the whole name.
 
-    ``#`` stands for a number and ``*`` for any rest; a pair has the same ones in the same order. The
-    first pair that fits a name translates it.
+    ``#`` stands for a number and ``*`` for any rest; a pair has the same ones in the same order.
+    The first pair that fits a name translates it.
 
     >>> Renaming([("stem.#.*", "stem_#.*")])("stem.0.weight")
     'stem_0.weight'

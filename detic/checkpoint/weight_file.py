@@ -29,8 +29,8 @@ _LEGACY_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
     """Return the tensors of a weight file by name, on the CPU and in the file's dtypes.
 
-    The content decides how a file is read, not its name: torch's formats, safetensors, and pickles of
-    arrays or tensors. What training programs store besides the weights is left out.
+    The content decides how a file is read, not its name: torch's formats, safetensors, and pickles
+    of arrays or tensors. What training programs store besides the weights is left out.
 
     Args:
         path: a local path or an address that detectron2 knows (http, https, detectron2).

@@ -18,7 +18,7 @@ from detic.vocabulary.choices import unknown_choice
 
 
 class ResizeCropTransform(Transform):
-    """Resizes an image and cuts a window out of it; nothing is padded.
+    """A resize of an image and a window cut out of it; nothing is padded.
 
     Args:
         scaled_h, scaled_w: size after the resize, pixels.
@@ -80,7 +80,7 @@ class ResizeCropTransform(Transform):
 
 
 class EfficientDetResizeCrop(T.Augmentation):
-    """Fits the image into a square of random side, then cuts a random window of a fixed side.
+    """A fit into a square of random side, then a random window of a fixed side.
 
     Args:
         size: side of the window, pixels.

@@ -101,7 +101,7 @@ class PlannedBatch:
 
 
 class BatchPlanner:
-    """Plans the batches of one process.
+    """Planner of the batches of one process.
 
     Args:
         layout: of the batches.

@@ -13,9 +13,9 @@ from torch.utils.data import DataLoader
 
 from detic.data.augmentation import build_test_augmentations
 from detic.data.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
-from detic.data.image_labels.registration import register_image_sources
-from detic.data.loader import TrainLoader, WorkerParams
+from detic.data.loader import TrainLoader
 from detic.data.mapper import build_train_mapper
+from detic.data.own_data import check_class_order, register_own_data
 from detic.data.records import PackedRecords
 from detic.data.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
 from detic.data.shared_arrays import SharedArrays
@@ -33,6 +33,7 @@ from detic.data.training_data import (
     shared_by_machine,
 )
 from detic.data.unreadable import UnreadableImages
+from detic.data.workers import WorkerParams
 from detic.errors import InputError
 
 
@@ -64,8 +65,9 @@ def build_train_loader(
     world_size = accumulate * (comm.get_world_size() if world_size is None else world_size)
     seed = cfg.SEED if seed is None else seed
     seed = comm.shared_random_seed() if seed < 0 else seed
-    register_image_sources(cfg)
+    register_own_data(cfg)
     sources = train_sources(cfg, world_size)
+    check_class_order(cfg, [name for source in sources for name in source.datasets])
     _check_batches(cfg, sources)
     mapper = build_train_mapper(cfg, sources)
     arrays = shared_by_machine(

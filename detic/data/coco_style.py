@@ -37,6 +37,11 @@ def load_coco_style_json(
     """
     content = read_annotation_file(json_file)
     _check_names(content, dataset_name)
+    return coco_style_records(content, image_root)
+
+
+def coco_style_records(content: AnnotationFile, image_root: str) -> list[dict]:
+    """Return the records of an annotation file that was read; see ``load_coco_style_json``."""
     records, num_dropped = [], 0
     for image, annotations in content.images_with_annotations():
         record = _image_record(content, image, image_root)
@@ -45,8 +50,10 @@ def load_coco_style_json(
         num_dropped += len(parsed) - len(record["annotations"])
         records.append(record)
     if num_dropped:
-        logger.warning("%s: left out %d annotations without valid polygons", json_file, num_dropped)
-    logger.info("%s has %d images", json_file, len(records))
+        logger.warning(
+            "%s: left out %d annotations without valid polygons", content.path, num_dropped
+        )
+    logger.info("%s has %d images", content.path, len(records))
     return records
 
 

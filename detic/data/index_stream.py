@@ -52,7 +52,7 @@ class StreamElement:
 
 
 class StrideReader:
-    """Reads every ``stride``-th element of the stream.
+    """Reader of every ``stride``-th element of the stream.
 
     Args:
         epoch: where the next element is, or an epoch before.

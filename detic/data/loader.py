@@ -1,75 +1,16 @@
 """The endless loader of training batches: same batches for any number of workers, resumable."""
 
-import gc
-import multiprocessing
-import os
-import signal
-import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from functools import partial
 from itertools import count
-from multiprocessing.context import BaseContext
 from typing import Any
 
-import torch
-from torch.utils.data import DataLoader, Dataset
-
 from detic.data.batching import PlannedBatch, PlannerFactory
-from detic.data.example_rng import example_rng
 from detic.data.index_stream import StreamElement
 from detic.data.picture_reader import UnreadableImage
-from detic.data.transport import PackedBatch, pack_batch, unpack_batch
 from detic.data.unreadable import UnreadableImages
+from detic.data.workers import Example, WorkerParams, read_batches
 from detic.errors import InputError
-from detic.vocabulary.choices import unknown_choice
-
-Example = dict[str, Any]
-
-
-@dataclass(frozen=True)
-class WorkerParams:
-    """The processes that read images."""
-
-    num_workers: int  # 0: the training process reads
-    start_method: str = ""  # fork, forkserver or spawn; "": Python's default
-    prefetch: int = 2  # batches each worker prepares ahead
-
-
-class MappedBatches(Dataset):
-    """Batches of training examples, made of their elements of the index stream.
-
-    Args:
-        records: of all images.
-        mapper: record -> example; raises UnreadableImage.
-        seed: of the training; with the position in the stream it decides all random numbers.
-        packed: whether batches are to be sent to another process.
-    """
-
-    def __init__(
-        self,
-        records: Sequence[dict],
-        mapper: Callable[[dict], Example],
-        seed: int,
-        packed: bool,
-    ):
-        self.records = records
-        self.mapper = mapper
-        self.seed = seed
-        self.packed = packed
-
-    def __getitem__(self, elements: Sequence[StreamElement]) -> list | PackedBatch:
-        """Return the examples, with an UnreadableImage in place of each that cannot be made."""
-        examples = map(self._example, elements)
-        return pack_batch(examples) if self.packed else list(examples)
-
-    def _example(self, element: StreamElement) -> Example | UnreadableImage:
-        with example_rng(self.seed, element.position):
-            try:
-                return self.mapper(self.records[element.index])
-            except UnreadableImage as error:
-                return UnreadableImage(error.name, error.reason)  # without its traceback
 
 
 class TrainLoader:
@@ -117,7 +58,8 @@ class TrainLoader:
         # Batches arrive in the order of the ranks, beginning with the one whose turn it is. A rank
         # whose batch has no readable image takes its next one; those of the others wait meanwhile.
         arriving = self._turn
-        for batch in self._read(self._plan(ahead)):
+        plan = self._plan(ahead)
+        for batch in read_batches(self.records, self.mapper, plan, self.seed, self.workers):
             waiting[arriving].append((ahead.popleft(), self._readable(batch)))
             arriving = (arriving + 1) % len(self.ranks)
             while waiting[self._turn]:
@@ -135,34 +77,11 @@ class TrainLoader:
             ahead.append(planned)
             yield planned.elements
 
-    def _read(self, plan: Iterator[list[StreamElement]]) -> Iterator[list | PackedBatch]:
-        """Return an iterator over planned batches, read in order."""
-        params = self.workers
-        use_workers = params.num_workers > 0
-        options = {}
-        if use_workers:
-            options["prefetch_factor"] = params.prefetch
-            options["multiprocessing_context"] = _context(params.start_method)
-        return iter(
-            DataLoader(
-                MappedBatches(self.records, self.mapper, self.seed, packed=use_workers),
-                sampler=plan,
-                batch_size=None,  # what the sampler yields is a whole batch
-                collate_fn=_unchanged,
-                num_workers=params.num_workers,
-                worker_init_fn=partial(_start_worker, training_process=os.getpid()),
-                # A generator of its own keeps torch's global one out of the start of workers.
-                generator=torch.Generator(),
-                **options,
-            )
-        )
-
-    def _readable(self, batch: list | PackedBatch) -> list[Example]:
+    def _readable(self, batch: list[Example | UnreadableImage]) -> list[Example]:
         """Return the examples of a batch that could be read, and count the others."""
-        items = unpack_batch(batch) if isinstance(batch, PackedBatch) else batch
-        failures = [item for item in items if isinstance(item, UnreadableImage)]
-        self.unreadable.count(len(items), failures)
-        return [item for item in items if not isinstance(item, UnreadableImage)]
+        failures = [item for item in batch if isinstance(item, UnreadableImage)]
+        self.unreadable.count(len(batch), failures)
+        return [item for item in batch if not isinstance(item, UnreadableImage)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position after the last batch handed out: numbers and small tensors."""
@@ -206,52 +125,6 @@ class TrainLoader:
         # Between two steps every rank has had its turn, so other processes can take over.
         self._turn = state["turn"] if tuple(state["ranks"]) == self.ranks else 0
         self._states = self.planners.states_from_dicts([state["ranks"][r] for r in self.ranks])
-
-
-def _unchanged(batch: list | PackedBatch) -> list | PackedBatch:
-    return batch
-
-
-def _start_worker(worker_id: int, *, training_process: int) -> None:
-    """Prepare a worker process.
-
-    Args:
-        worker_id: its number, which DataLoader hands in.
-        training_process: the process that it works for.
-    """
-    # The garbage collector stays away from what a forked process shares with its parent.
-    gc.freeze()
-    if hasattr(signal, "sigwaitinfo"):
-        signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
-        threading.Thread(target=_obey, args=(training_process,), daemon=True).start()
-
-
-def _obey(training_process: int) -> None:
-    """End this process when the training process says so, and nobody else.
-
-    A scheduler that stops a job sends SIGTERM to all its processes. The training process then
-    finishes its step and saves, for which it needs its workers.
-    """
-    while signal.sigwaitinfo({signal.SIGTERM}).si_pid != training_process:
-        pass
-    os._exit(0)
-
-
-def _context(start_method: str) -> BaseContext:
-    """Return how worker processes are started.
-
-    Raises:
-        InputError: there is no such way here.
-    """
-    methods = multiprocessing.get_all_start_methods()
-    if start_method and start_method not in methods:
-        where = "DATALOADER.START_METHOD"
-        raise unknown_choice("start method", start_method, methods, where=where)
-    context = multiprocessing.get_context(start_method or None)
-    if context.get_start_method() == "forkserver":
-        # Imported once and shared, instead of once in each worker
-        context.set_forkserver_preload(["__main__", __name__])
-    return context
 
 
 def merge_loader_states(states: Sequence[dict[str, Any]]) -> dict[str, Any]:

@@ -45,6 +45,11 @@ def load_lvis_style_json(
     content = read_annotation_file(json_file)
     _check_lvis_ids(content)
     check_class_count(content, dataset_name)
+    return lvis_style_records(content, image_root)
+
+
+def lvis_style_records(content: AnnotationFile, image_root: str) -> list[dict]:
+    """Return the records of an annotation file that was read; see ``load_lvis_style_json``."""
     invalid = []
     records = []
     for image, annotations in content.images_with_annotations():
@@ -57,11 +62,11 @@ def load_lvis_style_json(
         logger.warning(
             "%s: %d annotations have polygons with fewer than three points, the first is "
             "annotation %s; they are kept",
-            json_file,
+            content.path,
             len(invalid),
             invalid[0],
         )
-    logger.info("%s has %d images", json_file, len(records))
+    logger.info("%s has %d images", content.path, len(records))
     return records
 
 

@@ -24,7 +24,7 @@ from detic.paths import dataset_path
 
 
 class TrainMapper:
-    """Makes training examples of records.
+    """Maker of training examples from records.
 
     Args:
         read_picture: gives the picture of a record.

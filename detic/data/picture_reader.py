@@ -23,7 +23,7 @@ from detic.errors import InputError
 class UnreadableImage(Exception):
     """A picture that cannot be used.
 
-    Attributes:
+    Args:
         name: where it is.
         reason: what is wrong with it.
     """
@@ -38,7 +38,7 @@ class UnreadableImage(Exception):
 
 
 class PictureReader:
-    """Reads the pictures of records as arrays.
+    """Reader of the pictures of records, as arrays.
 
     Args:
         image_format: RGB or BGR.

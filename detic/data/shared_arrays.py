@@ -80,7 +80,7 @@ def _receive(descriptor: DupFd, places: dict[str, Place]) -> SharedArrays:
 
 
 class ArrayWriter:
-    """Collects arrays for ``SharedArrays``, one after the other, without holding them."""
+    """Collector of arrays for ``SharedArrays``, one after the other, that holds none of them."""
 
     def __init__(self):
         self._file = os.fdopen(new_file(), "wb")

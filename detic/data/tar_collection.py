@@ -1,10 +1,10 @@
 """Images in many tar files, found by one running number: ImageNet-21K as it is distributed.
 
 The index of ``n01440764.tar`` is two arrays: ``n01440764_names.npy``, the names of its N images,
-and ``n01440764_offsets.npy``, (N + 1,) int64, where the header of each begins and where the last one
-ends, in blocks of 512 bytes. A third one, ``n01440764_sizes.npy``, (N, 2) int32, has their heights and
-widths, -1 where an image cannot be read. ``tar_files.npy`` lists the tar files; those without
-images are not in it. Image numbers run over all tar files in the order of that list.
+and ``n01440764_offsets.npy``, (N + 1,) int64, where the header of each begins and where the last
+one ends, in blocks of 512 bytes. A third one, ``n01440764_sizes.npy``, (N, 2) int32, has their
+heights and widths, -1 where an image cannot be read. ``tar_files.npy`` lists the tar files; those
+without images are not in it. Image numbers run over all tar files in the order of that list.
 """
 
 import io

@@ -76,7 +76,7 @@ def _stays_inside(name: str) -> bool:
 
 
 class TarReader:
-    """Reads pieces of files; the files used last stay open."""
+    """Reader of pieces of files; the files used last stay open."""
 
     def __init__(self, max_open_files: int = 128):
         self._files = RecentlyUsed(max_open_files, _open_file, os.close)

@@ -1,9 +1,9 @@
 """Sending batches from worker processes through files in memory.
 
 PyTorch puts each tensor that it sends into a shared memory file of its own. A batch of 32 images
-with their boxes is a hundred files, so a few workers reach the limit on open files or on the size of
-``/dev/shm``. Here the large arrays of a batch go into one file without a name, each as soon as it
-is made; the rest is pickled.
+with their boxes is a hundred files, so a few workers reach the limit on open files or on the size
+of ``/dev/shm``. Here the large arrays of a batch go into one file without a name, each as soon as
+it is made; the rest is pickled.
 """
 
 import io
@@ -39,7 +39,7 @@ class PackedBatch:
 
 
 class _Pickler(pickle.Pickler):
-    """Writes CPU tensors as numpy arrays, whose memory pickle can leave out."""
+    """A pickler that writes CPU tensors as numpy arrays, whose memory pickle can leave out."""
 
     def reducer_override(self, obj: Any) -> Any:
         if isinstance(obj, torch.Tensor):

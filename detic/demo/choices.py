@@ -6,10 +6,10 @@ from pathlib import Path
 
 from detic.errors import InputError
 from detic.outputs import Category, numbered_categories
-from detic.predictor.vocabulary_reader import VocabularyLike
+from detic.predictor.vocabulary_reader import VocabularyLike, read_classes
 from detic.recipes import load_recipe
 from detic.released_models import model_of_recipe
-from detic.vocabulary import Vocabulary, builtin_categories, parse_names
+from detic.vocabulary import Vocabulary, builtin_categories, expand_parents, parse_names
 from detic.vocabulary.builtin import FILES as BUILTIN
 
 _DEFAULT_VOCABULARY = "lvis"
@@ -18,11 +18,23 @@ _WITH_CLASS_SCORES = ("json", "jsonl", "npz")
 
 
 def chosen_vocabulary(args: argparse.Namespace) -> VocabularyLike:
-    """Return the vocabulary that the arguments name: names, a built-in list or a file.
+    """Return the vocabulary that the arguments name, with the kinds of its classes if asked for.
 
     Raises:
-        InputError: they name two, or ``custom`` without names.
+        InputError: the arguments name two, or ``custom`` without names, or ask for kinds of what
+            has embeddings already.
     """
+    source = _named_vocabulary(args)
+    if args.expand_parents is None:
+        return source
+    classes = read_classes(source)
+    expanded = expand_parents(classes, args.expand_parents)
+    # A built-in list that gains nothing keeps the ids and embeddings of its dataset.
+    return expanded if len(expanded) > len(classes) else source
+
+
+def _named_vocabulary(args: argparse.Namespace) -> VocabularyLike:
+    """Return the names, the name of a built-in list or the file that the arguments choose."""
     own = [v for v in (args.custom_vocabulary, args.vocabulary_file) if v is not None]
     if len(own) > 1 or (own and args.vocabulary not in (None, _CUSTOM)):
         raise InputError(
@@ -44,7 +56,7 @@ def chosen_categories(source: VocabularyLike, vocabulary: Vocabulary) -> list[Ca
     """Return the ids and names of the classes: a dataset's own ids for its built-in list."""
     if isinstance(source, str) and source in BUILTIN:
         return [Category(c["id"], c["name"]) for c in builtin_categories(source)]
-    return numbered_categories(vocabulary.names)
+    return numbered_categories(vocabulary)
 
 
 def chosen_weights(config_file: str, overrides: Sequence[str]) -> str | Path:

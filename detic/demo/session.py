@@ -37,7 +37,7 @@ class Tally:
 
     num_read: int = 0  # pictures and videos
     num_kept: int = 0  # drawings that were there before and stay
-    objects: Counter = field(default_factory=Counter)  # by class name
+    objects: Counter = field(default_factory=Counter)  # by class name, as shown
     unreadable: list[str] = field(default_factory=list)  # reasons, which name the files
 
 
@@ -59,7 +59,7 @@ class Session:
         """Write the data of an image wherever it is wanted."""
         for write in self.wishes.sinks:
             write(image, detections)
-        self.tally.objects.update(detections.names.tolist())
+        self.tally.objects.update(detections.shown_names)
 
     def draw(self, image_bgr: np.ndarray, detections: Detections) -> np.ndarray:
         """Return the image with its detections."""

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from tqdm import tqdm
 
 from detic.data import build_test_loader
+from detic.data.own_data import check_class_order, register_own_data
 from detic.errors import InputError
 from detic.evaluation import DetectionEvaluator, build_evaluator
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
@@ -33,6 +34,9 @@ def evaluate_model(cfg, model: nn.Module, *, resume: bool = False, report: bool 
         resume: skip the images that an interrupted evaluation of the same weights has finished.
         report: write a page with tables and pictures too.
     """
+    register_own_data(cfg)
+    if not (cfg.TEST.VOCABULARIES or cfg.MODEL.RESET_CLS_TESTS):
+        check_class_order(cfg, cfg.DATASETS.TEST)
     results = {}
     for i, name in enumerate(cfg.DATASETS.TEST):
         embeddings = test_embeddings(cfg, i, model)

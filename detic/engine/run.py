@@ -21,6 +21,7 @@ from detic.data import build_train_loader
 from detic.engine.checkpoints import TrainingCheckpoints, load_training_state
 from detic.engine.ema import AveragedWeights
 from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.frequencies import with_class_frequencies
 from detic.engine.optimizer import build_optimizer, scaled_learning_rate
 from detic.engine.processes import run_processes
 from detic.engine.progress import ProgressLine
@@ -73,6 +74,7 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     """Train ``cfg``, or evaluate its weights, in this process of the job."""
     _start_logging(cfg)
     seed_all_rng(cfg.SEED)
+    cfg = with_class_frequencies(cfg, training=not eval_only)
     model = build_detector(cfg)
     if eval_only:
         load_initial_weights(cfg, model, purpose="inference")

@@ -51,14 +51,14 @@ def build_evaluator(
     """Return the evaluator of a registered dataset.
 
     Args:
-        dataset_name: its metadata says how it is evaluated (`evaluator_type`: lvis, coco, oid) and
-            where its annotations are (`json_file`).
+        dataset_name: its metadata says how it is evaluated (``evaluator_type``: lvis, coco, oid)
+            and where its annotations are (``json_file``).
         output_dir: where detections and results are written.
         tasks: bbox, segm.
         fixed_ap: whether to add AP without a limit of detections per image; for LVIS.
         force_lvis: whether to evaluate as LVIS whatever the metadata says.
         hierarchy_file: the class hierarchy of Open Images, by default where the datasets are.
-        resume: whether to keep the detections that an interrupted run left in `output_dir`.
+        resume: whether to keep the detections that an interrupted run left in ``output_dir``.
         run_key: what detections depend on besides the dataset, such as the weights; a run is only
             resumed with the same.
         report: whether to write report.html.

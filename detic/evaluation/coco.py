@@ -2,8 +2,8 @@
 
 Precision arrays are (T IoU thresholds, R recalls, C classes, A areas), -1 where undefined.
 
-Source: Lin et al., Microsoft COCO, arXiv 1405.0312; Bansal et al., Zero-Shot Object Detection, arXiv
-1804.04340 (the split of open-vocabulary COCO).
+Source: Lin et al., Microsoft COCO, arXiv 1405.0312; Bansal et al., Zero-Shot Object Detection,
+arXiv 1804.04340 (the split of open-vocabulary COCO).
 """
 
 from collections.abc import Mapping, Sequence
@@ -35,8 +35,8 @@ def score_coco(
         annotation_file: in COCO's format.
         results: the detections; the 100 highest-scoring of each class and image count.
         tasks: bbox, segm.
-        groups: class names by group, e.g. seen and unseen; each gets an `AP50-<group>`, and all of
-            them together `AP50-all`.
+        groups: class names by group, e.g. seen and unseen; each gets an ``AP50-<group>``, and all
+            of them together ``AP50-all``.
 
     Raises:
         InputError: a file is malformed, or they do not fit together.
@@ -73,7 +73,7 @@ def _task_score(precision: np.ndarray, classes: ClassTable, groups: list[str]) -
 def group_means(
     class_ap50: np.ndarray, classes: ClassTable, groups: Sequence[str]
 ) -> dict[str, float]:
-    """Return `AP50-<group>` of each group, and `AP50-all` of the classes of all groups.
+    """Return ``AP50-<group>`` of each group, and ``AP50-all`` of the classes of all groups.
 
     The published numbers are plain means, so one class without ground truth makes a mean NaN.
 

@@ -39,15 +39,19 @@ class ImageDetections:
 
 
 def from_instances(
-    image_id: ImageId, instances: Instances, category_ids: Sequence[int], *, with_masks: bool
+    image_id: ImageId,
+    instances: Instances,
+    category_ids: Sequence[int | None],
+    *,
+    with_masks: bool,
 ) -> ImageDetections:
     """Return what a model found in an image.
 
     Args:
         image_id: the image's id in the annotation file.
-        instances: `pred_boxes` (N boxes, XYXY pixels), `scores` (N,), `pred_classes` (N,) class
-            indices and, with masks, `pred_masks` (N, H, W) bool; on any device.
-        category_ids: the category id of each class index.
+        instances: ``pred_boxes`` (N boxes, XYXY pixels), ``scores`` (N,), ``pred_classes`` (N,)
+            class indices and, with masks, ``pred_masks`` (N, H, W) bool; on any device.
+        category_ids: the category id of each class index; None: its detections are left out.
         with_masks: whether to keep the masks.
 
     Raises:
@@ -56,12 +60,16 @@ def from_instances(
     instances = instances.to("cpu")
     classes = instances.pred_classes.tolist()
     _check_classes(classes, len(category_ids))
+    ids = [category_ids[index] for index in classes]
+    if None in ids:
+        instances = instances[torch.tensor([category_id is not None for category_id in ids])]
+        ids = [category_id for category_id in ids if category_id is not None]
     boxes_xyxy = instances.pred_boxes.tensor
     boxes_xywh = torch.cat((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2]), dim=1)
     masks = _encoded_masks(instances) if with_masks else None
     return ImageDetections(
         image_id=image_id,
-        category_ids=[category_ids[index] for index in classes],
+        category_ids=ids,
         scores=instances.scores.tolist(),
         boxes_xywh=boxes_xywh.tolist(),
         masks=masks,

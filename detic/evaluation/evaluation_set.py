@@ -36,7 +36,7 @@ def registered_set(dataset_name: str, kind: str | None = None) -> EvaluationSet:
     """Return a registered dataset.
 
     Args:
-        dataset_name: its metadata has `json_file` and `evaluator_type`.
+        dataset_name: its metadata has ``json_file`` and ``evaluator_type``.
         kind: how to score, if not as the metadata says.
 
     Raises:
@@ -75,16 +75,21 @@ def annotated_set(
     return EvaluationSet(annotation_file.stem, kind, annotation_file, files)
 
 
-def category_ids(evaluation_set: EvaluationSet) -> list[int]:
+def category_ids(evaluation_set: EvaluationSet) -> list[int | None]:
     """Return the category id of each class index: by the metadata's map, else by rank of the ids.
 
     Args:
-        evaluation_set: a registered dataset; may have `thing_dataset_id_to_contiguous_id`.
+        evaluation_set: a registered dataset; may have ``thing_dataset_id_to_contiguous_id``.
+
+    Returns:
+        None for a class of ``thing_classes`` that the dataset has no category for.
     """
     metadata = MetadataCatalog.get(evaluation_set.name)
     index_of = metadata.get("thing_dataset_id_to_contiguous_id")
     if index_of:
-        return sorted(index_of, key=index_of.__getitem__)
+        id_of = {index: category_id for category_id, index in index_of.items()}
+        num_classes = len(metadata.get("thing_classes") or index_of)
+        return [id_of.get(index) for index in range(num_classes)]
     return sorted(read_ground_truth(evaluation_set.annotation_file).cats)
 
 
@@ -95,7 +100,7 @@ def _registered_image_files(dataset_name: str) -> dict[ImageId, str]:
 
 
 def _image_files_below(image_root: Path | None, annotation_file: Path) -> dict[ImageId, str]:
-    """Return where an annotation file's images are: by `file_name`, or the end of `coco_url`."""
+    """Return where an annotation file's images are: by ``file_name``, or the end of ``coco_url``."""
     if image_root is None:
         return {}
     images = read_document(annotation_file, ("images",))["images"]

@@ -52,10 +52,20 @@ def write_outputs(
 
 
 class DetectionEvaluator(DatasetEvaluator):
-    """Scores the detections of a model on a dataset.
+    """Evaluator of the detections of a model on a dataset.
 
     Detections go to disk as they come. In a job of several processes each writes a file of its own
     and the main process scores them all; they must share the output folder.
+
+    Args:
+        dataset_name: the name under which results are reported.
+        protocol: how detections are scored.
+        log: where they are written down.
+        category_ids: the category id of each class index of the model; None: its detections
+            do not count.
+        with_masks: whether the model's masks are kept.
+        output_dir: where results are written.
+        write_report: writes the report, None for no report.
     """
 
     def __init__(
@@ -64,21 +74,11 @@ class DetectionEvaluator(DatasetEvaluator):
         dataset_name: str,
         protocol: Protocol,
         log: PredictionLog,
-        category_ids: Sequence[int],
+        category_ids: Sequence[int | None],
         with_masks: bool,
         output_dir: Path,
         write_report: WriteReport | None = None,
     ):
-        """
-        Args:
-            dataset_name: the name under which results are reported.
-            protocol: how detections are scored.
-            log: where they are written down.
-            category_ids: the category id of each class index of the model.
-            with_masks: whether the model's masks are kept.
-            output_dir: where results are written.
-            write_report: writes the report, None for no report.
-        """
         self._dataset_name = dataset_name
         self._protocol = protocol
         self._log = log
@@ -102,8 +102,8 @@ class DetectionEvaluator(DatasetEvaluator):
         """Write down the detections of a batch.
 
         Args:
-            inputs: with `image_id`.
-            outputs: with `instances`, in the frame of the original image.
+            inputs: with ``image_id``.
+            outputs: with ``instances``, in the frame of the original image.
         """
         for image, output in zip(inputs, outputs, strict=True):
             detections = from_instances(

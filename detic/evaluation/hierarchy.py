@@ -15,8 +15,8 @@ from detic.errors import InputError
 def read_reach(path: str | Path, index_of: Mapping[str, int]) -> np.ndarray:
     """Return which classes each class belongs to: itself and its ancestors, (C, C) bool.
 
-    Only `Subcategory` makes an ancestor, not `Part`. Labels that are no class, such as the root,
-    are passed over.
+    Only ``Subcategory`` makes an ancestor, not ``Part``. Labels that are no class, such as the
+    root, are passed over.
 
     Args:
         path: json of nested {"LabelName", "Subcategory": [...]}.

@@ -43,7 +43,7 @@ def score_lvis(
         annotation_file: in LVIS's format.
         results: the detections; the 300 highest-scoring of each image count.
         tasks: bbox, segm.
-        fixed_ap: whether to add the tasks `bbox_fixed` and `segm_fixed`, in which the 10 000
+        fixed_ap: whether to add the tasks ``bbox_fixed`` and ``segm_fixed``, in which the 10 000
             highest-scoring detections of each class count and no image has a limit.
 
     Raises:

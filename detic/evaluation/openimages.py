@@ -34,15 +34,15 @@ def score_openimages(
 ) -> Evaluation:
     """Return AP50 and, for boxes alone, AP50 with classes expanded to their ancestors.
 
-    With masks the metrics are `AP50` and `AP50_segm`, without `AP50` and `AP50_expand`; all are
-    fractions.
+    With masks the metrics are ``AP50`` and ``AP50_segm``, without ``AP50`` and ``AP50_expand``; all
+    are fractions.
 
     Args:
-        annotation_file: in COCO's format, with `neg_category_ids` and `pos_category_ids` of each
-            image and group-of boxes marked by `iscrowd`.
+        annotation_file: in COCO's format, with ``neg_category_ids`` and ``pos_category_ids`` of
+            each image and group-of boxes marked by ``iscrowd``.
         results: the detections; the 300 highest-scoring of each image count.
         tasks: bbox, segm.
-        hierarchy_file: the class hierarchy, None for no `AP50_expand`.
+        hierarchy_file: the class hierarchy, None for no ``AP50_expand``.
 
     Raises:
         InputError: a file is malformed, or they do not fit together.
@@ -70,7 +70,7 @@ def score_openimages(
 def _class_ap(
     truth: VerifiedImages, results: ResultsFile, task: str, reach: np.ndarray
 ) -> np.ndarray:
-    """Return AP50 of each class, (C,) fractions or NaN, with detections expanded by `reach`."""
+    """Return AP50 of each class, (C,) fractions or NaN, with detections expanded by ``reach``."""
     annotations = Annotations(
         keys=truth.keys(
             truth.image_indices([a["image_id"] for a in truth.annotations]),

@@ -1,7 +1,7 @@
 """The Open Images protocol on a dataset: average precision of each class.
 
-C classes, M annotations, N detections, E entries that count. A key is image index * C + class index:
-it names the class on an image that an object belongs to.
+C classes, M annotations, N detections, E entries that count. A key is image index * C + class
+index: it names the class on an image that an object belongs to.
 """
 
 from collections.abc import Iterator, Sequence
@@ -56,7 +56,7 @@ def class_average_precisions(
 ) -> np.ndarray:
     """Return AP50 of each class, (C,) fractions, NaN for classes without annotations.
 
-    Source: rules of the Open Images challenge; see `openimages_matching`.
+    Source: rules of the Open Images challenge; see ``openimages_matching``.
     """
     num_gt = np.bincount(annotations.keys % num_classes, minlength=num_classes)
     keys, scores, is_true = _judged(annotations, detections)

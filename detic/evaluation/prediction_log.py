@@ -33,20 +33,16 @@ logger = logging.getLogger(__name__)
 class PredictionLog:
     """The detections of one pass over a dataset, on disk.
 
-    Attributes:
-        folder: where the files are.
+    Args:
+        folder: of this log alone; made when the pass starts.
+        run: what the detections depend on. A resumed run must have the same.
+        resume: whether to keep the detections that an earlier run left.
+
+    Raises:
+        InputError: the run to resume was another one.
     """
 
     def __init__(self, folder: str | Path, *, run: dict, resume: bool = False):
-        """
-        Args:
-            folder: of this log alone; made when the pass starts.
-            run: what the detections depend on. A resumed run must have the same.
-            resume: whether to keep the detections that an earlier run left.
-
-        Raises:
-            InputError: the run to resume was another one.
-        """
         self.folder = Path(folder)
         self._run = run
         self._resume = resume and self._is_same_run()

@@ -49,7 +49,7 @@ class ResultsFile:
         return [task for task, is_there in present.items() if is_there]
 
     def rows(self, keep: np.ndarray) -> Iterator[dict]:
-        """Yield the detections for which `keep`, (N,) bool, is true."""
+        """Yield the detections for which ``keep``, (N,) bool, is true."""
         if self.content is not None:
             yield from compress(self.content, keep.tolist())
             return
@@ -65,7 +65,7 @@ class ResultsFile:
 
     @contextmanager
     def only(self, keep: np.ndarray) -> Iterator["ResultsFile"]:
-        """Give a temporary file of the detections for which `keep`, (N,) bool, is true."""
+        """Give a temporary file of the detections for which ``keep``, (N,) bool, is true."""
         if keep.all():
             yield self
             return
@@ -144,7 +144,7 @@ def _check_mask_sizes(results: ResultsFile, images: Mapping[ImageId, dict]) -> N
 
 
 def top_per_group(groups: np.ndarray, scores: np.ndarray, count: int) -> np.ndarray:
-    """Return which entries are among the `count` highest-scoring of their group, (N,) bool.
+    """Return which entries are among the ``count`` highest-scoring of their group, (N,) bool.
 
     Of equal scores the earlier entries count as higher.
 

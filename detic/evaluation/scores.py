@@ -40,7 +40,7 @@ def class_table(categories: Sequence[dict], num_gt: dict[int, int]) -> ClassTabl
     """Return the table of an annotation file's categories.
 
     Args:
-        categories: with `id` and `name`; LVIS's also have `frequency` and `image_count`.
+        categories: with ``id`` and ``name``; LVIS's also have ``frequency`` and ``image_count``.
         num_gt: annotated instances by category id.
 
     Raises:
@@ -82,7 +82,7 @@ class TaskScore:
         return next(iter(self.class_ap.values()))
 
     def as_results(self, class_names: Sequence[str]) -> dict[str, float]:
-        """Return the metrics as Detectron2 knows them, with `AP-<class>` if classes count."""
+        """Return the metrics as Detectron2 knows them, with ``AP-<class>`` if classes count."""
         if not self.reports_classes or len(class_names) < 2:
             return dict(self.metrics)
         per_class = zip(class_names, self.main_class_ap.tolist(), strict=True)

@@ -15,15 +15,16 @@ from detic.modeling.supervision import BatchVocabulary
 
 
 class ClassSampler:
-    """Draws the classes that a batch is classified against."""
+    """Sampler of the classes that a batch is classified against.
 
-    def __init__(self, num_sampled: int, num_classes: int, frequencies: Tensor):
-        """Args:
+    Args:
         num_sampled: K, more where more classes occur in a batch.
         num_classes: C.
         frequencies: drawing weights of the classes that have boxes, which come first; batches
             with boxes draw from these, others from all C classes alike.
-        """
+    """
+
+    def __init__(self, num_sampled: int, num_classes: int, frequencies: Tensor):
         self.num_sampled = num_sampled
         self.num_classes = num_classes
         self.frequencies = frequencies

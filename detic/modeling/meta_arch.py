@@ -34,7 +34,15 @@ class CaptionParams:
 
 @META_ARCH_REGISTRY.register()
 class CustomRCNN(GeneralizedRCNN):
-    """A two-stage detector that learns from boxes, image labels and captions (Detic)."""
+    """A two-stage detector that learns from boxes, image labels and captions (Detic).
+
+    Args:
+        half_precision_backbone: run it under automatic mixed precision in training on a GPU.
+        dataset_loss_weights: factor on all losses by ``dataset_source``; empty: none.
+        class_sampler: classify each training batch against a sample; None: all classes.
+        text_encoder: captions to (T, D); frozen.
+        kwargs: those of detectron2's GeneralizedRCNN.
+    """
 
     @configurable
     def __init__(
@@ -49,13 +57,6 @@ class CustomRCNN(GeneralizedRCNN):
         captions: CaptionParams,
         **kwargs,
     ):
-        """Args:
-        half_precision_backbone: run it under automatic mixed precision in training on a GPU.
-        dataset_loss_weights: factor on all losses by ``dataset_source``; empty: none.
-        class_sampler: classify each training batch against a sample; None: all classes.
-        text_encoder: captions to (T, D); frozen.
-        kwargs: those of detectron2's GeneralizedRCNN.
-        """
         super().__init__(**kwargs)
         self.with_image_labels = with_image_labels
         self.half_precision_backbone = half_precision_backbone
@@ -89,10 +90,10 @@ class CustomRCNN(GeneralizedRCNN):
 
         Args:
             batched_inputs: B dicts with ``image`` (uint8 or float, channels first, in the
-                channel order of INPUT.FORMAT), optional ``height`` and ``width`` of the output and, in
-                training, ``instances``; with image labels also ``ann_type`` (an
-                AnnotationKind value, the same for the batch), ``pos_category_ids`` and, for
-                caption batches, ``captions``.
+                channel order of INPUT.FORMAT), optional ``height`` and ``width`` of the output and,
+                in training, ``instances``; with image labels also ``ann_type`` (an AnnotationKind
+                value, the same for the batch), ``pos_category_ids`` and, for caption batches,
+                ``captions``.
 
         Returns:
             Per image ``{"instances": ...}`` with ``pred_boxes`` (xyxy, output pixels), ``scores``,

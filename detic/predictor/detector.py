@@ -28,8 +28,15 @@ class Detector:
 
     Threads may share a detector: each call uses the vocabulary that is set when it starts.
 
-        detector = Detector.from_pretrained(name, vocabulary=["cat", "remote control"])
-        detections = detector("sofa.jpg")
+    >>> detector = Detector.from_pretrained("shapes-detic", ["green gear", "yellow mug"], device="cpu")
+    >>> detections = detector("docs/pictures/scene.png")
+    >>> sorted(detections.names.tolist())
+    ['green gear', 'yellow mug']
+    >>> detections.boxes_xyxy.shape, detections.masks.shape
+    ((2, 4), (2, 128, 128))
+    >>> detector.set_vocabulary(["red star"])
+    >>> [f"{d.names[0]} {len(d)}" for d in detector(["docs/pictures/scene.png"])]
+    ['red star 1']
     """
 
     def __init__(
@@ -134,7 +141,8 @@ class Detector:
             vocabulary: a list of class names; the name of a built-in class list (lvis, coco,
                 objects365, openimages, imagenet21k); the path of a vocabulary file; or a
                 Vocabulary, whose classes may have synonyms, prompts, score thresholds, and may be
-                negative: those compete for objects but are never reported.
+                negative: those compete for objects but are never reported. With
+                ``detic.vocabulary.expand_parents`` it looks for all kinds of its classes.
 
         Raises:
             InputError: as ``VocabularyReader.read`` does.
@@ -169,7 +177,10 @@ class Detector:
         snapshot = self._snapshot  # another thread may replace it from here on
         inputs = [self.input_format.model_input(load_picture(picture)) for picture in pictures]
         outputs = self.model.inference(inputs, snapshot.classifier, extras)
-        return [from_instances(output["instances"], snapshot.names) for output in outputs]
+        return [
+            from_instances(output["instances"], snapshot.names, snapshot.parents)
+            for output in outputs
+        ]
 
 
 def use_half_precision(backbone: nn.Module, device: torch.device) -> None:

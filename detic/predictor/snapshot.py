@@ -19,6 +19,7 @@ class Snapshot:
 
     vocabulary: Vocabulary
     names: np.ndarray  # (C,) str
+    parents: np.ndarray | None  # (C,) str, "" of classes without; None: no class has one
     classifier: BatchVocabulary  # on the model's device
 
 
@@ -37,4 +38,10 @@ def prepare(vocabulary: Vocabulary, device: torch.device | str, score_threshold:
         score_thresholds=torch.tensor(thresholds, device=device),
         negative=torch.tensor(negative, device=device) if any(negative) else None,
     )
-    return Snapshot(vocabulary, np.array(vocabulary.names), classifier)
+    parents = [entry.parent or "" for entry in entries]
+    return Snapshot(
+        vocabulary,
+        names=np.array(vocabulary.names),
+        parents=np.array(parents) if any(parents) else None,
+        classifier=classifier,
+    )

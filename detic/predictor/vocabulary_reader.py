@@ -33,6 +33,34 @@ RELEASED_EMBEDDINGS = {
 RELEASED_ENCODER = (OPENAI, DEFAULT_TEMPLATE, 512)  # their weights, prompt and width
 
 
+def read_classes(source: VocabularyLike) -> Vocabulary:
+    """Return the classes that ``source`` names, without embeddings unless it has them.
+
+    Args:
+        source: as ``VocabularyReader.read`` takes it, but for files of embeddings.
+
+    Raises:
+        InputError: there is no such vocabulary, it is malformed, or it is a file of embeddings.
+    """
+    if isinstance(source, Vocabulary):
+        return source
+    if not isinstance(source, str | os.PathLike):
+        names = [name.strip() for name in source]
+        check_names(names, "class list")
+        return Vocabulary.from_names(names)
+    if source in BUILTIN:
+        return builtin_vocabulary(source)
+    if Path(source).suffix in EMBEDDING_FILES:
+        raise InputError(
+            f"{source} holds embeddings of its classes, and no others can join them; name a file of "
+            f"the class names alone ({', '.join(LIST_READERS)})"
+        )
+    if Path(source).suffix in LIST_READERS:
+        return read_vocabulary_file(source)
+    choices = [*BUILTIN, f"a file ({', '.join([*LIST_READERS, '.safetensors'])})"]
+    raise unknown_choice("vocabulary", os.fspath(source), choices)
+
+
 class VocabularyReader:
     """Reads and embeds vocabularies for a detector.
 
@@ -83,21 +111,12 @@ class VocabularyReader:
         return embedder
 
     def _find(self, source: VocabularyLike) -> Vocabulary:
-        if isinstance(source, Vocabulary):
-            return source
-        if not isinstance(source, str | os.PathLike):
-            names = [name.strip() for name in source]
-            check_names(names, "class list")
-            return Vocabulary.from_names(names)
-        if source in BUILTIN:
-            return self._builtin(source)
-        suffix = Path(source).suffix
-        if suffix in EMBEDDING_FILES:
-            return self._from_embedding_file(Path(source))
-        if suffix in LIST_READERS:
-            return read_vocabulary_file(source)
-        choices = [*BUILTIN, f"a file ({', '.join([*LIST_READERS, '.safetensors'])})"]
-        raise unknown_choice("vocabulary", os.fspath(source), choices)
+        if isinstance(source, str | os.PathLike):
+            if source in BUILTIN:
+                return self._builtin(source)
+            if Path(source).suffix in EMBEDDING_FILES:
+                return self._from_embedding_file(Path(source))
+        return read_classes(source)
 
     def _builtin(self, name: str) -> Vocabulary:
         vocabulary = builtin_vocabulary(name)

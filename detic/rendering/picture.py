@@ -62,7 +62,7 @@ def _enlarge(image_bgr: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _texts(detections: Detections, style: DrawStyle) -> list[str]:
-    names = [drawable(str(name), style.font_file) for name in detections.names]
+    names = [drawable(name, style.font_file) for name in detections.shown_names]
     if not style.scores:
         return names
     return [f"{name} {score:.0%}" for name, score in zip(names, detections.scores, strict=True)]

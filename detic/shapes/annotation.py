@@ -19,17 +19,11 @@ DESCRIPTION = "Shapes: a procedurally drawn open-vocabulary world"
 
 @dataclass(frozen=True)
 class FederationRates:
-    """How completely pictures are annotated.
+    """How completely pictures are annotated."""
 
-    Attributes:
-        negative: share of the absent classes that are verified as absent.
-        hidden: share of the present classes that are left unannotated.
-        not_exhaustive: share of the present classes that are declared annotated in part.
-    """
-
-    negative: float
-    hidden: float = 0.03
-    not_exhaustive: float = 0.015
+    negative: float  # share of the absent classes that are verified as absent
+    hidden: float = 0.03  # share of the present classes that are left unannotated
+    not_exhaustive: float = 0.015  # share of the present classes that are declared annotated in part
 
 
 TRAIN_RATES = FederationRates(negative=0.15)
@@ -48,7 +42,7 @@ def annotate(
         rng: draws the classes that each rate applies to.
 
     Returns:
-        The fields `neg_category_ids` and `not_exhaustive_category_ids` of the image, and one
+        The fields ``neg_category_ids`` and ``not_exhaustive_category_ids`` of the image, and one
         annotation for each object, from back to front.
     """
     present = sorted({drawn.shape_class.id for drawn in picture.objects})
@@ -93,7 +87,7 @@ def category(shape_class: ShapeClass) -> dict:
 
 
 def with_counts(categories: Iterable[dict], annotations: Iterable[dict]) -> list[dict]:
-    """Return the categories with `image_count` and `instance_count` taken from annotations."""
+    """Return the categories with ``image_count`` and ``instance_count`` taken from annotations."""
     images: dict[int, list[int]] = {}
     for annotation in annotations:
         images.setdefault(annotation["category_id"], []).append(annotation["image_id"])
@@ -108,7 +102,7 @@ def with_counts(categories: Iterable[dict], annotations: Iterable[dict]) -> list
 
 
 def with_frequencies(categories: Sequence[dict], classes: Sequence[ShapeClass]) -> list[dict]:
-    """Return the categories with `frequency`: r for novel classes, c or f for base classes.
+    """Return the categories with ``frequency``: r for novel classes, c or f for base classes.
 
     Base classes in fewer pictures than the median base class are c, the others f.
     """

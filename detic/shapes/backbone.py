@@ -19,7 +19,7 @@ def resnet10t_shapes(pretrained: bool = False, **options) -> ResNet:
 
     Args:
         pretrained: must be false; the weights come with the benchmark's checkpoints.
-        options: further arguments of `timm.models.resnet.ResNet`.
+        options: further arguments of ``timm.models.resnet.ResNet``.
     """
     return build_model_with_cfg(
         ResNet,

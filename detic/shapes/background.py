@@ -61,7 +61,7 @@ def _gradient(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 
 def _soft_noise(rng: np.random.Generator, cells: int, strength: float) -> np.ndarray:
-    """Return noise, mostly grey, that varies over a `cells`-th of the picture, (S, S, 3)."""
+    """Return noise, mostly grey, that varies over a ``cells``-th of the picture, (S, S, 3)."""
     noise = rng.standard_normal((cells, cells, 3), dtype=np.float32) * np.float32(0.4)
     noise += rng.standard_normal((cells, cells, 1), dtype=np.float32)
     return cv2.resize(noise, (COARSE_PX, COARSE_PX), interpolation=cv2.INTER_CUBIC) * strength

@@ -54,6 +54,7 @@ def ship(run: Path, folder: Path) -> None:
     """Write the weights of a finished benchmark, in half precision, as the repository ships them."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(run / "clip" / "clip_text.safetensors", folder)
+    export_weights(run / "clip" / "clip_backbone.pth", folder / "clip_backbone.pth")
     export_weights(run / STAGE_1 / "model_final.pth", folder / "boxsup.pth")
     export_weights(run / "Detic" / "model_final.pth", folder / "detic.pth")
 

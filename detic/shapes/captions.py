@@ -64,8 +64,8 @@ def draw_caption(look: str, noun: str, rng: np.random.Generator) -> str:
     """Return one wording of a class: name or synonyms, word order, noun alone, misspelt.
 
     Args:
-        look: one of `detic.shapes.looks.LOOKS`.
-        noun: one of `detic.shapes.nouns.ALL_NOUNS`.
+        look: one of ``detic.shapes.looks.LOOKS``.
+        noun: one of ``detic.shapes.nouns.ALL_NOUNS``.
         rng: draws the wording.
     """
     chosen_look = _name_or_synonym(look, LOOK_SYNONYMS[look], rng)

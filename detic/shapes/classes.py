@@ -15,19 +15,12 @@ NOVEL_SHARE = 7 / 24  # of the nouns
 
 @dataclass(frozen=True)
 class ShapeClass:
-    """One class of a world.
+    """One class of a world."""
 
-    Attributes:
-        id: category id, from 1.
-        look: how it is coloured, one of `detic.shapes.looks.LOOKS`.
-        noun: what it is, one of `detic.shapes.nouns.ALL_NOUNS`.
-        novel: whether its boxes are withheld from training.
-    """
-
-    id: int
-    look: str
-    noun: str
-    novel: bool
+    id: int  # category id, from 1
+    look: str  # how it is coloured, one of LOOKS
+    noun: str  # what it is, one of ALL_NOUNS
+    novel: bool  # whether its boxes are withheld from training
 
     @property
     def name(self) -> str:
@@ -42,7 +35,7 @@ def draw_classes(seed: int, nouns: Sequence[str] = BENCHMARK_NOUNS) -> tuple[Sha
 
     Args:
         seed: decides which nouns are novel and which look each noun lacks.
-        nouns: two or more of `detic.shapes.nouns.ALL_NOUNS`, each once.
+        nouns: two or more of ``detic.shapes.nouns.ALL_NOUNS``, each once.
 
     Raises:
         InputError: a noun is unknown or repeated, or there are fewer than two.

@@ -23,7 +23,7 @@ MAX_SCALE = 100.0
 
 
 class ImageTower(nn.Module):
-    """Embeds crops with the detector's backbone.
+    """The image tower: the detector's backbone, which embeds crops.
 
     The last two maps are flattened rather than averaged: where a line lies is what tells one
     silhouette from another.

@@ -22,19 +22,12 @@ MAX_SHIFT = 0.08  # of the crop's centre, relative to the longer side of the box
 
 @dataclass(frozen=True)
 class CroppableObjects:
-    """Objects in scenes of their own, which belong to no set of a world.
+    """Objects in scenes of their own, which belong to no set of a world."""
 
-    Attributes:
-        scenes: (scenes, S, S, 3) uint8 RGB.
-        scene_index: the scene of each object (N,).
-        boxes_xywh: the box around its visible part (N, 4), pixels.
-        class_index: its place in the list of classes that was drawn from (N,).
-    """
-
-    scenes: np.ndarray
-    scene_index: np.ndarray
-    boxes_xywh: np.ndarray
-    class_index: np.ndarray
+    scenes: np.ndarray  # (scenes, S, S, 3) uint8 RGB
+    scene_index: np.ndarray  # the scene of each object (N,)
+    boxes_xywh: np.ndarray  # the box around its visible part (N, 4), pixels
+    class_index: np.ndarray  # its place in the list of classes that was drawn from (N,)
 
     def __len__(self) -> int:
         return len(self.class_index)

@@ -22,25 +22,19 @@ FRACTION_BITS = 4  # OpenCV draws polygons from fixed-point coordinates
 
 @dataclass(frozen=True)
 class Sprite:
-    """An object cut out of its patch.
+    """An object cut out of its patch."""
 
-    Attributes:
-        rgb: colours (P, Q, 3), float32 in 0..255.
-        coverage: how much of each pixel the object covers (P, Q), float32 in 0..1.
-        shadow: how much of the light its shadow takes away (P, Q), float32 in 0..1.
-    """
-
-    rgb: np.ndarray
-    coverage: np.ndarray
-    shadow: np.ndarray
+    rgb: np.ndarray  # colours (P, Q, 3), float32 in 0..255
+    coverage: np.ndarray  # how much of each pixel the object covers (P, Q), float32 in 0..1
+    shadow: np.ndarray  # how much of the light its shadow takes away (P, Q), float32 in 0..1
 
 
 def draw_sprite(noun: str, look: str, side_px: float, rng: np.random.Generator) -> Sprite:
-    """Return the noun in the look, its longer side measuring `side_px` pixels.
+    """Return the noun in the look, its longer side measuring ``side_px`` pixels.
 
     Args:
-        noun: one of `detic.shapes.nouns.ALL_NOUNS`.
-        look: one of `detic.shapes.looks.LOOKS`.
+        noun: one of ``detic.shapes.nouns.ALL_NOUNS``.
+        look: one of ``detic.shapes.looks.LOOKS``.
         side_px: longer side of the object's upright bounding box, in pixels.
         rng: draws the tilt (up to 18 degrees either way), proportions, colours and pattern.
     """

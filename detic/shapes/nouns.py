@@ -15,5 +15,5 @@ _FORMS = BENCHMARK_FORMS | HELD_OUT_FORMS
 
 @cache
 def silhouette(noun: str) -> Silhouette:
-    """Return the form of a noun, one of `ALL_NOUNS`."""
+    """Return the form of a noun, one of ``ALL_NOUNS``."""
     return _FORMS[noun]()

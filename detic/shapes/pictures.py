@@ -23,19 +23,12 @@ JPEG_QUALITY = 92
 
 @dataclass(frozen=True)
 class SceneSplit:
-    """One set of scenes.
+    """One set of scenes."""
 
-    Attributes:
-        folder: where its pictures lie, below the world's folder.
-        stream: the random numbers it is drawn from.
-        rates: how completely it is annotated.
-        long_tailed: whether some classes are rarer than others.
-    """
-
-    folder: str
-    stream: Stream
-    rates: FederationRates
-    long_tailed: bool
+    folder: str  # where its pictures lie, below the world's folder
+    stream: Stream  # the random numbers it is drawn from
+    rates: FederationRates  # how completely it is annotated
+    long_tailed: bool  # whether some classes are rarer than others
 
 
 TRAIN_SPLIT = SceneSplit("train", Stream.TRAIN, TRAIN_RATES, long_tailed=True)

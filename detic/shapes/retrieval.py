@@ -37,8 +37,8 @@ def measure_retrieval(
         seed: seed of the scenes.
 
     Returns:
-        `all`, `base` and `novel` crops by class name; all crops by names `misspelt` once and by
-        `synonyms` of the noun.
+        ``all``, ``base`` and ``novel`` crops by class name; all crops by names ``misspelt`` once
+        and by ``synonyms`` of the noun.
     """
     objects = draw_objects(classes, num_scenes, seed, Stream.CAPTION_TEST_SCENES)
     features = embed_objects(image_tower, objects)

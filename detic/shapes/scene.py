@@ -61,7 +61,7 @@ class _Canvas:
         return np.bincount(owners.ravel() + 1, minlength=len(self.classes) + 1)[1:]
 
     def paste(self, shape_class: ShapeClass, sprite: Sprite, corner_yx: tuple[int, int]) -> None:
-        """Draw the sprite, its patch's upper left corner at `corner_yx`, over what is there."""
+        """Draw the sprite, its patch's upper left corner at ``corner_yx``, over what is there."""
         on_canvas, on_sprite = _overlap(self.owners.shape, sprite.coverage.shape, corner_yx)
         coverage = sprite.coverage[on_sprite]
         shaded = self.rgb[on_canvas] * (1 - sprite.shadow[on_sprite][..., None])

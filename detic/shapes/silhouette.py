@@ -9,17 +9,11 @@ Polygons = list[np.ndarray]
 
 @dataclass(frozen=True)
 class Silhouette:
-    """A form in the unit square, y pointing down.
+    """A form in the unit square, y pointing down."""
 
-    Attributes:
-        solids: polygons (N, 2) whose union is the body.
-        holes: polygons cut out of the body.
-        marks: polygons drawn on the body in the colour of the outline.
-    """
-
-    solids: Polygons
-    holes: Polygons
-    marks: Polygons
+    solids: Polygons  # polygons (N, 2) whose union is the body
+    holes: Polygons  # polygons cut out of the body
+    marks: Polygons  # polygons drawn on the body in the colour of the outline
 
 
 def compose(

@@ -51,25 +51,15 @@ DETECTOR_PREFIX = "backbone.bottom_up.base."
 
 @dataclass(frozen=True)
 class Recipe:
-    """How the tiny CLIP is trained and measured.
+    """How the tiny CLIP is trained and measured."""
 
-    Attributes:
-        train_scenes: scenes that crops to learn from are cut from.
-        test_scenes: scenes that crops to measure with are cut from.
-        iterations: optimiser steps.
-        batch_size: crops of one step, no two of one class.
-        learning_rate: highest learning rate; it falls along a cosine to zero.
-        weight_decay: AdamW's decay.
-        warmup: iterations in which the learning rate rises.
-    """
-
-    train_scenes: int = 1500
-    test_scenes: int = 400
-    iterations: int = 500
-    batch_size: int = 128
-    learning_rate: float = 2e-3
-    weight_decay: float = 0.05
-    warmup: int = 30
+    train_scenes: int = 1500  # scenes that crops to learn from are cut from
+    test_scenes: int = 400  # scenes that crops to measure with are cut from
+    iterations: int = 500  # optimiser steps
+    batch_size: int = 128  # crops of one step, no two of one class
+    learning_rate: float = 2e-3  # highest learning rate; it falls along a cosine to zero
+    weight_decay: float = 0.05  # AdamW's decay
+    warmup: int = 30  # iterations in which the learning rate rises
 
     def rate_at(self, iteration: int) -> float:
         """Return the learning rate of an iteration, from 0, relative to the highest."""
@@ -113,7 +103,7 @@ def _batch(
     size: int,
     rng: np.random.Generator,
 ) -> tuple[torch.Tensor, list[str]]:
-    """Return crops and their captions, at most `size`, each of another class."""
+    """Return crops and their captions, at most ``size``, each of another class."""
     present = np.unique(objects.class_index)
     of_classes = rng.permutation(present)[:size]
     chosen = [rng.choice(np.flatnonzero(objects.class_index == place)) for place in of_classes]

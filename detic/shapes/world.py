@@ -11,7 +11,7 @@ writes, in about a quarter of a minute on one core:
     datasets/shapes/annotations/train_norare_cat_info.json   class frequencies, novel classes zero
     datasets/shapes/world.json                     what the world was made from
 
-File names in the annotation files are relative to `datasets/shapes`.
+File names in the annotation files are relative to ``datasets/shapes``.
 """
 
 import argparse
@@ -64,7 +64,7 @@ def generate_world(
     progress: bool = True,
     overwrite: bool = False,
 ) -> Path:
-    """Draw a world, unless it is there already; return its folder, `<root>/shapes`.
+    """Draw a world, unless it is there already; return its folder, ``<root>/shapes``.
 
     Args:
         root: the datasets root.
@@ -72,7 +72,7 @@ def generate_world(
         train_images: number of scenes to train on.
         val_images: number of scenes to evaluate on.
         labels_per_class: number of label pictures of each class.
-        nouns: two or more of `detic.shapes.nouns.ALL_NOUNS`.
+        nouns: two or more of ``detic.shapes.nouns.ALL_NOUNS``.
         workers: processes that draw; with one, everything happens in this process.
         progress: whether to show progress bars.
         overwrite: whether to replace a world that was made from other arguments.
@@ -128,7 +128,7 @@ def _is_finished(folder: Path, spec: WorldSpec, overwrite: bool) -> bool:
 
 
 def _draw_world(root: Path, spec: WorldSpec, workers: int, progress: bool) -> None:
-    """Write all files of the world below `root`, the manifest last."""
+    """Write all files of the world below ``root``, the manifest last."""
     shared = {"root": root, "seed": spec.seed, "nouns": spec.nouns}
 
     def drawn(parallel_map: Callable, write: Callable, name: str, count: int) -> list:
@@ -176,8 +176,8 @@ def _documents(
 ) -> dict[str, dict | list[dict]]:
     """Return the annotation files by name.
 
-    Letters and counts are those of the training scenes in all files but two: `labels` counts its
-    own pictures, and `train_norare_cat_info` counts without the novel classes' boxes.
+    Letters and counts are those of the training scenes in all files but two: ``labels`` counts its
+    own pictures, and ``train_norare_cat_info`` counts without the novel classes' boxes.
     """
     bare = [category(shape_class) for shape_class in spec.classes]
     categories = with_frequencies(with_counts(bare, train[1]), spec.classes)

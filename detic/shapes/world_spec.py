@@ -16,23 +16,14 @@ MANIFEST = "world.json"
 
 @dataclass(frozen=True)
 class WorldSpec:
-    """What a world is made from; equal specifications give equal files.
+    """What a world is made from; equal specifications give equal files."""
 
-    Attributes:
-        seed: decides everything that is drawn.
-        train_images: number of scenes to train on.
-        val_images: number of scenes to evaluate on.
-        labels_per_class: number of label pictures of each class.
-        nouns: the nouns, each of which gives four classes.
-        version: version of the generator.
-    """
-
-    seed: int
-    train_images: int = 1000
-    val_images: int = 200
-    labels_per_class: int = 30
-    nouns: tuple[str, ...] = BENCHMARK_NOUNS
-    version: int = GENERATOR_VERSION
+    seed: int  # decides everything that is drawn
+    train_images: int = 1000  # number of scenes to train on
+    val_images: int = 200  # number of scenes to evaluate on
+    labels_per_class: int = 30  # number of label pictures of each class
+    nouns: tuple[str, ...] = BENCHMARK_NOUNS  # the nouns, each of which gives four classes
+    version: int = GENERATOR_VERSION  # version of the generator
 
     @property
     def classes(self) -> tuple[ShapeClass, ...]:

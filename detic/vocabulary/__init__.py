@@ -3,12 +3,14 @@
 from detic.vocabulary.builtin import builtin_categories, builtin_vocabulary
 from detic.vocabulary.embedding import TextEmbedder, embed, encode_names
 from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings, write_embeddings
+from detic.vocabulary.parents import CANDIDATE_LISTS, expand_parents
 from detic.vocabulary.text_encoder import CLIPTextEncoder, load_text_encoder
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, parse_names
 from detic.vocabulary.vocabulary_file import read_vocabulary_file
 from detic.vocabulary.weights import weights_fingerprint
 
 __all__ = [
+    "CANDIDATE_LISTS",
     "CLIPTextEncoder",
     "ClassEntry",
     "EmbeddingTable",
@@ -18,6 +20,7 @@ __all__ = [
     "builtin_vocabulary",
     "embed",
     "encode_names",
+    "expand_parents",
     "load_text_encoder",
     "parse_names",
     "read_embeddings",

@@ -49,7 +49,7 @@ def embed(
 
 
 class TextEmbedder:
-    """Embeds one vocabulary after the other with the same text encoder.
+    """Embedder of one vocabulary after the other, all with the same text encoder.
 
     The encoder is built when a text comes that the cache does not know.
 

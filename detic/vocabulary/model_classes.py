@@ -1,6 +1,6 @@
 """The classes of a model: the file that ``MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH`` names.
 
-It holds embeddings, or class names that are embedded when the model is built.
+It holds embeddings, or class names, which are embedded when the model is built.
 
 Shapes: C classes, D embedding width.
 """
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from detic.errors import InputError
 from detic.vocabulary.embedding import TextEmbedder
-from detic.vocabulary.embedding_file import read_embeddings, read_table
+from detic.vocabulary.embedding_file import read_table
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
 
 KEY = "MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH"
@@ -45,29 +45,27 @@ def model_class_names(path: str | os.PathLike) -> tuple[str, ...]:
     return names
 
 
-def model_embeddings(
+def embed_class_list(
     path: str | os.PathLike,
-    *,
     text_weights: str | os.PathLike,
     prompt: str,
     embedding_dim: int,
     num_classes: int,
 ) -> Tensor:
-    """Return the class embeddings (C, D) of a model, not normalised.
+    """Return the embeddings (C, D) of a vocabulary file's classes, not normalised.
+
+    A name is embedded once; later runs find it in the cache.
 
     Args:
-        path: embeddings, or a vocabulary file whose names are embedded now. Each name is embedded
-            once; later runs find it in the cache.
-        text_weights: the text encoder for names, ``openai`` or a file.
+        path: a vocabulary file.
+        text_weights: the text encoder, ``openai`` or a file.
         prompt: a template's name, or a text with ``{}`` for the class name.
-        embedding_dim: D.
-        num_classes: C.
+        embedding_dim: D of the model.
+        num_classes: C of the model.
 
     Raises:
         InputError: the file is missing or malformed, or does not fit the model.
     """
-    if not is_class_list(path):
-        return read_embeddings(path, embedding_dim, num_classes).embeddings
     count = len(read_vocabulary_file(path))
     if count != num_classes:
         raise InputError(
@@ -86,5 +84,9 @@ def model_embeddings(
 
 @cache
 def _embedded(path: str, written_ns: int, text_weights: str | os.PathLike, prompt: str) -> Tensor:
-    """Return the embeddings of a vocabulary file; all stages of a model ask for the same."""
+    """Return the embeddings of a vocabulary file; all stages of a model ask for the same.
+
+    Args:
+        written_ns: when the file was written, so that a file that has changed is read anew.
+    """
     return TextEmbedder(text_weights).embed(read_vocabulary_file(path), prompt).embeddings

@@ -52,7 +52,7 @@ def clip_tokenizer(vocab_size: int):
 
 
 class CLIPTextEncoder(nn.Module):
-    """Encodes texts with CLIP's causal transformer; the defaults are those of ViT-B/32.
+    """CLIP's causal transformer for texts; the defaults are those of ViT-B/32.
 
     The state dict has the names of OpenAI's CLIP without ``visual.*`` and ``logit_scale``.
 

@@ -18,7 +18,8 @@ def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
 
     Args:
         path: ``.txt`` with one name a line and ``#`` comments; or ``.yaml``, ``.yml`` or ``.json``
-            with a list whose items are names or mappings with the fields of ``ClassEntry``.
+            with a list whose items are names or mappings with the fields of ``ClassEntry``; a
+            ``parent`` is the name of another class of the file.
 
     Raises:
         InputError: the file or one of its entries is not as described; the message names both.

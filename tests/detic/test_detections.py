@@ -1,4 +1,5 @@
 import sys
+from dataclasses import replace
 from types import SimpleNamespace
 
 import numpy as np
@@ -47,6 +48,16 @@ def test_no_rows_keep_their_shapes(three):
     assert none.masks.shape == (0, 4, 6)
 
 
+def test_names_are_shown_with_their_parents(three):
+    assert three.shown_names == ["dog", "cat", "dog"]
+    assert three.parent(0) is None
+    kinds = replace(three, parents=np.array(["pet", "", "pet"]))
+    assert kinds.shown_names == ["pet (dog)", "cat", "pet (dog)"]
+    assert kinds[1:].shown_names == ["cat", "pet (dog)"]
+    assert [kinds.parent(row) for row in range(3)] == ["pet", None, "pet"]
+    assert kinds[[]].shown_names == []
+
+
 def test_supervision_gets_boxes_masks_scores_and_names(three, monkeypatch):
     monkeypatch.setitem(sys.modules, "supervision", SimpleNamespace(Detections=dict))
     converted = three.to_supervision()
@@ -54,7 +65,10 @@ def test_supervision_gets_boxes_masks_scores_and_names(three, monkeypatch):
     assert converted["mask"] is three.masks
     assert converted["confidence"] is three.scores
     assert converted["class_id"] is three.labels
+    assert converted["data"].keys() == {"class_name"}
     assert converted["data"]["class_name"].tolist() == ["dog", "cat", "dog"]
+    kinds = replace(three, parents=np.array(["pet", "", "pet"])).to_supervision()
+    assert kinds["data"]["parent"].tolist() == ["pet", "", "pet"]
 
 
 def test_missing_supervision_is_named_with_its_remedy(three, monkeypatch):

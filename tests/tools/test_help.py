@@ -28,7 +28,7 @@ def call(name, *arguments, **environment):
 
 
 def test_all_programs_are_tested():
-    assert len(PREPARATION) == 17
+    assert len(PREPARATION) == 18
 
 
 @pytest.mark.parametrize("name", PREPARATION)

@@ -14,7 +14,7 @@ logger = logging.getLogger(__name__)
 
 
 class ClassIndex:
-    """Finds the 0-based class of a label.
+    """Finder of the 0-based class of a label.
 
     A label is a class name; underscores count as spaces, and capitals only where names differ in
     nothing else. Other labels, such as WordNet ids, need a map.

@@ -6,11 +6,13 @@ In a recipe:
       TRAIN: ["lvis_v1_train", "my_birds"]
     DATALOADER:
       IMAGE_SOURCES:
-        - {name: my_birds, format: folder, path: datasets/birds, classes: lvis}
+        - {name: my_birds, format: folder, path: datasets/birds}
 
 ``format`` is ``folder``, ``tars``, ``shards`` or ``csv``. ``classes`` is a built-in vocabulary, a
-file of class names, or a registered dataset. ``class_map`` may name a json file from labels, such
-as WordNet ids, to classes. No file of the data is opened before the data are used.
+file of class names, or a registered dataset, with the classes of the model in their order; left
+out, they are those of ``MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH``. ``class_map`` may name a json
+file from labels, such as WordNet ids, to classes. No file of the data is opened before the data are
+used.
 """
 
 from collections.abc import Callable, Mapping, Sequence
@@ -29,12 +31,13 @@ from detic.errors import InputError
 from detic.paths import dataset_path
 from detic.vocabulary import builtin, read_vocabulary_file
 from detic.vocabulary.choices import unknown_choice
+from detic.vocabulary.model_classes import model_class_names
 
 ClassMap = Mapping[str, int | str]
 PathLike = str | Path
 
-REQUIRED_FIELDS = ("name", "format", "path", "classes")
-OPTIONAL_FIELDS = ("class_map",)
+REQUIRED_FIELDS = ("name", "format", "path")
+OPTIONAL_FIELDS = ("classes", "class_map")
 
 
 def register_image_folder(
@@ -148,10 +151,16 @@ def register_image_sources(cfg: CfgNode) -> None:
         FORMATS[entry["format"]](
             name,
             dataset_path(entry["path"]),
-            class_names_of(entry["classes"]),
+            _class_names(cfg, entry),
             class_map=None if class_map is None else read_class_map(_existing(class_map)),
         )
         MetadataCatalog.get(name).set(image_source=dict(entry))
+
+
+def _class_names(cfg: CfgNode, entry: Mapping[str, str]) -> Sequence[str]:
+    if "classes" in entry:
+        return class_names_of(entry["classes"])
+    return model_class_names(dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
 
 
 def class_names_of(classes: str) -> Sequence[str]:
@@ -193,9 +202,12 @@ def _check_entry(entry: Mapping) -> None:
     for field in entry:
         if field not in REQUIRED_FIELDS + OPTIONAL_FIELDS:
             raise unknown_choice("field", field, REQUIRED_FIELDS + OPTIONAL_FIELDS, where=where)
-    missing = [field for field in REQUIRED_FIELDS if not isinstance(entry.get(field), str)]
+    missing = [field for field in REQUIRED_FIELDS if field not in entry]
     if missing:
         raise InputError(f"{where} has {dict(entry)!r}; give it {', '.join(missing)}")
+    for field, value in entry.items():
+        if not isinstance(value, str):
+            raise InputError(f"{where} has {dict(entry)!r}; '{field}' must be a text")
     if entry["format"] not in FORMATS:
         raise unknown_choice("format", entry["format"], FORMATS, where=where)
 

@@ -49,7 +49,7 @@ def with_lvis_synonyms(
 
 
 class TagMatcher:
-    """Finds the classes that a text mentions.
+    """Finder of the classes that a text mentions.
 
     A class is mentioned if one of its synonyms stands in the text between two spaces, or at one
     end of it; a text that is nothing but the synonym does not count.

@@ -3,8 +3,7 @@
 Maps are padded to whole windows *before* they are shifted, as in the released weights' training;
 timm shifts first, which changes the result for all sizes but multiples of the window.
 
-Shape legend: B images, H x W tokens of a map, C channels, G heads, M window side in tokens, T = M * M
-tokens of a window, N windows of the batch.
+Shape legend: B images, H x W tokens of a map, C channels.
 """
 
 from collections.abc import Sequence
@@ -21,9 +20,14 @@ from torch.utils.checkpoint import checkpoint
 
 from centernet.fpn import build_fpn
 from detic.errors import InputError
+from detic.modeling.backbone.window_attention import (
+    WindowAttention,
+    from_windows,
+    shift_mask,
+    to_windows,
+)
 
 _PATCH = 4  # pixels
-_MASKED = -100.0  # added to the logits of token pairs that are not neighbours in the image
 
 
 @dataclass(frozen=True)
@@ -48,73 +52,6 @@ SWIN_SIZES = {
     "L-22k": SwinSize(**_LARGE),
     "L-22k-384": SwinSize(**_LARGE, window=12),
 }
-
-
-def to_windows(x: Tensor, window: int) -> Tensor:
-    """Return a map (B, H, W, C), whole windows high and wide, as windows (N, T, C)."""
-    b, h, w, c = x.shape
-    x = x.view(b, h // window, window, w // window, window, c)
-    return x.transpose(2, 3).reshape(-1, window * window, c)
-
-
-def from_windows(windows: Tensor, size_hw: tuple[int, int], window: int) -> Tensor:
-    """Return the map (B, H, W, C) of windows (N, T, C): the inverse of :func:`to_windows`."""
-    h, w = size_hw
-    x = windows.view(-1, h // window, w // window, window, window, windows.shape[-1])
-    return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
-
-
-def shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
-    """Return what to add to attention logits so that shifted windows do not mix far regions.
-
-    A cyclic shift brings opposite borders of the map into one window; only tokens of the same
-    region see each other.
-
-    Returns:
-        (windows of one map, T, T): 0 or -100.
-    """
-    region = torch.zeros(size_hw, device=device)
-    spans = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
-    for i, rows in enumerate(spans):
-        for j, columns in enumerate(spans):
-            region[rows, columns] = len(spans) * i + j
-    regions = to_windows(region[None, :, :, None], window).squeeze(2)  # (windows, T)
-    differs = regions[:, None, :] != regions[:, :, None]
-    return differs.float() * _MASKED
-
-
-def relative_position_index(window: int) -> Tensor:
-    """Return, for each pair of tokens of a window, the row of the bias table; (T, T) int64."""
-    rows, columns = torch.meshgrid(torch.arange(window), torch.arange(window), indexing="ij")
-    row, column = rows.flatten(), columns.flatten()
-    d_row = row[:, None] - row + window - 1
-    d_column = column[:, None] - column + window - 1
-    return d_row * (2 * window - 1) + d_column
-
-
-class WindowAttention(nn.Module):
-    """Self-attention within windows with a learned bias per relative position."""
-
-    def __init__(self, channels: int, heads: int, window: int):
-        super().__init__()
-        self.heads = heads
-        self.qkv = nn.Linear(channels, 3 * channels)
-        self.proj = nn.Linear(channels, channels)
-        self.relative_position_bias_table = nn.Parameter(torch.zeros((2 * window - 1) ** 2, heads))
-        nn.init.trunc_normal_(self.relative_position_bias_table, std=0.02)
-        self.register_buffer("relative_position_index", relative_position_index(window))
-
-    def forward(self, x: Tensor, mask: Tensor | None) -> Tensor:
-        """Return (N, T, C) for windows (N, T, C); ``mask``: (windows of one map, T, T)."""
-        n, t, c = x.shape
-        q, k, v = self.qkv(x).view(n, t, 3, self.heads, c // self.heads).permute(2, 0, 3, 1, 4)
-        bias = self.relative_position_bias_table[self.relative_position_index]  # (T, T, G)
-        bias = bias.permute(2, 0, 1)[None]  # (1, G, T, T)
-        if mask is not None:
-            bias = bias + mask[:, None]  # (windows, G, T, T)
-            bias = bias.repeat(n // len(mask), 1, 1, 1)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        return self.proj(x.transpose(1, 2).reshape(n, t, c))
 
 
 class Mlp(nn.Module):
@@ -161,7 +98,7 @@ class SwinBlock(nn.Module):
 
 
 class PatchMerging(nn.Module):
-    """Halves a map and doubles its channels."""
+    """A map of half the size with twice the channels."""
 
     def __init__(self, channels: int):
         super().__init__()
@@ -209,7 +146,7 @@ class SwinStage(nn.Module):
 
 
 class PatchEmbed(nn.Module):
-    """Cuts an image into patches of 4 x 4 pixels."""
+    """An image as a map of patches of 4 x 4 pixels."""
 
     def __init__(self, channels: int):
         super().__init__()

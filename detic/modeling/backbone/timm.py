@@ -40,7 +40,15 @@ class ResNet50In21k(ResNet):
 
 
 class TimmBackbone(Backbone):
-    """Feature maps of a timm model, named ``layer{level}``."""
+    """Feature maps of a timm model, named ``layer{level}``.
+
+    Args:
+        base_name: a timm model, or ``resnet50_in21k``. Weights are random.
+        out_levels: numbers of the maps to return; 1 is the model's finest.
+        norm: "FrozenBN" turns batch normalisation into fixed affine maps; "" keeps it.
+        freeze_at: ResNets only: from 1 on the first convolution is fixed, from 2 on the first
+            stage too.
+    """
 
     def __init__(
         self,
@@ -50,13 +58,6 @@ class TimmBackbone(Backbone):
         norm: str = "FrozenBN",
         freeze_at: int = 0,
     ):
-        """Args:
-        base_name: a timm model, or ``resnet50_in21k``. Weights are random.
-        out_levels: numbers of the maps to return; 1 is the model's finest.
-        norm: "FrozenBN" turns batch normalisation into fixed affine maps; "" keeps it.
-        freeze_at: ResNets only: from 1 on the first convolution is fixed, from 2 on the first
-            stage too.
-        """
         super().__init__()
         self.base_name = base_name
         self.out_levels = tuple(out_levels)

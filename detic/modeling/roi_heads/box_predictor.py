@@ -1,7 +1,7 @@
 """Class scores and box refinements of one stage, and their losses.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes, K classes
-of a slice.
+Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes, K
+classes of a slice.
 """
 
 from collections.abc import Sequence
@@ -17,12 +17,12 @@ from torch import Tensor, nn
 from detic.errors import InputError
 from detic.modeling.federated import federated_mask, load_class_frequencies
 from detic.modeling.roi_heads.class_losses import sigmoid_class_loss, softmax_class_loss
+from detic.modeling.roi_heads.class_scores import StageProbs
 from detic.modeling.roi_heads.classifier import (
     build_classifier,
     class_logits_by_slice,
     normal_linear,
 )
-from detic.modeling.roi_heads.inference import StageProbs
 from detic.modeling.roi_heads.weak_loss import WeakLossParams, weak_loss
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import BatchVocabulary, Supervision

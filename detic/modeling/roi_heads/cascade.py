@@ -22,7 +22,8 @@ from torch import Tensor
 
 from detic.errors import InputError
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
-from detic.modeling.roi_heads.inference import ClassScores, ScoreParams, add_extras, detect
+from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
+from detic.modeling.roi_heads.inference import add_extras, detect
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import Supervision
@@ -38,7 +39,7 @@ class StageOutput(NamedTuple):
 
 @ROI_HEADS_REGISTRY.register()
 class DeticCascadeROIHeads(CascadeROIHeads):
-    """Refines and classifies proposals in stages; one head segments the result."""
+    """Heads that refine and classify proposals in stages; one more segments the result."""
 
     @configurable
     def __init__(

@@ -8,7 +8,8 @@ from torch.nn import functional as F
 
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, random_embeddings
 from detic.paths import dataset_path
-from detic.vocabulary.model_classes import model_embeddings
+from detic.vocabulary.embedding_file import read_embeddings
+from detic.vocabulary.model_classes import embed_class_list, is_class_list
 
 # MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH of a model whose vocabulary is set after building.
 _RANDOM = "rand"
@@ -24,24 +25,27 @@ def build_classifier(cfg, in_features: int) -> ZeroShotClassifier | nn.Linear:
         return normal_linear(
             in_features, num_classes + 1, std=0.01, bias=-math.log((1 - prior) / prior)
         )
-    if node.ZEROSHOT_WEIGHT_PATH == _RANDOM:
-        embeddings = random_embeddings(num_classes, node.ZEROSHOT_WEIGHT_DIM)
-    else:
-        embeddings = model_embeddings(
-            dataset_path(node.ZEROSHOT_WEIGHT_PATH),
-            text_weights=cfg.MODEL.TEXT_ENCODER.WEIGHTS,
-            prompt=cfg.MODEL.TEXT_ENCODER.PROMPT,
-            embedding_dim=node.ZEROSHOT_WEIGHT_DIM,
-            num_classes=num_classes,
-        )
     return ZeroShotClassifier(
         in_features=in_features,
-        class_embeddings=embeddings,
+        class_embeddings=_class_embeddings(cfg),
         normalize=node.NORM_WEIGHT,
         temperature=node.NORM_TEMP,
         bias=node.USE_BIAS if node.USE_BIAS < 0 else None,
         learn_embeddings=node.ZEROSHOT_WEIGHT_PATH == _RANDOM,
     )
+
+
+def _class_embeddings(cfg) -> Tensor:
+    """Return the embeddings (C, D) of a zero-shot classifier."""
+    node = cfg.MODEL.ROI_BOX_HEAD
+    num_classes, dim = cfg.MODEL.ROI_HEADS.NUM_CLASSES, node.ZEROSHOT_WEIGHT_DIM
+    if node.ZEROSHOT_WEIGHT_PATH == _RANDOM:
+        return random_embeddings(num_classes, dim)
+    path = dataset_path(node.ZEROSHOT_WEIGHT_PATH)
+    if is_class_list(path):
+        text_encoder = cfg.MODEL.TEXT_ENCODER
+        return embed_class_list(path, text_encoder.WEIGHTS, text_encoder.PROMPT, dim, num_classes)
+    return read_embeddings(path, dim, num_classes).embeddings
 
 
 def class_logits_by_slice(

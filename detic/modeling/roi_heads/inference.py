@@ -1,11 +1,10 @@
-"""Class scores to detections, for any number of classes in bounded memory.
+"""Class scores to detections, for any number of classes.
 
 Shape legend: B images, R boxes of the batch, N boxes of one image, C classes, K classes of a chunk,
 M candidates (a box with one of its classes) of one image, F feature width.
 """
 
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import torch
@@ -14,111 +13,12 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import nms
 
+from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
-from detic.modeling.supervision import BatchVocabulary, Extras
+from detic.modeling.supervision import Extras
 
-# Scores of this many classes are in memory at a time.
-_CHUNK = 2048
 # First number of candidates per wanted detection; NMS removes most.
 _CANDIDATES_PER_DETECTION = 8
-
-# Class slice -> probabilities (R, K), one per stage.
-StageProbs = Callable[[slice], Tensor]
-
-
-@dataclass(frozen=True)
-class ScoreParams:
-    """How detections are scored and chosen."""
-
-    multiply_proposal_score: bool = False
-    one_class_per_proposal: bool = False
-    score_threshold: float = 0.05
-    nms_threshold: float = 0.5  # IoU, class by class
-    max_detections: int = 100  # per image; negative: all
-
-    @classmethod
-    def from_config(cls, cfg) -> "ScoreParams":
-        return cls(
-            multiply_proposal_score=cfg.MODEL.ROI_BOX_HEAD.MULT_PROPOSAL_SCORE,
-            one_class_per_proposal=cfg.MODEL.ROI_HEADS.ONE_CLASS_PER_PROPOSAL,
-            score_threshold=cfg.MODEL.ROI_HEADS.SCORE_THRESH_TEST,
-            nms_threshold=cfg.MODEL.ROI_HEADS.NMS_THRESH_TEST,
-            max_detections=cfg.TEST.DETECTIONS_PER_IMAGE,
-        )
-
-
-class ClassScores:
-    """Scores of all boxes of a batch, computed for one slice of the classes at a time."""
-
-    def __init__(
-        self,
-        stages: Sequence[StageProbs],
-        num_classes: int,
-        proposal_scores: Tensor,
-        params: ScoreParams,
-        vocabulary: BatchVocabulary | None = None,
-    ):
-        """Args:
-        stages: class probabilities by stage.
-        num_classes: C, without background.
-        proposal_scores: (R,) of the first stage's proposals, in (0, 1).
-        vocabulary: its thresholds and negative classes count.
-        """
-        vocabulary = vocabulary or BatchVocabulary()
-        self.num_classes = num_classes
-        self.thresholds = vocabulary.score_thresholds  # (C,)
-        if self.thresholds is None:
-            self.thresholds = proposal_scores.new_full((num_classes,), params.score_threshold)
-        self._stages = list(stages)
-        self._proposal_scores = proposal_scores
-        self._params = params
-        self._only_chunk: Tensor | None = None
-        self._best = self._maxima() if params.one_class_per_proposal else None  # (R, 1)
-        self._negative = vocabulary.negative
-        self._lost: Tensor | None = None  # (R, 1) bool: boxes whose best class is a negative one
-        if self._negative is not None:
-            self._lost = self._maxima(self._negative) > self._maxima(~self._negative)
-
-    def chunks(self) -> Iterator[tuple[int, Tensor]]:
-        """Yield the first class of each chunk and the scores (R, K) of the chunk.
-
-        Scores of classes that lose their box to another one are 0.
-        """
-        for start, scores in self._averaged_chunks():
-            if self._best is not None:
-                # All but a proposal's best class score 0; ties stay.
-                scores = scores * (scores == self._best)
-            if self._negative is not None:
-                negative = self._negative[start : start + scores.shape[1]]
-                scores = scores.masked_fill(self._lost | negative, 0.0)
-            yield start, scores
-
-    def of_boxes(self, index: Tensor) -> Tensor:
-        """Return the scores (M, C) of the boxes ``index`` (M,) before classes compete."""
-        return torch.cat([scores[index] for _, scores in self._averaged_chunks()], dim=1)
-
-    def _maxima(self, among: Tensor | None = None) -> Tensor:
-        """Return each box's highest score (R, 1) of the classes ``among`` (C,) bool, or of all."""
-        maxima = []
-        for start, scores in self._averaged_chunks():
-            if among is not None:
-                scores = scores * among[start : start + scores.shape[1]]
-            maxima.append(scores.amax(dim=1, keepdim=True))
-        return torch.cat(maxima, dim=1).amax(dim=1, keepdim=True)
-
-    def _averaged_chunks(self) -> Iterator[tuple[int, Tensor]]:
-        if self._only_chunk is not None:
-            yield 0, self._only_chunk
-            return
-        for start in range(0, self.num_classes, _CHUNK):
-            classes = slice(start, min(start + _CHUNK, self.num_classes))
-            scores = torch.stack([stage(classes) for stage in self._stages]).mean(dim=0)
-            if self._params.multiply_proposal_score:
-                # The geometric mean of both (CenterNet2, equation 1).
-                scores = (scores * self._proposal_scores[:, None]).sqrt()
-            if self.num_classes <= _CHUNK:
-                self._only_chunk = scores
-            yield start, scores
 
 
 class Candidates(NamedTuple):
@@ -149,30 +49,10 @@ def detect(
     clipped = [
         _clip(boxes, size_hw) for boxes, size_hw in zip(boxes_xyxy, image_sizes_hw, strict=True)
     ]
-    limit = _CANDIDATES_PER_DETECTION * params.max_detections
-    if params.max_detections < 0:
-        limit = len(torch.cat(clipped)) * scores.num_classes
-    while True:
-        candidates = top_candidates(
-            scores, [len(boxes) for boxes in clipped], scores.thresholds, limit
-        )
-        kept = [
-            classwise_nms(boxes[c.boxes], c.classes, c.scores, params.nms_threshold)
-            for boxes, c in zip(clipped, candidates, strict=True)
-        ]
-        # Whether a candidate survives depends on higher-scoring ones only, so a prefix of the
-        # candidates decides once it leaves enough detections.
-        if all(
-            c.is_complete or len(k) >= params.max_detections
-            for c, k in zip(candidates, kept, strict=True)
-        ):
-            break
-        limit *= 4
+    chosen = _choose(scores, clipped, params)
     return [
-        _instances(
-            boxes, size_hw, c, k if params.max_detections < 0 else k[: params.max_detections]
-        )
-        for boxes, size_hw, c, k in zip(clipped, image_sizes_hw, candidates, kept, strict=True)
+        _instances(boxes, size_hw, *of_image)
+        for boxes, size_hw, of_image in zip(clipped, image_sizes_hw, chosen, strict=True)
     ]
 
 
@@ -236,6 +116,31 @@ def classwise_nms(boxes_xyxy: Tensor, classes: Tensor, scores: Tensor, iou: floa
     boxes = boxes_xyxy.double()
     offsets = classes.double() * (boxes.max() + 1)
     return nms(boxes + offsets[:, None], scores.double(), iou)
+
+
+def _choose(
+    scores: ClassScores, boxes_xyxy: Sequence[Tensor], params: ScoreParams
+) -> list[tuple[Candidates, Tensor]]:
+    """Return each image's candidates and the indices of those that are its detections."""
+    wanted = params.max_detections if params.max_detections >= 0 else None  # None: all
+    boxes_per_image = [len(boxes) for boxes in boxes_xyxy]
+    limit = sum(boxes_per_image) * scores.num_classes
+    if wanted is not None:
+        limit = _CANDIDATES_PER_DETECTION * wanted
+    while True:
+        candidates = top_candidates(scores, boxes_per_image, scores.thresholds, limit)
+        kept = [
+            classwise_nms(boxes[c.boxes], c.classes, c.scores, params.nms_threshold)
+            for boxes, c in zip(boxes_xyxy, candidates, strict=True)
+        ]
+        # Whether a candidate survives depends on higher-scoring ones only, so a prefix of the
+        # candidates decides once it leaves enough detections.
+        if all(
+            c.is_complete or len(k) >= params.max_detections
+            for c, k in zip(candidates, kept, strict=True)
+        ):
+            return [(c, k[:wanted]) for c, k in zip(candidates, kept, strict=True)]
+        limit *= 4
 
 
 def _above(scores: Tensor, thresholds: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -15,7 +15,8 @@ from detectron2.structures import ImageList, Instances
 from torch import Tensor
 
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
-from detic.modeling.roi_heads.inference import ClassScores, ScoreParams, add_extras, detect
+from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
+from detic.modeling.roi_heads.inference import add_extras, detect
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import Supervision
@@ -23,7 +24,7 @@ from detic.modeling.supervision import Supervision
 
 @ROI_HEADS_REGISTRY.register()
 class CustomRes5ROIHeads(Res5ROIHeads):
-    """Classifies proposals of an RPN once, from boxes, image labels and captions."""
+    """Heads that classify proposals of an RPN once, from boxes, image labels and captions."""
 
     @configurable
     def __init__(

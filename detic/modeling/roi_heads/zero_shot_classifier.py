@@ -9,10 +9,16 @@ from torch.nn import functional as F
 
 
 class ZeroShotClassifier(nn.Module):
-    """Scores boxes by their similarity to class embeddings (paper, section 3.1).
+    """Classifier of boxes by their similarity to class embeddings (paper, section 3.1).
 
     The embeddings live in the buffer ``zs_weight`` (D, C + 1): one column per class and a zero one
     for the background, whose logit is therefore 0 (plus bias).
+
+    Args:
+        class_embeddings: (C, D), not necessarily of unit length.
+        normalize: cosine similarity times ``temperature`` instead of the plain product.
+        bias: start of a learnable number added to every logit; None: no bias.
+        learn_embeddings: make the embeddings a parameter.
     """
 
     def __init__(
@@ -25,12 +31,6 @@ class ZeroShotClassifier(nn.Module):
         bias: float | None = None,
         learn_embeddings: bool = False,
     ):
-        """Args:
-        class_embeddings: (C, D), not necessarily of unit length.
-        normalize: cosine similarity times ``temperature`` instead of the plain product.
-        bias: start of a learnable number added to every logit; None: no bias.
-        learn_embeddings: make the embeddings a parameter.
-        """
         super().__init__()
         self.linear = nn.Linear(in_features, class_embeddings.shape[1])
         self.normalize = normalize

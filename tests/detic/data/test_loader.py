@@ -10,10 +10,11 @@ import pytest
 import torch
 
 from detic.data.batching import BatchLayout, PlannerFactory
-from detic.data.loader import TrainLoader, WorkerParams, merge_loader_states
+from detic.data.loader import TrainLoader, merge_loader_states
 from detic.data.picture_reader import UnreadableImage
 from detic.data.sampling import shuffled_draw
 from detic.data.unreadable import UnreadableImages
+from detic.data.workers import WorkerParams
 from detic.errors import InputError
 
 NUM_RECORDS = 9
@@ -194,7 +195,8 @@ def test_positions_in_other_data_are_refused():
 
 def test_workers_survive_the_signal_that_asks_a_job_to_stop():
     batches = iter(build(workers=2))
-    next(batches)
+    for _ in range(2):  # one of each worker, so both are ready
+        next(batches)
     workers = [str(worker.pid) for worker in multiprocessing.active_children()]
     subprocess.run(["kill", "-TERM", *workers], check=True)
     assert len(list(itertools.islice(batches, 10))) == 10

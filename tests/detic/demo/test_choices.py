@@ -7,16 +7,15 @@ from detic.demo import choices
 from detic.demo.choices import chosen_categories, chosen_vocabulary, chosen_weights, data_files
 from detic.errors import InputError
 from detic.outputs import Category
-from detic.vocabulary import Vocabulary, builtin_vocabulary
+from detic.vocabulary import ClassEntry, Vocabulary, builtin_vocabulary
 from tests.tiny_detector import RECIPE
 
 NO_FILES = {"json": None, "features": None, "format": None, "save_to": None, "all_scores": False}
 
 
-def vocabulary(name=None, custom=None, file=None):
-    return chosen_vocabulary(
-        Namespace(vocabulary=name, custom_vocabulary=custom, vocabulary_file=file)
-    )
+def vocabulary(name=None, custom=None, file=None, expand=None):
+    chosen = {"vocabulary": name, "custom_vocabulary": custom, "vocabulary_file": file}
+    return chosen_vocabulary(Namespace(**chosen, expand_parents=expand))
 
 
 def test_vocabulary_is_a_name_names_or_a_file():
@@ -43,12 +42,38 @@ def test_custom_needs_names():
         vocabulary("custom", custom="cat,,dog")
 
 
+def test_kinds_join_names_files_and_built_in_lists(tmp_path):
+    (tmp_path / "v.txt").write_text("fruit\ncat\n")
+    for expanded in (
+        vocabulary(custom="fruit, cat", expand="lvis"),
+        vocabulary(file=tmp_path / "v.txt", expand="lvis"),
+    ):
+        assert expanded.names[:2] == ("fruit", "cat")
+        assert ClassEntry("banana", parent="fruit") in expanded.entries
+    assert "wheelchair" in vocabulary("coco", expand="lvis").names
+    assert "Granny_Smith" in vocabulary(custom="apple", expand="imagenet21k").names
+
+
+def test_what_gains_no_kinds_stays_what_it_is():
+    assert vocabulary(expand="lvis") == "lvis"
+    assert vocabulary(custom="xyzzy", expand="lvis") == ("xyzzy",)
+
+
+def test_embeddings_gain_no_kinds():
+    with pytest.raises(InputError, match=r"v\.safetensors holds embeddings .*no others can join"):
+        vocabulary("v.safetensors", expand="lvis")
+
+
 def test_builtin_lists_keep_the_ids_of_their_datasets():
     categories = chosen_categories("coco", builtin_vocabulary("coco"))
     assert categories[0] == Category(1, "person")
     assert categories[-1] == Category(90, "toothbrush")
     assert len(categories) == 80
-    assert chosen_categories(("cat",), Vocabulary.from_names(["cat"])) == [Category(1, "cat")]
+
+
+def test_other_classes_are_numbered_from_1_and_keep_their_parents():
+    own = Vocabulary((ClassEntry("cat"), ClassEntry("cougar", parent="cat")))
+    assert chosen_categories(own, own) == [Category(1, "cat"), Category(2, "cougar", "cat")]
 
 
 def test_weights_are_those_named_released_or_of_the_recipe(monkeypatch, tmp_path):

@@ -2,8 +2,9 @@ import pytest
 import torch
 from detectron2.modeling.roi_heads.fast_rcnn import fast_rcnn_inference
 
-from detic.modeling.roi_heads import inference
-from detic.modeling.roi_heads.inference import ClassScores, ScoreParams, classwise_nms, detect
+from detic.modeling.roi_heads import class_scores, inference
+from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
+from detic.modeling.roi_heads.inference import classwise_nms, detect
 
 SIZE = (100, 100)
 
@@ -22,7 +23,7 @@ def scores_of(probs, params, proposal_scores=None):
 @pytest.mark.parametrize("num_classes", [1, 3, 50])
 @pytest.mark.parametrize("one_class", [True, False])
 def test_chunks_and_prefixes_give_the_plain_detections(monkeypatch, num_classes, one_class):
-    monkeypatch.setattr(inference, "_CHUNK", 7)
+    monkeypatch.setattr(class_scores, "_CHUNK", 7)
     monkeypatch.setattr(inference, "_CANDIDATES_PER_DETECTION", 1)
     generator = torch.Generator().manual_seed(num_classes)
     boxes = random_boxes(60, generator)
@@ -53,7 +54,7 @@ def test_scores_average_stages_and_take_the_geometric_mean_with_the_proposal():
 
 
 def test_best_class_is_found_across_chunks_and_ties_stay(monkeypatch):
-    monkeypatch.setattr(inference, "_CHUNK", 1)
+    monkeypatch.setattr(class_scores, "_CHUNK", 1)
     probs = torch.tensor([[0.5, 0.2, 0.5], [0.1, 0.3, 0.2]])
     chunks = [c for _, c in scores_of(probs, ScoreParams(one_class_per_proposal=True)).chunks()]
     expected = torch.tensor([[0.5, 0.0, 0.5], [0.0, 0.3, 0.0]])

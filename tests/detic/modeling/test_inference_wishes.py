@@ -3,8 +3,9 @@
 import torch
 from detectron2.structures import Instances
 
-from detic.modeling.roi_heads import inference
-from detic.modeling.roi_heads.inference import ClassScores, ScoreParams, add_extras, detect
+from detic.modeling.roi_heads import class_scores
+from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
+from detic.modeling.roi_heads.inference import add_extras, detect
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import BatchVocabulary, Extras
 
@@ -42,7 +43,7 @@ def test_negative_class_that_is_second_best_is_only_hidden():
 
 
 def test_wishes_hold_across_chunks_of_classes(monkeypatch):
-    monkeypatch.setattr(inference, "_CHUNK", 1)
+    monkeypatch.setattr(class_scores, "_CHUNK", 1)
     test_each_class_has_its_threshold()
     test_negative_class_takes_all_of_its_box()
     test_negative_class_that_is_second_best_is_only_hidden()

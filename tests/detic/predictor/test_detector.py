@@ -11,7 +11,7 @@ from detic.errors import InputError
 from detic.predictor import detector as detector_module
 from detic.predictor.detector import use_half_precision
 from detic.released_models import ReleasedModel
-from detic.vocabulary import ClassEntry, Vocabulary
+from detic.vocabulary import ClassEntry, Vocabulary, expand_parents
 from tests.tiny_detector import EMBEDDING_DIM, OVERRIDES, RECIPE, noise
 
 
@@ -132,6 +132,23 @@ def test_set_vocabulary_reports_what_is_looked_for(detector):
     detector.set_vocabulary([" zebra ", "gnu"])
     assert detector.vocabulary.names == ("zebra", "gnu")
     assert detector.vocabulary.embeddings.shape == (2, EMBEDDING_DIM)
+
+
+def test_detections_know_the_parents_of_their_classes(detector):
+    assert detector(noise()).parents is None
+    detector.set_vocabulary(expand_parents(Vocabulary.from_names(["tool", "xyzzy"])))
+    found = detector(noise())
+    parent_of = {entry.name: entry.parent or "" for entry in detector.vocabulary.entries}
+    assert found.parents.tolist() == [parent_of[name] for name in found.names]
+    assert "tool" in found.parents
+
+
+def test_parents_may_come_from_a_vocabulary_file(detector, tmp_path):
+    (tmp_path / "v.yaml").write_text("- pet\n- {name: cat, parent: pet}\n")
+    detector.set_vocabulary(tmp_path / "v.yaml")
+    found = detector(noise())
+    assert set(found.shown_names) <= {"pet", "pet (cat)"}
+    assert "pet (cat)" in found.shown_names
 
 
 def test_a_refused_vocabulary_leaves_the_old_one(detector):

@@ -62,6 +62,15 @@ def test_labels_are_drawn_above_their_boxes():
     assert (drawn[60:] == 90).all()
 
 
+def test_parents_are_drawn_like_longer_names():
+    style = DrawStyle(**NOTHING_BUT | {"labels": True})
+    kinds = replace(detections(), parents=np.array(["pet", ""]))
+    colors = {"pet (cat)": class_color("cat")}
+    whole = detections(("pet (cat)", "dog"))
+    expected = draw(GREY, whole, replace(style, class_colors=colors))
+    np.testing.assert_array_equal(draw(GREY, kinds, style), expected)
+
+
 def test_labels_without_scores_are_shorter():
     style = DrawStyle(**NOTHING_BUT | {"labels": True})
     assert changed(replace(style, scores=False)).sum() < changed(style).sum()

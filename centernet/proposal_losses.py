@@ -1,0 +1,130 @@
+"""The losses of the proposal network: what the head predicts against the targets of a batch.
+
+Shape legend: L levels, A cells of a batch over all levels, K heat map channels.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from detectron2.utils import comm
+from torch import Tensor
+
+from centernet.head import HeadOutput
+from centernet.losses import BOX_LOSSES, FocalParams, heatmap_focal_loss
+from centernet.targets import CenterNetTargets
+
+
+@dataclass(frozen=True)
+class LossParams:
+    """How the losses are weighted and normalised."""
+
+    box_loss: str = "giou"  # a key of BOX_LOSSES
+    pos_weight: float = 1.0
+    neg_weight: float = 1.0
+    reg_weight: float = 2.0
+    weigh_boxes_by_heat: bool = False
+    average_over_ranks: bool = True  # normalise by the mean count of all processes
+
+    @classmethod
+    def from_config(cls, cfg) -> "LossParams":
+        node = cfg.MODEL.CENTERNET
+        if node.LOC_LOSS_TYPE not in BOX_LOSSES:
+            raise ValueError(
+                f"unknown MODEL.CENTERNET.LOC_LOSS_TYPE {node.LOC_LOSS_TYPE!r}; "
+                f"choose one of {', '.join(BOX_LOSSES)}"
+            )
+        return cls(
+            box_loss=node.LOC_LOSS_TYPE,
+            pos_weight=node.POS_WEIGHT,
+            neg_weight=node.NEG_WEIGHT,
+            reg_weight=node.REG_WEIGHT,
+            weigh_boxes_by_heat=not node.NOT_NORM_REG,
+            average_over_ranks=not node.NO_REDUCE,
+        )
+
+
+def proposal_losses(
+    outputs: Sequence[HeadOutput],
+    targets: CenterNetTargets,
+    counts: Tensor,
+    focal: FocalParams,
+    params: LossParams,
+) -> dict[str, Tensor]:
+    """Return ``loss_centernet_loc`` and the positive and negative heat map losses.
+
+    Args:
+        outputs: of L levels.
+        counts: (2,) what the heat map and the box losses are divided by, before the average over
+            processes; see :func:`object_counts`.
+    """
+    num_positives, total_weight = _normalizers(counts, params)
+    losses = {"loss_centernet_loc": _box_loss(outputs, targets, params) / total_weight}
+    if outputs[0].class_logits is not None:
+        logits = flatten_levels([o.class_logits for o in outputs])  # (A, K)
+        losses |= _heat_losses("loss_centernet", logits, targets, num_positives, focal, params)
+    if outputs[0].agnostic_logits is not None:
+        logits = flatten_levels([o.agnostic_logits for o in outputs])  # (A, 1)
+        agnostic = targets._replace(
+            labels=torch.zeros_like(targets.labels),
+            heatmap=targets.heatmap.amax(dim=1, keepdim=True),
+        )
+        losses |= _heat_losses("loss_centernet_agn", logits, agnostic, num_positives, focal, params)
+    return losses
+
+
+def object_counts(targets: CenterNetTargets, params: LossParams) -> Tensor:
+    """Return how many cells are positive and how much the regressed boxes weigh, (2,) float32."""
+    weights = _box_weights(targets, params)
+    return torch.stack([weights.new_tensor(len(targets.positive_inds)), weights.sum()])
+
+
+def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
+    """Return maps (B, K, H_l, W_l) as (A, K), in the order of the targets."""
+    return torch.cat([m.permute(0, 2, 3, 1).reshape(-1, m.shape[1]) for m in maps])
+
+
+def _heat_losses(
+    prefix: str,
+    logits: Tensor,
+    targets: CenterNetTargets,
+    num_positives: Tensor,
+    focal: FocalParams,
+    params: LossParams,
+) -> dict[str, Tensor]:
+    """Return the losses of one heat map, logits (A, K)."""
+    pos, neg = heatmap_focal_loss(
+        logits, targets.heatmap, targets.positive_inds, targets.labels, focal
+    )
+    return {
+        f"{prefix}_pos": params.pos_weight * pos / num_positives,
+        f"{prefix}_neg": params.neg_weight * neg / num_positives,
+    }
+
+
+def _box_loss(
+    outputs: Sequence[HeadOutput], targets: CenterNetTargets, params: LossParams
+) -> Tensor:
+    """Return the weighted sum of the box losses of the cells with an object."""
+    pred_ltrb = flatten_levels([o.ltrb for o in outputs])  # (A, 4)
+    has_object = targets.has_object
+    loss = BOX_LOSSES[params.box_loss](pred_ltrb[has_object], targets.ltrb[has_object])
+    return params.reg_weight * (loss * _box_weights(targets, params)[has_object]).sum()
+
+
+def _box_weights(targets: CenterNetTargets, params: LossParams) -> Tensor:
+    """Return the weight of each cell's box loss, (A,); 0 without an object."""
+    weights = targets.has_object.float()
+    if params.weigh_boxes_by_heat:
+        weights = weights * targets.heatmap.amax(dim=1)
+    return weights
+
+
+def _normalizers(counts: Tensor, params: LossParams) -> Tensor:
+    """Return ``counts`` (2,), averaged over processes, but at least 1."""
+    world_size = comm.get_world_size()
+    if params.average_over_ranks and world_size > 1:
+        counts = counts.clone()
+        torch.distributed.all_reduce(counts)
+        counts = counts / world_size
+    return counts.clamp(min=1)

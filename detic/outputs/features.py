@@ -1,0 +1,53 @@
+"""NumPy: the embeddings of all objects of a run, for search and clustering.
+
+Shape legend: M objects of all pictures, C classes, D embedding width.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+
+from detic.detections import Detections
+from detic.files import unfinished_path
+from detic.outputs.record import Category, ImageRecord, Write
+
+
+@contextmanager
+def write_features(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
+    """Yield a function that collects the objects of a picture; the file is written at the end.
+
+    Arrays: ``features`` (M, D) float16 of unit length, ``file_names`` and ``names`` (M,) str,
+    ``frames`` (M,) int64, 0 in pictures, ``boxes_xyxy`` (M, 4), ``scores`` and ``labels`` (M,),
+    ``class_names`` (C,) and, where detections have them, ``parents`` (M,) str and
+    ``class_scores`` (M, C).
+    """
+    parts: dict[str, list[np.ndarray]] = {}
+
+    def write(image: ImageRecord, detections: Detections) -> None:
+        for name, values in _columns(image, detections).items():
+            parts.setdefault(name, []).append(values)
+
+    yield write
+    arrays = {name: np.concatenate(values) for name, values in parts.items()}
+    with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
+        np.savez(file, class_names=np.array([c.name for c in categories]), **arrays)
+
+
+def _columns(image: ImageRecord, detections: Detections) -> dict[str, np.ndarray]:
+    count = len(detections)
+    columns = {
+        "features": detections.region_embeddings.astype(np.float16),
+        "file_names": np.array([image.file_name] * count, dtype=str),
+        "frames": np.full(count, image.frame or 0, dtype=np.int64),
+        "boxes_xyxy": detections.boxes_xyxy,
+        "scores": detections.scores,
+        "labels": detections.labels,
+        "names": detections.names,
+    }
+    if detections.parents is not None:
+        columns["parents"] = detections.parents
+    if detections.class_scores is not None:
+        columns["class_scores"] = detections.class_scores.astype(np.float16)
+    return columns

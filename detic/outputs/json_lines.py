@@ -1,0 +1,82 @@
+"""JSON: one record a picture, in lines or in one document."""
+
+import json
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from detic.detections import Detections
+from detic.files import unfinished_text
+from detic.outputs.encoding import rounded_box, rounded_score, run_lengths
+from detic.outputs.record import Category, ImageRecord, Write
+
+
+@contextmanager
+def write_json_lines(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
+    """Yield a function that writes one line a picture."""
+    with unfinished_text(path) as file:
+
+        def write(image: ImageRecord, detections: Detections) -> None:
+            file.write(_dump(image_entry(image, detections)) + "\n")
+
+        yield write
+
+
+@contextmanager
+def write_json(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
+    """Yield a function that adds one picture to a list, which is one JSON document."""
+    with json_list(path) as append:
+        yield lambda image, detections: append(image_entry(image, detections))
+
+
+@contextmanager
+def json_list(path: Path) -> Iterator:
+    """Yield a function that appends an object to a JSON list as it is written."""
+    with unfinished_text(path) as file:
+        separator = "[\n"
+
+        def append(entry: dict) -> None:
+            nonlocal separator
+            file.write(separator + _dump(entry))
+            separator = ",\n"
+
+        yield append
+        file.write("\n]\n" if separator == ",\n" else "[]\n")
+
+
+def image_entry(image: ImageRecord, detections: Detections) -> dict:
+    """Return a picture with its detections as JSON objects."""
+    height, width = detections.image_size_hw
+    frame = {} if image.frame is None else {"frame": image.frame}
+    return {
+        "file_name": image.file_name,
+        **frame,
+        "image_id": image.image_id,
+        "width": width,
+        "height": height,
+        "detections": _entries(detections),
+    }
+
+
+def _entries(detections: Detections) -> list[dict]:
+    masks = run_lengths(detections)
+    entries = []
+    for i in range(len(detections)):
+        parent = detections.parent(i)
+        entry = {
+            "name": str(detections.names[i]),
+            **({} if parent is None else {"parent": parent}),
+            "label": int(detections.labels[i]),
+            "score": rounded_score(detections.scores[i]),
+            "box_xyxy": rounded_box(detections.boxes_xyxy[i]),
+        }
+        if masks is not None:
+            entry["mask"] = masks[i]
+        if detections.class_scores is not None:
+            entry["class_scores"] = [rounded_score(s) for s in detections.class_scores[i]]
+        entries.append(entry)
+    return entries
+
+
+def _dump(entry: dict) -> str:
+    return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))

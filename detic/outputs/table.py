@@ -1,0 +1,39 @@
+"""CSV: one row a detection."""
+
+import csv
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from detic.detections import Detections
+from detic.files import unfinished_text
+from detic.outputs.encoding import rounded_box, rounded_score
+from detic.outputs.record import Category, ImageRecord, Write
+
+COLUMNS = (
+    *("file_name", "frame", "image_width", "image_height"),
+    *("label", "name", "parent", "score", "x1", "y1", "x2", "y2"),
+)
+
+
+@contextmanager
+def write_csv(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
+    """Yield a function that writes the rows of a picture.
+
+    ``frame`` is empty but in videos, ``parent`` is empty for classes without.
+    """
+    with unfinished_text(path) as file:
+        rows = csv.writer(file)
+        rows.writerow(COLUMNS)
+
+        def write(image: ImageRecord, detections: Detections) -> None:
+            height, width = detections.image_size_hw
+            frame = "" if image.frame is None else image.frame
+            for i in range(len(detections)):
+                label, name = int(detections.labels[i]), str(detections.names[i])
+                parent = detections.parent(i) or ""
+                score, box = detections.scores[i], detections.boxes_xyxy[i]
+                values = (label, name, parent, rounded_score(score), *rounded_box(box))
+                rows.writerow((image.file_name, frame, width, height, *values))
+
+        yield write

@@ -1,0 +1,75 @@
+"""Pascal VOC: an XML file per picture."""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from xml.etree import ElementTree
+
+import numpy as np
+
+from detic.detections import Detections
+from detic.files import write_bytes
+from detic.outputs.encoding import rounded_score
+from detic.outputs.per_picture import PicturePaths
+from detic.outputs.record import Category, ImageRecord, Write
+
+
+@contextmanager
+def write_voc(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
+    """Yield a function that writes ``<picture>.xml`` below ``path``."""
+    paths = PicturePaths(path, ".xml")
+
+    def write(image: ImageRecord, detections: Detections) -> None:
+        tree = annotation(image, detections)
+        ElementTree.indent(tree)
+        write_bytes(paths.path(image), ElementTree.tostring(tree, encoding="utf-8") + b"\n")
+
+    yield write
+
+
+def annotation(image: ImageRecord, detections: Detections) -> ElementTree.Element:
+    """Return the annotation element of a picture."""
+    height, width = detections.image_size_hw
+    path = Path(image.file_name)
+    root = ElementTree.Element("annotation")
+    _add(root, "folder", path.parent.name)
+    _add(root, "filename", path.name)
+    size = ElementTree.SubElement(root, "size")
+    for name, value in (("width", width), ("height", height), ("depth", 3)):
+        _add(size, name, value)
+    _add(root, "segmented", 0)
+    for i in range(len(detections)):
+        _add_object(root, detections, i)
+    return root
+
+
+def pixel_box(box_xyxy: np.ndarray, image_size_hw: tuple[int, int]) -> tuple[int, int, int, int]:
+    """Return the first and the last pixel inside a box, counted from 1 as VOC does.
+
+    >>> pixel_box(np.array([0.0, 0.0, 640.0, 480.0]), (480, 640))
+    (1, 1, 640, 480)
+    """
+    height, width = image_size_hw
+    x1, y1, x2, y2 = (round(float(value)) for value in box_xyxy)
+    xmin, ymin = min(x1 + 1, width), min(y1 + 1, height)
+    return xmin, ymin, max(x2, xmin), max(y2, ymin)
+
+
+def _add_object(root: ElementTree.Element, detections: Detections, i: int) -> None:
+    entry = ElementTree.SubElement(root, "object")
+    _add(entry, "name", detections.names[i])
+    _add(entry, "pose", "Unspecified")
+    _add(entry, "truncated", 0)
+    _add(entry, "difficult", 0)
+    # VOC has neither score nor parent; readers pass over them.
+    _add(entry, "score", rounded_score(detections.scores[i]))
+    if detections.parent(i) is not None:
+        _add(entry, "parent", detections.parent(i))
+    box = pixel_box(detections.boxes_xyxy[i], detections.image_size_hw)
+    bounds = ElementTree.SubElement(entry, "bndbox")
+    for side, value in zip(("xmin", "ymin", "xmax", "ymax"), box, strict=True):
+        _add(bounds, side, value)
+
+
+def _add(parent: ElementTree.Element, name: str, value: object) -> None:
+    ElementTree.SubElement(parent, name).text = str(value)

@@ -1,0 +1,59 @@
+"""YOLO: a text file per picture, a line per detection, in fractions of the picture's size.
+
+Boxes are ``class x_centre y_centre width height``; where there are masks, lines are polygons,
+``class x1 y1 x2 y2 ...``, of the largest part of each. Classes count from 0.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import yaml
+
+from detic.detections import Detections
+from detic.files import unfinished_text
+from detic.outputs.encoding import outline
+from detic.outputs.per_picture import PicturePaths
+from detic.outputs.record import Category, ImageRecord, Write
+
+
+@contextmanager
+def write_yolo(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
+    """Yield a function that writes ``labels/<picture>.txt`` below ``path``.
+
+    ``data.yaml`` and ``labels/classes.txt`` name the classes for the programs that read either.
+    """
+    paths = PicturePaths(path / "labels", ".txt")
+    names = [category.name for category in categories]
+    with unfinished_text(path / "data.yaml") as file:
+        document = {"nc": len(names), "names": dict(enumerate(names))}
+        yaml.safe_dump(document, file, allow_unicode=True, sort_keys=False)
+    with unfinished_text(path / "labels" / "classes.txt") as file:
+        file.writelines(f"{name}\n" for name in names)
+
+    def write(image: ImageRecord, detections: Detections) -> None:
+        with unfinished_text(paths.path(image)) as file:
+            file.writelines(f"{line}\n" for line in label_lines(detections))
+
+    yield write
+
+
+def label_lines(detections: Detections) -> Iterator[str]:
+    """Yield one line a detection."""
+    height, width = detections.image_size_hw
+    for i, label in enumerate(detections.labels):
+        if detections.masks is None:
+            x1, y1, x2, y2 = detections.boxes_xyxy[i]
+            points = np.array([[(x1 + x2) / 2, (y1 + y2) / 2], [x2 - x1, y2 - y1]])
+        else:
+            points = outline(detections.masks[i])
+            if points is None:
+                points = _corners(detections.boxes_xyxy[i])
+        numbers = (points / (width, height)).clip(0, 1).ravel()
+        yield " ".join([str(int(label)), *(f"{number:.6f}" for number in numbers)])
+
+
+def _corners(box_xyxy: np.ndarray) -> np.ndarray:
+    x1, y1, x2, y2 = box_xyxy
+    return np.array([[x1, y1], [x2, y1], [x2, y2], [x1, y2]])
