@@ -26,7 +26,7 @@ CANDIDATE_LISTS = ("lvis", "imagenet21k")
 
 
 class HelpFormatter(argparse.ArgumentDefaultsHelpFormatter, argparse.RawDescriptionHelpFormatter):
-    """Keeps the lines of the description, so commands in it can be pasted, and shows defaults."""
+    """Help that keeps the lines of the description, whose commands can be pasted, with defaults."""
 
     def _get_help_string(self, action: argparse.Action) -> str | None:
         if action.default in (None, False, []):

@@ -40,7 +40,7 @@ HEIGHT, WIDTH = 480, 640
 
 
 def main() -> None:
-    args = parsed_arguments()
+    args = parse_arguments()
     logging.disable(logging.WARNING)
     rng = np.random.default_rng(0)
     num_classes = NUM_OPENIMAGES_CLASSES if args.openimages else NUM_LVIS_CLASSES
@@ -214,7 +214,7 @@ def peak_memory_gb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 / 1e9
 
 
-def parsed_arguments() -> argparse.Namespace:
+def parse_arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )

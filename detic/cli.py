@@ -34,8 +34,13 @@ def run(command: Callable[..., int | None], *arguments) -> None:
     sys.exit(status or 0)
 
 
-def argument_parser(description: str) -> argparse.ArgumentParser:
-    """Return a parser whose help page starts with a program's docstring, line by line."""
+def argument_parser(description: str, prog: str | None = None) -> argparse.ArgumentParser:
+    """Return a parser whose help page starts with a program's docstring, line by line.
+
+    Args:
+        description: the docstring.
+        prog: how the program is called; by default by the name of its file.
+    """
     return argparse.ArgumentParser(
-        description=description, formatter_class=argparse.RawDescriptionHelpFormatter
+        prog=prog, description=description, formatter_class=argparse.RawDescriptionHelpFormatter
     )

@@ -9,9 +9,9 @@ from pathlib import Path
 
 from detectron2.utils.file_io import PathManager
 
+from detic.choices import unknown_choice
 from detic.errors import InputError
-from detic.vocabulary.choices import unknown_choice
-from detic.vocabulary.weights import SHAPES_ENCODER
+from detic.vocabulary.text_weights import SHAPES_ENCODER
 
 logger = logging.getLogger(__name__)
 
@@ -72,7 +72,7 @@ class ReleasedModel:
 
 
 def model_folders() -> Iterator[Path]:
-    """Yield the folders where weights are looked for: ``$DETIC_MODELS``, ``models`` here and ours."""
+    """Yield the folders to look for weights in: ``$DETIC_MODELS``, ``models`` here and ours."""
     if os.environ.get("DETIC_MODELS"):
         yield Path(os.environ["DETIC_MODELS"]).expanduser()
     yield Path("models")
@@ -114,7 +114,7 @@ def _shapes(kind: str) -> ReleasedModel:
     )
 
 
-# Models with a closed vocabulary and Deformable DETR are left out: they cannot look for other classes.
+# Models with a closed vocabulary and Deformable DETR are left out: they know no other classes.
 RELEASED_MODELS = {
     model.name: model
     for model in (

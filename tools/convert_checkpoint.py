@@ -8,14 +8,14 @@ load.
 """
 
 from argparse import Namespace
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from torch import Tensor
 
+from detic.checkpoint.load_report import group_names
 from detic.checkpoint.mmdet import Converted, from_mmdet, is_mmdet, to_mmdet
-from detic.checkpoint.report import group_names
 from detic.checkpoint.weight_file import read_weights, write_checkpoint
 from detic.cli import argument_parser, run
 from detic.errors import InputError
@@ -62,7 +62,7 @@ CONVERTERS: dict[str, tuple[str, Callable[[Mapping[str, Tensor]], Converted]]] =
 }
 
 
-def parse_arguments(argv: list[str] | None = None) -> Namespace:
+def parse_arguments(argv: Sequence[str] | None = None) -> Namespace:
     parser = argument_parser(__doc__)
     parser.add_argument("src", metavar="SRC", help="checkpoint to read: a path or an address")
     parser.add_argument("dst", metavar="DST", help="checkpoint to write, a .pth file")

@@ -10,6 +10,7 @@ Images: fractions), per_class.csv and report.html.
 """
 
 from argparse import Namespace
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -22,9 +23,9 @@ def main(args: Namespace) -> None:
     from detic.evaluation.build import ScoreOptions, choose_protocol
     from detic.evaluation.evaluation_set import annotated_set, registered_set
     from detic.evaluation.evaluator import write_outputs
-    from detic.evaluation.outputs import results_table
     from detic.evaluation.report import write_report
     from detic.evaluation.results_reader import read_results
+    from detic.evaluation.summary import results_table
 
     if args.dataset:
         scored = registered_set(args.dataset, args.protocol)
@@ -52,7 +53,7 @@ def main(args: Namespace) -> None:
         )
 
 
-def parsed_arguments() -> Namespace:
+def parse_arguments(argv: Sequence[str] | None = None) -> Namespace:
     parser = argument_parser(__doc__)
     parser.add_argument(
         "--predictions", required=True, type=Path, metavar="JSON", help="the detections"
@@ -86,8 +87,8 @@ def parsed_arguments() -> Namespace:
         "--images", type=Path, metavar="DIR", help="with --annotations: images for the report"
     )
     parser.add_argument("--output", type=Path, metavar="DIR", help="where to write results")
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
-    run(main, parsed_arguments())
+    run(main, parse_arguments())

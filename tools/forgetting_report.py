@@ -1,13 +1,14 @@
-"""Compare two evaluations class by class: what was gained on new classes, what was lost on old ones.
+"""Compare two evaluations class by class: what new classes gained, what old ones lost.
 
     python tools/forgetting_report.py --before output/before --after output/OwnData --new my_names.txt
 
-The folders are the OUTPUT_DIR of `train_net.py`, with or without --eval-only, or a folder inference_<test set> of
-one. Both models must have been evaluated on the same test sets. The tables are printed and written to
-forgetting.md, all classes to forgetting.json.
+The folders are the OUTPUT_DIR of train_net.py, with or without --eval-only, or a folder
+inference_<test set> of one. Both models must have been evaluated on the same test sets. The tables
+are printed and written to forgetting.md, all classes to forgetting.json.
 """
 
 from argparse import Namespace
+from collections.abc import Sequence
 from pathlib import Path
 
 from detic.cli import argument_parser, run
@@ -35,7 +36,7 @@ def main(args: Namespace) -> None:
     write_forgetting_report(report, args.output or args.after)
 
 
-def parsed_arguments() -> Namespace:
+def parse_arguments(argv: Sequence[str] | None = None) -> Namespace:
     parser = argument_parser(__doc__)
     parser.add_argument(
         "--before", required=True, type=Path, metavar="DIR", help="evaluation of the model before"
@@ -59,8 +60,8 @@ def parsed_arguments() -> Namespace:
     parser.add_argument(
         "--output", type=Path, metavar="DIR", help="where to write; default: the folder of --after"
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
-    run(main, parsed_arguments())
+    run(main, parse_arguments())

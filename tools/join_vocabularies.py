@@ -2,11 +2,12 @@
 
     python tools/join_vocabularies.py --vocabularies lvis my_names.txt --out_path datasets/my/vocabulary.json
 
-Each is a built-in list or a vocabulary file. Of classes whose names differ in capitals, underscores and spaces
-only, the first is taken.
+Each is a built-in list or a vocabulary file. Of classes whose names differ in capitals, underscores
+and spaces only, the first is taken.
 """
 
 from argparse import Namespace
+from collections.abc import Sequence
 
 from detic.cli import argument_parser, run
 
@@ -29,7 +30,7 @@ def main(args: Namespace) -> None:
     print(f"wrote {out}: {len(joined)} classes (MODEL.ROI_HEADS.NUM_CLASSES)")
 
 
-def parsed_arguments() -> Namespace:
+def parse_arguments(argv: Sequence[str] | None = None) -> Namespace:
     parser = argument_parser(__doc__)
     parser.add_argument(
         "--vocabularies",
@@ -41,8 +42,8 @@ def parsed_arguments() -> Namespace:
     parser.add_argument(
         "--out_path", required=True, metavar="FILE", help="vocabulary file to write (.json)"
     )
-    return parser.parse_args()
+    return parser.parse_args(argv)
 
 
 if __name__ == "__main__":
-    run(main, parsed_arguments())
+    run(main, parse_arguments())

@@ -1,4 +1,4 @@
-"""The names that publishers of pretrained backbones give to the tensors, and their places in the model."""
+"""The names that publishers of pretrained backbones give to tensors, and their places in ours."""
 
 from collections.abc import Callable, Collection, Mapping
 from typing import NamedTuple

@@ -15,13 +15,13 @@ from detic.checkpoint.backbone_names import (
     place_backbone,
     with_identity_statistics,
 )
+from detic.checkpoint.load_report import LoadReport, group_names
 from detic.checkpoint.matching import (
     absent_from_classifiers,
     backbone_part,
     fit_tensors,
 )
 from detic.checkpoint.mmdet import from_mmdet, is_mmdet
-from detic.checkpoint.report import LoadReport, group_names
 from detic.checkpoint.weight_file import read_weights
 from detic.errors import InputError
 
@@ -87,7 +87,7 @@ def load_weights(
 def _under_model_names(
     tensors: Mapping[str, Tensor], model: nn.Module, state: Mapping[str, Tensor]
 ) -> tuple[str, dict[str, Tensor]]:
-    """Return whose names ``tensors`` have, and the tensors by the model's names where it has any."""
+    """Return whose names ``tensors`` have, and the tensors by the model's names where it can."""
     if is_mmdet(tensors):
         converted = from_mmdet(tensors)
         return "mmdetection", converted.tensors | {n: tensors[n] for n in converted.left_over}

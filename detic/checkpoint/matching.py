@@ -6,13 +6,13 @@ from typing import NamedTuple
 
 from torch import Tensor
 
-from detic.checkpoint.report import ShapeMismatch
+from detic.checkpoint.load_report import ShapeMismatch
 
 _STAGE = r"roi_heads\.box_predictor(\.\d+)?\."
 _ZERO_SHOT_WEIGHT = re.compile(_STAGE + r"cls_score\.zs_weight")
 
-# Tensors whose values follow from the configuration or from other files, or that nothing reads. Where a
-# file lacks them the model's own stay, and where it has more of them they are left out.
+# Tensors whose values follow from the configuration or from other files, or that nothing reads.
+# Where a file lacks them the model's own stay, and where it has more of them they are left out.
 _NOT_LEARNED = re.compile(
     "|".join(
         (

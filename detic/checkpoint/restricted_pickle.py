@@ -1,7 +1,8 @@
 """Reading pickles of weights without the ability of pickles to run code.
 
 A pickle names the functions that rebuild its objects. Here the names are looked up in a fixed table
-instead of being imported.
+instead of being imported. The portable detectron2 has a reader like this for its own checkpointer,
+but upstream detectron2 has none, and this project works with both.
 """
 
 import io

@@ -12,9 +12,9 @@ from detectron2.data import transforms as T
 from fvcore.transforms.transform import Transform
 from PIL import Image
 
+from detic.choices import unknown_choice
 from detic.data.train_source import TrainSource
 from detic.errors import InputError
-from detic.vocabulary.choices import unknown_choice
 
 
 class ResizeCropTransform(Transform):

@@ -24,6 +24,7 @@ from functools import partial
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from detic.choices import unknown_choice
 from detic.data.annotation_file import AnnotationFile, read_annotation_file
 from detic.data.coco_style import coco_style_records
 from detic.data.image_labels.class_index import ClassIndex
@@ -32,7 +33,6 @@ from detic.data.lvis_style import lvis_style_records
 from detic.data.specs import find_spec
 from detic.errors import InputError
 from detic.paths import dataset_path, datasets_root
-from detic.vocabulary.choices import unknown_choice
 from detic.vocabulary.model_classes import model_class_names
 
 logger = logging.getLogger(__name__)

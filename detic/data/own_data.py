@@ -9,7 +9,11 @@ from detic.data.box_sources import register_box_sources
 from detic.data.image_labels.registration import register_image_sources
 from detic.errors import InputError
 from detic.paths import dataset_path
-from detic.vocabulary.model_classes import is_class_list, model_class_names
+from detic.vocabulary.model_classes import (
+    check_class_count,
+    is_class_list,
+    model_class_names,
+)
 from detic.vocabulary.names import loose_name
 
 
@@ -19,8 +23,12 @@ def register_own_data(cfg: CfgNode) -> None:
     What is registered already stays, so that training and evaluation may both ask.
 
     Raises:
-        InputError: an entry is not usable.
+        InputError: an entry is not usable, or the model's vocabulary file has another number of
+            classes than ``MODEL.ROI_HEADS.NUM_CLASSES``.
     """
+    path = dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
+    if is_class_list(path):
+        check_class_count(path, cfg.MODEL.ROI_HEADS.NUM_CLASSES)
     register_box_sources(cfg)
     register_image_sources(cfg)
 

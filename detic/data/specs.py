@@ -6,7 +6,7 @@ Paths are relative to the datasets root, ``$DETECTRON2_DATASETS`` or ``datasets`
 from dataclasses import dataclass
 
 from detic.annotation import AnnotationKind
-from detic.vocabulary.choices import unknown_choice
+from detic.choices import unknown_choice
 
 BOX, IMAGE = AnnotationKind.BOX, AnnotationKind.IMAGE
 CAPTION, TAGS = AnnotationKind.CAPTION, AnnotationKind.CAPTION_AND_TAGS

@@ -7,8 +7,8 @@ from typing import Any
 from detectron2.config import CfgNode
 
 from detic.annotation import AnnotationKind
+from detic.choices import unknown_choice
 from detic.errors import InputError
-from detic.vocabulary.choices import unknown_choice
 
 MULTI_DATASET = "MultiDataset"  # part of the name of every sampler that weighs datasets
 SINGLE_STREAM_SAMPLERS = ("TrainingSampler", "RepeatFactorTrainingSampler")

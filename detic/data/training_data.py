@@ -14,12 +14,12 @@ from detectron2.utils import comm
 from tabulate import tabulate
 
 from detic.annotation import AnnotationKind
+from detic.choices import unknown_choice
 from detic.data.records import pack_records, trainable_annotations
 from detic.data.sampling import dataset_weights, repeat_factors
 from detic.data.shared_arrays import ArrayWriter, SharedArrays, open_shared_arrays
 from detic.data.train_source import TrainSource
 from detic.errors import InputError
-from detic.vocabulary.choices import unknown_choice
 
 logger = logging.getLogger(__name__)
 

@@ -18,11 +18,11 @@ from typing import Any
 import torch
 from torch.utils.data import DataLoader, Dataset
 
+from detic.choices import unknown_choice
 from detic.data.example_rng import example_rng
 from detic.data.index_stream import StreamElement
 from detic.data.picture_reader import UnreadableImage
 from detic.data.transport import PackedBatch, pack_batch, unpack_batch
-from detic.vocabulary.choices import unknown_choice
 
 Example = dict[str, Any]
 

@@ -118,5 +118,6 @@ def _report(tally: Tally) -> int:
         return USER_ERROR
     counts = ", ".join(f"{count} {name}" for name, count in tally.objects.most_common(10))
     total = tally.objects.total()
-    logger.info("%d objects in %d inputs%s", total, tally.num_read, counts and f": {counts}")
+    inputs = "1 input" if tally.num_read == 1 else f"{tally.num_read} inputs"
+    logger.info("%d objects in %s%s", total, inputs, counts and f": {counts}")
     return 0

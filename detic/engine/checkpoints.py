@@ -21,13 +21,14 @@ _CLOCK_PERIOD = 20  # iterations between looks at the clock, which all processes
 
 
 class TrainingCheckpoints:
-    """The checkpoints in one output folder, as detectron2 names them."""
+    """The checkpoints in one output folder, as detectron2 names them.
 
-    def __init__(self, folder: str | Path, period: int, minutes: float):
-        """Args:
+    Args:
         period: iterations between checkpoints that stay.
         minutes: time between rolling ones, which replace each other; 0: none.
-        """
+    """
+
+    def __init__(self, folder: str | Path, period: int, minutes: float):
         self.folder = Path(folder)
         self.period = period
         self.minutes = minutes

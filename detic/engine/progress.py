@@ -10,7 +10,7 @@ logger = logging.getLogger(__name__)
 
 
 class ProgressLine(EventWriter):
-    """Logs one line: how far, how long still, the losses, the speed."""
+    """A line in the log: how far, how long still, the losses, the speed."""
 
     def __init__(self, max_iter: int):
         self.max_iter = max_iter

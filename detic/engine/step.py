@@ -35,7 +35,7 @@ class PrecisionParams:
 
 
 class TrainingStep:
-    """Computes losses and updates the weights.
+    """One step of training: the losses, then an update of the weights.
 
     All random draws of the model depend on the seed, the iteration and the batch's place among the
     batches of the step alone, so that a resumed run, or one process in place of several,
@@ -95,7 +95,7 @@ class TrainingStep:
 
     @contextlib.contextmanager
     def _shared_normalizers(self, batches: Sequence[Batch]) -> Iterator[None]:
-        """Normalise the proposal losses by the mean count of objects over all batches of the step."""
+        """Normalise the proposal losses by the mean count of objects over the step's batches."""
         model = unwrap(self.model)
         if len(batches) == 1 or not isinstance(model.proposal_generator, CenterNet):
             yield

@@ -32,7 +32,7 @@ class LoopParams:
 
 
 class StopRequest:
-    """Notices SIGTERM, so that a scheduler can stop and requeue a training."""
+    """Whether SIGTERM came, with which a scheduler can stop and requeue a training."""
 
     def __init__(self):
         self._requested = False
@@ -62,7 +62,13 @@ class StopRequest:
 
 
 class Trainer:
-    """Runs steps on batches from a loader, reports, saves and evaluates."""
+    """The training loop: steps on batches from a loader, reports, checkpoints and evaluations.
+
+    Args:
+        writers: of the main process.
+        evaluate: returns metrics of the model as it is, by name; told whether training is over.
+        averaged: weights that are evaluated and saved in place of the trained ones.
+    """
 
     def __init__(
         self,
@@ -76,11 +82,6 @@ class Trainer:
         averaged: AveragedWeights | None,
         loop: LoopParams,
     ):
-        """Args:
-        writers: of the main process.
-        evaluate: returns metrics of the model as it is, by name; told whether training is over.
-        averaged: weights that are evaluated and saved in place of the trained ones.
-        """
         self.step = step
         self.scheduler = scheduler
         self.loader = loader

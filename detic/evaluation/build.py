@@ -6,19 +6,19 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
+from detic.choices import unknown_choice
 from detic.data.class_lists import zeroshot_split
 from detic.errors import InputError
 from detic.evaluation.coco import score_coco
+from detic.evaluation.cutouts import Draw, draw_rectangles
 from detic.evaluation.evaluation_set import EvaluationSet, category_ids, registered_set
 from detic.evaluation.evaluator import DetectionEvaluator, Protocol
 from detic.evaluation.ground_truth import check_is_file
 from detic.evaluation.lvis import score_lvis
 from detic.evaluation.openimages import score_openimages
-from detic.evaluation.pictures import Draw, draw_rectangles
 from detic.evaluation.prediction_log import PredictionLog
 from detic.evaluation.report import write_report
 from detic.paths import dataset_path
-from detic.vocabulary.choices import unknown_choice
 
 TASKS = ("bbox", "segm")
 HIERARCHY = "datasets/oid/annotations/challenge-2019-label500-hierarchy.json"

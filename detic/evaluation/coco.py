@@ -13,7 +13,7 @@ import numpy as np
 from hotcoco import COCO, COCOeval
 
 from detic.evaluation.ground_truth import as_evaluation, prepare, use_mask_areas
-from detic.evaluation.precision import ALL_AREAS, IOU_50, average_precisions, class_means
+from detic.evaluation.precision_arrays import ALL_AREAS, IOU_50, average_precisions, class_means
 from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import ClassTable, Evaluation, TaskScore
 

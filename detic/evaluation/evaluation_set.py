@@ -8,11 +8,11 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from detic.choices import unknown_choice
 from detic.data.annotation_file import read_document
 from detic.errors import InputError
 from detic.evaluation.ground_truth import read_ground_truth
 from detic.evaluation.results_file import ImageId
-from detic.vocabulary.choices import unknown_choice
 
 OPEN_VOCABULARY_COCO = "coco_generalized_zeroshot_val"  # the one set with seen and unseen classes
 
@@ -100,7 +100,7 @@ def _registered_image_files(dataset_name: str) -> dict[ImageId, str]:
 
 
 def _image_files_below(image_root: Path | None, annotation_file: Path) -> dict[ImageId, str]:
-    """Return where an annotation file's images are: by ``file_name``, or the end of ``coco_url``."""
+    """Return where a file's images are: by ``file_name``, or by the end of ``coco_url``."""
     if image_root is None:
         return {}
     images = read_document(annotation_file, ("images",))["images"]

@@ -8,15 +8,15 @@ from pathlib import Path
 from detectron2.evaluation import DatasetEvaluator
 
 from detic.evaluation.detections import from_instances
-from detic.evaluation.outputs import (
+from detic.evaluation.prediction_log import PredictionLog
+from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.scores import Evaluation
+from detic.evaluation.summary import (
     log_results,
     write_class_array,
     write_per_class,
     write_results,
 )
-from detic.evaluation.prediction_log import PredictionLog
-from detic.evaluation.results_file import ImageId, ResultsFile
-from detic.evaluation.scores import Evaluation
 
 WriteReport = Callable[[Evaluation, ResultsFile, Path], None]
 

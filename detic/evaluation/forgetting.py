@@ -1,7 +1,7 @@
 """What a model has gained and forgotten: two evaluations of the same test sets, class by class.
 
-An evaluation is a folder with per_class.csv, or one with such folders in it: the ``OUTPUT_DIR`` of a
-training or of ``train_net.py --eval-only``.
+An evaluation is a folder with per_class.csv, or one with such folders in it: the ``OUTPUT_DIR`` of
+a training or of ``train_net.py --eval-only``.
 """
 
 import csv
@@ -13,9 +13,9 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
+from detic.choices import unknown_choice
 from detic.errors import InputError
 from detic.files import write_json, write_text
-from detic.vocabulary.choices import unknown_choice
 from detic.vocabulary.names import loose_name
 
 FILE_NAME = "per_class.csv"

@@ -15,7 +15,7 @@ import numpy as np
 from hotcoco import COCO, LVISEval, LVISResults
 
 from detic.evaluation.ground_truth import as_evaluation, prepare, use_mask_areas
-from detic.evaluation.precision import (
+from detic.evaluation.precision_arrays import (
     ALL_AREAS,
     AREAS,
     average_precisions,

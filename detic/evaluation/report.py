@@ -11,11 +11,11 @@ from pathlib import Path
 
 import numpy as np
 
-from detic.evaluation.outputs import format_percent, metrics_table
-from detic.evaluation.pictures import Draw, Picture, draw_rectangles, pictures_of_classes
+from detic.evaluation.cutouts import Draw, Picture, draw_rectangles, pictures_of_classes
 from detic.evaluation.plot import class_plot
 from detic.evaluation.results_file import ImageId, ResultsFile
 from detic.evaluation.scores import Evaluation
+from detic.evaluation.summary import format_percent, metrics_table
 from detic.files import write_text
 
 NUM_SHOWN_CLASSES = 6  # at each end

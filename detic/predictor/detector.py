@@ -24,7 +24,7 @@ from detic.vocabulary import Vocabulary
 
 
 class Detector:
-    """Finds the objects of a vocabulary in pictures.
+    """Detector of the objects of a vocabulary in pictures.
 
     Threads may share a detector: each call uses the vocabulary that is set when it starts.
 
@@ -37,6 +37,13 @@ class Detector:
     >>> detector.set_vocabulary(["red star"])
     >>> [f"{d.names[0]} {len(d)}" for d in detector(["docs/pictures/scene.png"])]
     ['red star 1']
+
+    Args:
+        model: in evaluation mode, with a zero-shot classifier.
+        input_format: of the pictures it was trained on.
+        vocabulary_reader: embeds class names.
+        vocabulary: see ``set_vocabulary``.
+        score_threshold: of classes without one of their own.
     """
 
     def __init__(
@@ -48,13 +55,6 @@ class Detector:
         *,
         score_threshold: float,
     ):
-        """Args:
-        model: in evaluation mode, with a zero-shot classifier.
-        input_format: of the pictures it was trained on.
-        vocabulary_reader: embeds class names.
-        vocabulary: see ``set_vocabulary``.
-        score_threshold: of classes without one of their own.
-        """
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader

@@ -8,18 +8,18 @@ from collections.abc import Sequence
 from functools import cached_property
 from pathlib import Path
 
+from detic.choices import unknown_choice
 from detic.errors import InputError
 from detic.paths import dataset_path
 from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.builtin import builtin_vocabulary
-from detic.vocabulary.choices import unknown_choice
 from detic.vocabulary.embedding import TextEmbedder
 from detic.vocabulary.embedding_file import READERS as EMBEDDING_FILES
 from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings
 from detic.vocabulary.prompts import DEFAULT_TEMPLATE
+from detic.vocabulary.text_weights import OPENAI, OPENAI_MODEL
 from detic.vocabulary.vocabulary import Vocabulary, check_names
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
-from detic.vocabulary.weights import OPENAI, OPENAI_MODEL
 
 VocabularyLike = Vocabulary | str | os.PathLike | Sequence[str]
 
@@ -62,7 +62,7 @@ def read_classes(source: VocabularyLike) -> Vocabulary:
 
 
 class VocabularyReader:
-    """Reads and embeds vocabularies for a detector.
+    """Reader of vocabularies for a detector, which also embeds them.
 
     Args:
         text_weights: the text encoder that the detector was trained with, ``openai`` or a file.

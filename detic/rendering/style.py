@@ -3,11 +3,11 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from detic.choices import unknown_choice
 from detic.errors import InputError
 from detic.rendering.palette import PALETTES, RGB, class_color
 from detic.rendering.text import Font
 from detic.vocabulary import Vocabulary
-from detic.vocabulary.choices import unknown_choice
 
 # Text height and line width at 640 x 480; they grow slower than the picture does.
 _REFERENCE_SIDE_PX = (640 * 480) ** 0.5
@@ -26,7 +26,7 @@ class DrawStyle:
     scores: bool = True  # in the labels; False suits ground truth
     palette: str = "vivid"  # a key of PALETTES
     class_colors: Mapping[str, RGB] = field(default_factory=dict)  # by name, before the palette
-    mask_opacity: float = 0.4
+    mask_opacity: float = 0.3
     scale: float = 1.0  # of text and lines
     upscale: int = 1  # enlarges small pictures before anything is drawn
     font_file: str | None = None  # TrueType; the built-in font lacks few scripts

@@ -23,7 +23,7 @@ class FederationRates:
 
     negative: float  # share of the absent classes that are verified as absent
     hidden: float = 0.03  # share of the present classes that are left unannotated
-    not_exhaustive: float = 0.015  # share of the present classes that are declared annotated in part
+    not_exhaustive: float = 0.015  # share of the present classes declared annotated in part
 
 
 TRAIN_RATES = FederationRates(negative=0.15)

@@ -60,11 +60,7 @@ def ship(run: Path, folder: Path) -> None:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m detic.shapes.benchmark",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.argument_parser(__doc__, prog="python -m detic.shapes.benchmark")
     parser.add_argument("--seed", type=int, default=1, help="decides world, CLIP and trainings")
     parser.add_argument(
         "--output", type=Path, help="folder; default: output/benchmark-shapes/seed<SEED>"

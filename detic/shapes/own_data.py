@@ -54,7 +54,7 @@ def teach_own_classes(output: Path, datasets: Path, weights: Path) -> dict[str, 
     """
     logger.info("1/3 the data: the old world, and a world of %s", ", ".join(HELD_OUT_NOUNS))
     prepare_world(datasets, OLD_SEED, TEXT_WEIGHTS)
-    write_own_data(datasets)
+    write_own_data(datasets, workers=os.cpu_count() or 1)
     logger.info("2/3 the detector as it is, on old and new classes")
     before = output / "before"
     if not all((before / f"inference_{name}" / "results.json").is_file() for name in TEST_SETS):
@@ -71,7 +71,7 @@ def teach_own_classes(output: Path, datasets: Path, weights: Path) -> dict[str, 
     return reports
 
 
-def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES) -> None:
+def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES, workers: int = 1) -> None:
     """Write data of new classes, as somebody would bring it, next to the world they are drawn from.
 
     Below ``own_shapes``: ``boxes.json`` in COCO's format, ``pictures/<class>/``, ``vocabulary.txt``
@@ -80,11 +80,10 @@ def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES) -> None
     Args:
         datasets: the datasets root, which holds the old world.
         sizes: numbers of pictures, see ``generate_world``.
+        workers: processes that draw.
     """
     root = datasets / OWN_FOLDER
-    world = generate_world(
-        root, NEW_SEED, **sizes, nouns=HELD_OUT_NOUNS, workers=os.cpu_count() or 1
-    )
+    world = generate_world(root, NEW_SEED, **sizes, nouns=HELD_OUT_NOUNS, workers=workers)
     base = json.loads((world / "annotations" / "train_norare.json").read_text(encoding="utf-8"))
     write_json(root / "boxes.json", as_coco(base))
     classes = read_world_spec(root).classes
@@ -99,7 +98,7 @@ def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES) -> None
 
 
 def as_coco(document: dict) -> dict:
-    """Return an annotation file of a world without what only LVIS has, nor classes without boxes."""
+    """Return a world's annotation file without what only LVIS has and classes without boxes."""
     with_boxes = {annotation["category_id"] for annotation in document["annotations"]}
     return {
         "categories": [

@@ -6,7 +6,6 @@ Detects in a first picture with the shipped weights, then continues the shipped 
 detector twice, on boxes alone and with image labels, and compares both.
 """
 
-import argparse
 import json
 import logging
 from pathlib import Path
@@ -37,7 +36,7 @@ logger = logging.getLogger(__name__)
 
 SEED = 0  # of the world that the shipped weights were trained in
 FIRST_PICTURE = REPOSITORY / "docs" / "pictures" / "scene.png"
-FIRST_VOCABULARY = "blue anchor,yelow mug,purple dotted fish,red star,green striped key"
+FIRST_VOCABULARY = "green gear,yelow mug,blue boat,red star,purple umbrella,yellow key"
 NUM_COMPARED = 6  # pictures
 SCORE_THRESHOLD = 0.3
 STYLE = DrawStyle(upscale=4)
@@ -151,11 +150,7 @@ def _short(path: Path) -> str:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(
-        prog="python -m detic.shapes.quickstart",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
+    parser = cli.argument_parser(__doc__, prog="python -m detic.shapes.quickstart")
     parser.add_argument("--output", type=Path, default=Path("output/quickstart"), help="folder")
     parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="datasets root")
     arguments = parser.parse_args()

@@ -28,7 +28,7 @@ import torch
 from safetensors.torch import save
 from tqdm import trange
 
-from detic.errors import InputError
+from detic import cli
 from detic.files import unfinished_path, write_bytes, write_text
 from detic.shapes.captions import draw_caption
 from detic.shapes.classes import ShapeClass, every_class
@@ -166,12 +166,7 @@ def make_tiny_clip(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m detic.shapes.tiny_clip",
-        description="Train the tiny CLIP of the embedded benchmark.",
-        epilog="example: python -m detic.shapes.tiny_clip --root datasets --seed 0 "
-        "--output models/shapes",
-    )
+    parser = cli.argument_parser(__doc__, prog="python -m detic.shapes.tiny_clip")
     parser.add_argument("--root", default="datasets", help="datasets root with a shapes world")
     parser.add_argument("--output", default="models/shapes", help="folder to write into")
     parser.add_argument("--seed", type=int, default=0, help="decides everything (default: 0)")
@@ -180,13 +175,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Train and write the tiny CLIP as the command line says."""
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = _parser()
-    options = parser.parse_args(arguments)
-    try:
-        report = make_tiny_clip(**vars(options))
-    except InputError as error:
-        parser.error(str(error))
+    cli.run(_run, options)
+
+
+def _run(options: argparse.Namespace) -> None:
+    report = make_tiny_clip(**vars(options))
     logger.info("retrieval among %d classes, %% of fresh crops:", report["classes"])
     for name, share in report["retrieval"].items():
         logger.info("  %-9s %5.1f", name, 100 * share)

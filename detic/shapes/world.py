@@ -30,6 +30,7 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
+from detic import cli
 from detic.errors import InputError
 from detic.files import unfinished_folder, write_json
 from detic.shapes.annotation import (
@@ -194,11 +195,7 @@ def _documents(
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
-        prog="python -m detic.shapes.world",
-        description="Draw the pictures of the embedded benchmark and write their annotations.",
-        epilog="example: python -m detic.shapes.world --root datasets --seed 0",
-    )
+    parser = cli.argument_parser(__doc__, prog="python -m detic.shapes.world")
     parser.add_argument("--root", default="datasets", help="datasets root (default: datasets)")
     parser.add_argument("--seed", type=int, default=0, help="decides everything (default: 0)")
     parser.add_argument("--train-images", type=int, default=1000, help="scenes to train on")
@@ -221,12 +218,13 @@ def _parser() -> argparse.ArgumentParser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw a world as the command line says."""
+    options = _parser().parse_args(arguments)
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    parser = _parser()
-    try:
-        generate_world(**vars(parser.parse_args(arguments)))
-    except InputError as error:
-        parser.error(str(error))
+    cli.run(_run, options)
+
+
+def _run(options: argparse.Namespace) -> None:
+    generate_world(**vars(options))
 
 
 if __name__ == "__main__":

@@ -5,9 +5,9 @@ from detic.vocabulary.embedding import TextEmbedder, embed, encode_names
 from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings, write_embeddings
 from detic.vocabulary.parents import CANDIDATE_LISTS, expand_parents
 from detic.vocabulary.text_encoder import CLIPTextEncoder, load_text_encoder
+from detic.vocabulary.text_weights import weights_fingerprint
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, parse_names
 from detic.vocabulary.vocabulary_file import read_vocabulary_file
-from detic.vocabulary.weights import weights_fingerprint
 
 __all__ = [
     "CANDIDATE_LISTS",

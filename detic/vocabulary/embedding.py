@@ -16,14 +16,14 @@ from tqdm import tqdm
 from detic.vocabulary.cache import EmbeddingCache, default_cache_dir
 from detic.vocabulary.prompts import DEFAULT_TEMPLATE, fill_template, resolve_templates
 from detic.vocabulary.text_encoder import CLIPTextEncoder, text_encoder_from_weights
-from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
-from detic.vocabulary.weights import (
+from detic.vocabulary.text_weights import (
     OPENAI,
     OPENAI_MODEL,
     read_text_weights,
     text_encoder_sizes,
     weights_fingerprint,
 )
+from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
 
 BATCH_SIZE = 256
 PROGRESS_FROM = 257  # fewer texts are done before a bar is of use

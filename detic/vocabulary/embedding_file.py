@@ -15,9 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from detic.choices import unknown_choice
 from detic.errors import InputError
 from detic.files import unfinished_path
-from detic.vocabulary.choices import unknown_choice
 
 FORMAT = "class embeddings 1"
 TENSOR = "embeddings"

@@ -45,6 +45,20 @@ def model_class_names(path: str | os.PathLike) -> tuple[str, ...]:
     return names
 
 
+def check_class_count(path: str | os.PathLike, num_classes: int) -> None:
+    """Check that a vocabulary file names as many classes as the model has.
+
+    Raises:
+        InputError: it does not.
+    """
+    count = len(read_vocabulary_file(path))
+    if count != num_classes:
+        raise InputError(
+            f"{path} names {count} classes, MODEL.ROI_HEADS.NUM_CLASSES is {num_classes}; set "
+            f"MODEL.ROI_HEADS.NUM_CLASSES to {count}"
+        )
+
+
 def embed_class_list(
     path: str | os.PathLike,
     text_weights: str | os.PathLike,
@@ -66,12 +80,7 @@ def embed_class_list(
     Raises:
         InputError: the file is missing or malformed, or does not fit the model.
     """
-    count = len(read_vocabulary_file(path))
-    if count != num_classes:
-        raise InputError(
-            f"{path} names {count} classes, MODEL.ROI_HEADS.NUM_CLASSES is {num_classes}; set "
-            f"MODEL.ROI_HEADS.NUM_CLASSES to {count}"
-        )
+    check_class_count(path, num_classes)
     embeddings = _embedded(os.fspath(path), os.stat(path).st_mtime_ns, text_weights, prompt)
     if embeddings.shape[1] != embedding_dim:
         raise InputError(

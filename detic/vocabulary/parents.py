@@ -10,9 +10,9 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
+from detic.choices import unknown_choice
 from detic.errors import InputError
 from detic.vocabulary.builtin import builtin_categories
-from detic.vocabulary.choices import unknown_choice
 from detic.vocabulary.names import loose_name
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
 from detic.vocabulary.wordnet import noun_forms, wordnet_nouns

@@ -2,8 +2,8 @@
 
 from collections.abc import Callable, Iterable
 
+from detic.choices import unknown_choice
 from detic.errors import InputError
-from detic.vocabulary.choices import unknown_choice
 
 # "a" takes no heed of vowels: the released classifiers embed "a apple".
 TEMPLATES = {

@@ -12,7 +12,7 @@ import torch
 from torch import nn
 
 from detic.errors import InputError
-from detic.vocabulary.weights import OPENAI, read_text_weights, text_encoder_sizes
+from detic.vocabulary.text_weights import OPENAI, read_text_weights, text_encoder_sizes
 
 # The token table starts with 256 bytes, twice (inside and at the end of a word), and ends with
 # the start and the end token; merges of the byte-pair encoding lie between.
@@ -151,7 +151,7 @@ def load_text_encoder(source: str | os.PathLike = OPENAI) -> CLIPTextEncoder:
     """Return a text encoder with the weights and sizes of a source, in evaluation mode.
 
     Args:
-        source: ``openai`` or a weights file, see ``detic.vocabulary.weights``.
+        source: ``openai`` or a weights file, see ``detic.vocabulary.text_weights``.
     """
     return text_encoder_from_weights(read_text_weights(source))
 

@@ -1,4 +1,4 @@
-"""The nouns of WordNet 3.0 that class lists refer to: which word names what, and what is a kind of what.
+"""The nouns of WordNet 3.0 that class lists refer to: what words mean, and what is a kind of what.
 
 A synset is one meaning with all words for it, named after its first word like ``banana.n.02``: the
 second meaning of the noun banana, the fruit rather than the plant.
@@ -65,7 +65,7 @@ class WordNetNouns:
 
 @cache
 def wordnet_nouns() -> WordNetNouns:
-    """Return the nouns that come with the project: those of LVIS, ImageNet-21K and all above them."""
+    """Return the nouns that come with the project: of LVIS, ImageNet-21K and all above them."""
     return WordNetNouns(**json.loads(gzip.decompress(FILE.read_bytes())))
 
 

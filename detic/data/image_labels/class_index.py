@@ -5,9 +5,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from detic.choices import unknown_choice
 from detic.data.annotation_file import read_json
 from detic.errors import InputError
-from detic.vocabulary.choices import unknown_choice
 from detic.vocabulary.names import loose_name
 
 logger = logging.getLogger(__name__)

@@ -22,6 +22,7 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
+from detic.choices import unknown_choice
 from detic.data.image_labels.class_index import ClassIndex, read_class_map
 from detic.data.image_labels.class_tars import load_class_tars
 from detic.data.image_labels.csv_table import load_csv_table
@@ -30,7 +31,6 @@ from detic.data.image_labels.shards import load_shards
 from detic.errors import InputError
 from detic.paths import dataset_path
 from detic.vocabulary import builtin, read_vocabulary_file
-from detic.vocabulary.choices import unknown_choice
 from detic.vocabulary.model_classes import model_class_names
 
 ClassMap = Mapping[str, int | str]

@@ -68,7 +68,7 @@ def _samples(shards: list[Path], index_file: Path) -> list[tuple[Path, list]]:
 
 
 def read_shard(shard: Path) -> list[list]:
-    """Return [member, [start, size] of its bytes, [height, width] or None, labels] of each picture."""
+    """Return [member, [start, size] in bytes, [height, width] or None, labels] of each picture."""
     members, _ = tar_members(shard)
     parts: dict[str, dict[str, TarMember]] = defaultdict(dict)
     for member in members:
@@ -122,7 +122,7 @@ def _parse_cls(text: str) -> list[Label]:
 
 
 def _parse_json(text: str) -> list[Label]:
-    """Return the labels in e.g. ``["cup", "spoon"]``, ``{"labels": [7, 12]}`` or ``{"label": 7}``."""
+    """Return the labels in, say, ``["cup", "spoon"]``, ``{"labels": [7, 12]}``, ``{"label": 7}``."""
     content: Any = json.loads(text)
     if isinstance(content, dict):
         content = next((content[field] for field in JSON_FIELDS if field in content), None)

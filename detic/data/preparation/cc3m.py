@@ -19,7 +19,7 @@ from urllib.parse import quote
 from tqdm import tqdm
 
 from detic.data.picture_size import PICTURE_ERRORS, picture_size_hw
-from detic.data.preparation.pictures import picture_sizes_hw
+from detic.data.preparation.picture_sizes import picture_sizes_hw
 from detic.errors import InputError
 from detic.files import write_bytes
 

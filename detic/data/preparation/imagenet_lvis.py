@@ -10,7 +10,7 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from detic.data.preparation.pictures import picture_sizes_hw
+from detic.data.preparation.picture_sizes import picture_sizes_hw
 from detic.data.tar_files import is_image_name
 from detic.errors import InputError
 from detic.files import unfinished_folder

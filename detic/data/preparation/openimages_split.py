@@ -15,7 +15,7 @@ from detic.data.preparation.openimages import (
     relative_path,
     to_document,
 )
-from detic.data.preparation.pictures import picture_sizes_hw
+from detic.data.preparation.picture_sizes import picture_sizes_hw
 from detic.errors import InputError
 from detic.evaluation.hierarchy import read_reach
 

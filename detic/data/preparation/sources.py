@@ -1,4 +1,4 @@
-"""Where the files of the datasets come from: an address to fetch them from or a command to make them.
+"""Where the files of the datasets come from: an address to fetch or a command to make them.
 
 Paths are relative to the datasets root; those of folders end in a slash. Commands name files below
 ``datasets/``, which the programs take for the datasets root.

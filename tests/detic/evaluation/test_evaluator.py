@@ -137,6 +137,18 @@ def test_metadata_decide_which_class_is_which(register, tmp_path):
     assert rows[0]["category_id"] == 3
 
 
+def test_detections_of_classes_that_the_dataset_lacks_do_not_count(register, tmp_path):
+    names = ["class 5", "elk", "class 3", "gull"]
+    index_of = {3: 2, 5: 0}
+    register("pets_among", thing_dataset_id_to_contiguous_id=index_of, thing_classes=names)
+    evaluator = build_evaluator("pets_among", tmp_path, report=False)
+    evaluator.reset()
+    evaluator.process([{"image_id": 2}], found((3, THERE, 0.95), (2, HERE, 0.9), (1, HERE, 0.8)))
+    evaluator.evaluate()
+    rows = json.loads((tmp_path / "lvis_instances_results.json").read_text())
+    assert [(row["category_id"], row["score"]) for row in rows] == [(3, pytest.approx(0.9))]
+
+
 def test_resumed_pass_equals_one_that_was_not_interrupted(register, tmp_path):
     register("pets_resumed")
     whole = run(build_evaluator("pets_resumed", tmp_path / "whole", report=False))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detic.evaluation.pictures import pictures_of_classes
+from detic.evaluation.cutouts import pictures_of_classes
 from detic.evaluation.plot import class_plot, group_order
 from detic.evaluation.report import best_and_worst, write_report
 from detic.evaluation.scores import Evaluation, TaskScore, class_table

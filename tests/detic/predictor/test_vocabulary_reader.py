@@ -5,7 +5,7 @@ import torch
 from detic.errors import InputError
 from detic.predictor.vocabulary_reader import VocabularyReader
 from detic.vocabulary import EmbeddingTable, Vocabulary, write_embeddings
-from detic.vocabulary.weights import OPENAI_MODEL
+from detic.vocabulary.text_weights import OPENAI_MODEL
 from tests.tiny_detector import EMBEDDING_DIM
 
 

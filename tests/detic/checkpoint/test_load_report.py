@@ -1,4 +1,4 @@
-from detic.checkpoint.report import LoadReport, ShapeMismatch, group_names
+from detic.checkpoint.load_report import LoadReport, ShapeMismatch, group_names
 
 
 def report(**changes):

@@ -1,4 +1,4 @@
-"""The files and the table that an evaluation leaves: results.json, per_class.csv, a log message."""
+"""The summary of an evaluation: results.json, per_class.csv, a table in the log."""
 
 import csv
 import logging

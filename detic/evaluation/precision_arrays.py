@@ -1,4 +1,4 @@
-"""Means over the precision arrays that COCO's and LVIS's protocols yield.
+"""Means over the arrays of precision that COCO's and LVIS's protocols yield.
 
 Precision arrays are (T IoU thresholds, R recalls, C classes, A areas), -1 where undefined.
 """

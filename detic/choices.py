@@ -1,4 +1,4 @@
-"""The error for a name that is not among the known ones."""
+"""Names to choose from: the error for one that is not among them."""
 
 from collections.abc import Collection
 from difflib import get_close_matches

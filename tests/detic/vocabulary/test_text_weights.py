@@ -6,7 +6,7 @@ from torch import nn
 
 from detic.errors import InputError
 from detic.vocabulary.text_encoder import build_text_encoder, load_text_encoder
-from detic.vocabulary.weights import (
+from detic.vocabulary.text_weights import (
     TextEncoderSizes,
     find_text_weights,
     read_text_weights,
