@@ -31,7 +31,7 @@ def run(datasets, tmp_path_factory):
     """A function that runs train_net.py on the CPU and returns what it prints."""
     cache = tmp_path_factory.mktemp("cache")
 
-    def run(recipe, output, *options, status=0):
+    def run(recipe, output, *options):
         command = [
             *(sys.executable, "train_net.py", "--config-file", f"configs/shapes/{recipe}.yaml"),
             *("--num-gpus", "0", "OUTPUT_DIR", str(output), "DATALOADER.NUM_WORKERS", "0"),
@@ -45,7 +45,7 @@ def run(datasets, tmp_path_factory):
         done = subprocess.run(
             command, cwd=ROOT, env=environment, capture_output=True, text=True, timeout=300
         )
-        assert done.returncode == status, done.stdout + done.stderr
+        assert done.returncode == 0, done.stdout + done.stderr
         return done.stdout + done.stderr
 
     return run
@@ -97,9 +97,3 @@ def test_a_detector_goes_on_with_more_classes_in_another_order(trained, datasets
         for output in (trained[0], tmp_path / "output")
     )
     torch.testing.assert_close(after[:, :128], before[:, :128].flip(1))
-
-
-def test_the_number_of_classes_has_to_be_that_of_the_vocabulary(run, tmp_path):
-    log = run("OwnData", tmp_path, "MODEL.ROI_HEADS.NUM_CLASSES", "96", status=2)
-    assert "vocabulary.txt names 128 classes, MODEL.ROI_HEADS.NUM_CLASSES is 96" in log
-    assert "Traceback" not in log

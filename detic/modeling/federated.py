@@ -27,6 +27,11 @@ def load_class_frequencies(path: str, power: float) -> Tensor:
     Raises:
         InputError: the file is missing or does not hold such a list.
     """
+    if not path:
+        raise InputError(
+            "MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH is empty: train_net.py counts the classes then; "
+            "elsewhere name a json list of categories with image_count"
+        )
     file = dataset_path(path)
     try:
         with open(file) as f:

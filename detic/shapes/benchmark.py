@@ -19,7 +19,7 @@ from detic.shapes.preparation import draw_world, embed_classes
 from detic.shapes.runs import COMPARISON, comparison_table, read_metrics, train
 from detic.shapes.tiny_clip import make_tiny_clip
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("detic.shapes.benchmark")  # also when run with python -m
 
 STAGE_1 = "BoxSup"
 

@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from detectron2.utils.logger import setup_logger
+from tabulate import tabulate
 
 from detic import cli
 from detic.evaluation.forgetting import (
@@ -31,7 +32,7 @@ from detic.shapes.runs import CONFIGS, SHIPPED, TEXT_WEIGHTS, run_program, train
 from detic.shapes.world import generate_world
 from detic.shapes.world_spec import read_world_spec
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("detic.shapes.own_data")  # also when run with python -m
 
 OLD_SEED = 0  # of the world that the shipped weights were trained in
 NEW_SEED = 100
@@ -44,8 +45,8 @@ OLD, BOXES, PICTURES = "old classes", "new classes with boxes", "new classes wit
 COMPARISON = {"OwnData-no-replay": "without replay", "OwnData": "with replay"}
 
 
-def teach_own_classes(output: Path, datasets: Path, weights: Path) -> dict[str, ForgettingReport]:
-    """Return what each training changed, by recipe; what is finished already is kept.
+def teach_own_classes(output: Path, datasets: Path, weights: Path) -> None:
+    """Run the whole example; what is finished already is kept.
 
     Args:
         output: folder of the trainings.
@@ -65,10 +66,21 @@ def teach_own_classes(output: Path, datasets: Path, weights: Path) -> dict[str, 
         train(recipe, output / recipe, datasets, {"MODEL.WEIGHTS": weights})
         reports[recipe] = _report(before, output / recipe, datasets)
         write_forgetting_report(reports[recipe], output / recipe)
-    summary = "\n".join(f"{COMPARISON[r]}:\n\n{reports[r].as_markdown()}" for r in COMPARISON)
-    write_text(output / "README.md", summary)
+    summary = summary_table(reports)
+    write_text(output / "README.md", summary + "\n")
     logger.info("done: %s\n\n%s", output, summary)
-    return reports
+
+
+def summary_table(reports: Mapping[str, ForgettingReport]) -> str:
+    """Return mean mask AP of each group before and after each training, as a markdown table."""
+    before = reports[next(iter(COMPARISON))].groups
+    after = zip(*(reports[recipe].groups for recipe in COMPARISON), strict=True)
+    rows = [
+        (group.group, group.num_classes, group.before, *(g.after for g in of_runs))
+        for group, of_runs in zip(before, after, strict=True)
+    ]
+    headers = ["mask AP, percent", "classes", "before", *COMPARISON.values()]
+    return tabulate(rows, headers, tablefmt="github", floatfmt=".1f")
 
 
 def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES, workers: int = 1) -> None:

@@ -32,14 +32,14 @@ from detic.shapes.runs import (
 )
 from detic.shapes.world_spec import FOLDER
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("detic.shapes.quickstart")  # also when run with python -m
 
 SEED = 0  # of the world that the shipped weights were trained in
 FIRST_PICTURE = REPOSITORY / "docs" / "pictures" / "scene.png"
 FIRST_VOCABULARY = "green gear,yelow mug,blue boat,red star,purple umbrella,yellow key"
 NUM_COMPARED = 6  # pictures
 SCORE_THRESHOLD = 0.3
-STYLE = DrawStyle(upscale=4)
+STYLE = DrawStyle(upscale=4, mask_opacity=0.15)
 
 
 def quickstart(output: Path, datasets: Path) -> None:

@@ -39,7 +39,7 @@ from detic.shapes.streams import Stream, generator
 from detic.shapes.world_spec import read_world_spec
 from detic.vocabulary.text_encoder import load_text_encoder
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("detic.shapes.tiny_clip")  # also when run with python -m
 
 TEXT_FILE, BACKBONE_FILE, REPORT_FILE = (
     "clip_text.safetensors",

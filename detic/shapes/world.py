@@ -50,7 +50,7 @@ from detic.shapes.pictures import (
 )
 from detic.shapes.world_spec import FOLDER, MANIFEST, WorldSpec, read_world_spec
 
-logger = logging.getLogger(__name__)
+logger = logging.getLogger("detic.shapes.world")  # also when run with python -m
 
 
 def generate_world(

@@ -19,9 +19,7 @@ def test_all_published_recipes_are_there():
     assert len(RECIPES) == 30
 
 
-@pytest.mark.parametrize(
-    "path", [*RECIPES, *CONFIGS.glob("*/*.yaml")], ids=lambda p: p.stem
-)
+@pytest.mark.parametrize("path", [*RECIPES, *CONFIGS.glob("*/*.yaml")], ids=lambda p: p.stem)
 def test_recipe_merges_and_names_its_output(path):
     cfg = load_recipe(path)
     assert Path(cfg.OUTPUT_DIR).name == path.stem

@@ -84,3 +84,9 @@ def test_the_first_classes_may_be_those_of_a_dataset(own_cfg, pets, names):
 def test_recipes_with_embeddings_are_trusted(joint_cfg, pets):
     joint_cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = "not_there.npy"
     check_class_order(joint_cfg, [pets])
+
+
+def test_the_vocabulary_file_decides_the_number_of_classes(own_cfg):
+    own_cfg.MODEL.ROI_HEADS.NUM_CLASSES = 80
+    with pytest.raises(InputError, match=r"names\.txt names 3 classes, .*set .*NUM_CLASSES to 3"):
+        register_own_data(own_cfg)

@@ -31,6 +31,11 @@ def test_missing_frequencies_name_the_tool_that_makes_them():
         load_class_frequencies("nowhere.json", 0.5)
 
 
+def test_an_empty_path_is_explained():
+    with pytest.raises(InputError, match="CAT_FREQ_PATH is empty"):
+        load_class_frequencies("", 0.5)
+
+
 def test_sample_contains_every_present_class():
     present = torch.tensor([4, 2, 4])
     sampled = sample_federated_classes(present, 5, 8)

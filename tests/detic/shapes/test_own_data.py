@@ -2,8 +2,9 @@
 
 import json
 
+from detic.evaluation.forgetting import ForgettingReport, GroupChange
 from detic.shapes.nouns import BENCHMARK_NOUNS, HELD_OUT_NOUNS
-from detic.shapes.own_data import as_coco, write_own_data
+from detic.shapes.own_data import COMPARISON, as_coco, summary_table, write_own_data
 from detic.shapes.world import generate_world
 from detic.vocabulary import read_vocabulary_file
 
@@ -38,3 +39,13 @@ def test_own_data_has_new_classes_with_boxes_and_others_with_pictures(tmp_path):
     names = read_vocabulary_file(root / "vocabulary.txt").names
     assert len(names) == 8 + 32
     assert names[8:] == new
+
+
+def test_the_summary_has_both_trainings_beside_the_detector_as_it_was():
+    reports = {
+        recipe: ForgettingReport("segm/AP", [GroupChange("old classes", 3, 50.0, after)], [])
+        for recipe, after in zip(COMPARISON, (30.0, 45.0), strict=True)
+    }
+    row = summary_table(reports).splitlines()[-1]
+    cells = [cell.strip() for cell in row.strip("|").split("|")]
+    assert cells == ["old classes", "3", "50.0", "30.0", "45.0"]
