@@ -114,7 +114,7 @@ def _report(tally: Tally) -> int:
     if tally.num_kept:
         logger.info("%d drawings exist and were kept; --overwrite replaces them", tally.num_kept)
     if tally.unreadable and not (tally.num_read or tally.num_kept):
-        logger.error("none of the %d inputs could be read", len(tally.unreadable))
+        logger.error("no input could be read")
         return USER_ERROR
     counts = ", ".join(f"{count} {name}" for name, count in tally.objects.most_common(10))
     total = tally.objects.total()
