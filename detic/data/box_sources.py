@@ -15,7 +15,6 @@ the model's classes by name, whatever their ids and their order. No file of the 
 before the data are used.
 """
 
-import logging
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -30,12 +29,11 @@ from detic.data.coco_style import coco_style_records
 from detic.data.image_labels.class_index import ClassIndex
 from detic.data.lazy import LazyDict
 from detic.data.lvis_style import lvis_style_records
+from detic.data.records import keep_all_masks_or_none
 from detic.data.specs import find_spec
 from detic.errors import InputError
 from detic.paths import dataset_path, datasets_root
 from detic.vocabulary.model_classes import model_class_names
-
-logger = logging.getLogger(__name__)
 
 WHERE = "DATALOADER.BOX_SOURCES"
 OWN_FIELDS = ("name", "format", "annotations", "images")
@@ -155,7 +153,7 @@ def load_box_source(source: BoxSource, class_names: Sequence[str]) -> list[dict]
         for field in {"neg_category_ids", "pos_category_ids"} & record.keys():
             matched = [class_of_rank[rank] for rank in record[field]]
             record[field] = [index for index in matched if index is not None]
-    _keep_all_masks_or_none(records, source.annotations)
+    keep_all_masks_or_none(records, source.annotations)
     return records
 
 
@@ -194,16 +192,3 @@ def _used_categories(content: AnnotationFile) -> set[int]:
 
 def _read_classes(source: BoxSource, class_names: Sequence[str]) -> dict[int, int]:
     return match_categories(read_annotation_file(source.annotations), ClassIndex(class_names))
-
-
-def _keep_all_masks_or_none(records: list[dict], path: str) -> None:
-    """Remove the masks of annotations unless all of them have one."""
-    annotations = [annotation for record in records for annotation in record["annotations"]]
-    num_masks = sum("segmentation" in annotation for annotation in annotations)
-    if 0 < num_masks < len(annotations):
-        logger.warning(
-            "%s: %d of %d annotations have masks, which are not used, as the others have none",
-            *(path, num_masks, len(annotations)),
-        )
-        for annotation in annotations:
-            annotation.pop("segmentation", None)

@@ -3,6 +3,7 @@
 import ctypes
 import gc
 from collections.abc import Callable, Collection
+from itertools import chain
 
 import numpy as np
 import torch
@@ -16,7 +17,7 @@ from detic.data.batching import BatchLayout, PlannerFactory, source_and_shape_bu
 from detic.data.loader import TrainLoader
 from detic.data.mapper import build_train_mapper
 from detic.data.own_data import check_class_order, register_own_data
-from detic.data.records import PackedRecords
+from detic.data.records import PackedRecords, keep_all_masks_or_none
 from detic.data.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
 from detic.data.shared_arrays import SharedArrays
 from detic.data.train_source import (
@@ -156,6 +157,8 @@ def _training_arrays(
         )
         for source in sources
     ]
+    if sources[0].kind.has_box_classes and not _has_batches_of_one_source(cfg):
+        keep_all_masks_or_none(list(chain(*records_of)), "DATASETS.TRAIN")
     params = DrawParams(
         weigh_datasets=weighs_datasets(cfg),
         repeat_threshold=cfg.DATALOADER.REPEAT_THRESHOLD,

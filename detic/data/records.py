@@ -3,10 +3,13 @@
 Shapes: N records.
 """
 
+import logging
 import pickle
 from collections.abc import Iterable, Sequence
 
 from detic.data.shared_arrays import ArrayWriter, SharedArrays
+
+logger = logging.getLogger(__name__)
 
 MIN_POLYGON_NUMBERS = 6  # three points
 
@@ -25,11 +28,6 @@ class PackedRecords(Sequence[dict]):
 
     def __len__(self) -> int:
         return len(self._ends)
-
-    @property
-    def num_bytes(self) -> int:
-        """The memory that the records take."""
-        return self._bytes.nbytes
 
     def __getitem__(self, index: int) -> dict:
         index = range(len(self))[index]
@@ -63,3 +61,23 @@ def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
             changed["segmentation"] = polygons
         usable.append(annotation | changed)
     return usable
+
+
+def keep_all_masks_or_none(records: Sequence[dict], origin: str) -> None:
+    """Remove the masks of annotations unless all of them have one.
+
+    A batch has masks for all its boxes or for none.
+
+    Args:
+        records: changed in place.
+        origin: where they are from, for the warning.
+    """
+    annotations = [annotation for record in records for annotation in record["annotations"]]
+    num_masks = sum("segmentation" in annotation for annotation in annotations)
+    if 0 < num_masks < len(annotations):
+        logger.warning(
+            "%s: %d of %d annotations have masks, which are not used, as the others have none",
+            *(origin, num_masks, len(annotations)),
+        )
+        for annotation in annotations:
+            annotation.pop("segmentation", None)

@@ -98,6 +98,8 @@ def weighted_draw(weights: Tensor) -> DrawEpoch:
             f"the training datasets have {len(weights)} images, at most {MAX_WEIGHTED_IMAGES} can "
             "be drawn by weight; split off a part of the largest dataset"
         )
+    # Sums over millions of float32 weights would stop growing.
+    weights = weights.double()
     return lambda generator: torch.multinomial(
         weights, len(weights), replacement=True, generator=generator
     )

@@ -15,7 +15,11 @@ from tabulate import tabulate
 
 from detic.annotation import AnnotationKind
 from detic.choices import unknown_choice
-from detic.data.records import pack_records, trainable_annotations
+from detic.data.records import (
+    keep_all_masks_or_none,
+    pack_records,
+    trainable_annotations,
+)
 from detic.data.sampling import dataset_weights, repeat_factors
 from detic.data.shared_arrays import ArrayWriter, SharedArrays, open_shared_arrays
 from detic.data.train_source import TrainSource
@@ -84,6 +88,8 @@ def load_source(
         records = [record for record in records if _has_boxes(record)]
     if not records:
         raise InputError(f"no image of {source.name!r} has boxes to train on")
+    if len(source.datasets) > 1 and source.kind.has_box_classes:
+        keep_all_masks_or_none(records, source.name)
     return records
 
 

@@ -12,6 +12,7 @@ from detic.data.train_source import train_sources
 from detic.data.training_data import load_dataset
 from detic.errors import InputError
 from detic.files import write_json
+from detic.paths import dataset_path
 
 logger = logging.getLogger(__name__)
 
@@ -19,17 +20,19 @@ FILE_NAME = "class_frequencies.json"
 
 
 def with_class_frequencies(cfg: CfgNode, *, training: bool) -> CfgNode:
-    """Return the configuration with class frequencies, if ``CAT_FREQ_PATH`` is empty.
+    """Return the configuration with class frequencies, or without need of them.
 
-    For training, the main process counts the boxes to train on and writes the counts into the
-    output folder. An evaluation needs none: the losses that do are off.
+    For training, if ``CAT_FREQ_PATH`` is empty, the main process counts the boxes to train on and
+    writes the counts into the output folder. An evaluation needs none: without such a file the
+    losses that do are off.
 
     Raises:
         InputError: the training data cannot be loaded.
     """
     node = cfg.MODEL.ROI_BOX_HEAD
     reads_them = node.USE_FED_LOSS or node.IGNORE_ZERO_CATS or cfg.MODEL.DYNAMIC_CLASSIFIER
-    if node.CAT_FREQ_PATH or not reads_them:
+    is_named = bool(node.CAT_FREQ_PATH)
+    if not reads_them or (is_named and (training or dataset_path(node.CAT_FREQ_PATH).is_file())):
         return cfg
     completed = cfg.clone()
     completed.defrost()

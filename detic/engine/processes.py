@@ -5,6 +5,7 @@ import multiprocessing
 import os
 import signal
 import sys
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from detectron2.utils import comm
 from detic.errors import InputError
 
 logger = logging.getLogger(__name__)
+
+_PRECEDENCE_S = 2  # how long the main process has to report an error first
 
 
 def run_processes(
@@ -61,8 +64,10 @@ def _run_child(function: Callable[..., None], args: tuple) -> None:
     try:
         function(*args)
     except InputError as e:
-        if comm.is_main_process():
-            sys.stderr.write(f"error: {e}\n")
+        if not comm.is_main_process():
+            # If all processes fail alike, the main one says so, and its end ends this one.
+            time.sleep(_PRECEDENCE_S)
+        sys.stderr.write(f"error: {e}\n")
         sys.stderr.flush()
         os._exit(2)  # the other processes may be waiting for this one: do not wait for them
 

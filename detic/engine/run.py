@@ -72,6 +72,7 @@ def configure(arguments: argparse.Namespace) -> CfgNode:
 
 def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     """Train ``cfg``, or evaluate its weights, in this process of the job."""
+    cfg = _with_common_seed(cfg)
     _start_logging(cfg)
     seed_all_rng(cfg.SEED)
     cfg = with_class_frequencies(cfg, training=not eval_only)
@@ -86,6 +87,15 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
         trainer.load_state_dict(load_training_state(newest))
         logger.info("resumed from %s", newest)
     trainer.train()
+
+
+def _with_common_seed(cfg: CfgNode) -> CfgNode:
+    """Return ``cfg`` with the main process's seed; torchrun's processes have each drawn one."""
+    common = cfg.clone()
+    common.defrost()
+    common.SEED = comm.all_gather(cfg.SEED)[0]
+    common.freeze()
+    return common
 
 
 def build_trainer(cfg: CfgNode, model: nn.Module) -> Trainer:

@@ -17,6 +17,7 @@ from detic.data import TrainLoader, merge_loader_states
 from detic.engine.checkpoints import FINAL, ROLLING, TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.step import Batch, TrainingStep, unwrap
+from detic.errors import InputError
 
 logger = logging.getLogger(__name__)
 
@@ -114,7 +115,7 @@ class Trainer:
                 self._iterate(batches, storage)
                 self.iteration += 1
                 if stop.is_set():
-                    self._save(ROLLING)
+                    self._save(FINAL if self.iteration == self.loop.max_iter else ROLLING)
                     logger.info("stopped by SIGTERM; continue with --resume")
                     return {}
                 metrics = self._after_iteration(storage) or metrics
@@ -123,12 +124,15 @@ class Trainer:
     def _after_iteration(self, storage: EventStorage) -> dict[str, float]:
         """Save, evaluate and report what is due; return the metrics of an evaluation, if any."""
         at_end = self.iteration == self.loop.max_iter
+        period = self.loop.eval_period
+        evaluates = at_end or (period > 0 and self.iteration % period == 0)
         name = FINAL if at_end else self.checkpoints.name_after(self.iteration)
+        if name is None and evaluates:
+            name = ROLLING  # an evaluation may take longer than a scheduler waits after SIGTERM
         if name is not None:
             self._save(name)
         metrics = {}
-        period = self.loop.eval_period
-        if at_end or (period > 0 and self.iteration % period == 0):
+        if evaluates:
             metrics = self._evaluate(at_end)
             storage.put_scalars(smoothing_hint=False, **metrics)
         if at_end or self.iteration % _WRITE_PERIOD == 0:
@@ -151,17 +155,29 @@ class Trainer:
         return state if self.averaged is None else state | {"trained_model": raw}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned."""
+        """Continue from what :meth:`state_dict` returned, with the configured learning rates."""
         model = unwrap(self.step.model)
         model.load_state_dict(state.get("trained_model", state["model"]))
         if self.averaged is not None:
             self.averaged.load_state_dict(state["model"])
         self.step.optimizer.load_state_dict(state["optimizer"])
-        self.scheduler.load_state_dict(state["scheduler"])
+        self._resume_schedule(state["scheduler"])
         self.step.scaler.load_state_dict(state["scaler"])
         self.step.seed = state["seed"]
         self.iteration = state["iteration"]
         self.loader.load_state_dict(state["loader"])
+
+    def _resume_schedule(self, saved: dict[str, Any]) -> None:
+        configured = self.scheduler.base_lrs
+        if saved["base_lrs"] != configured:
+            logger.info(
+                "learning rates follow the configuration (%g at first), no longer %g",
+                *(configured[0], saved["base_lrs"][0]),
+            )
+        self.scheduler.load_state_dict({**saved, "base_lrs": configured})
+        groups = self.step.optimizer.param_groups
+        for group, rate in zip(groups, self.scheduler.get_lr(), strict=True):
+            group["lr"] = rate
 
     def _iterate(self, batches: Iterator[Batch], storage: EventStorage) -> None:
         started = time.perf_counter()
@@ -187,6 +203,19 @@ class Trainer:
         storage.put_scalar("lr", rate, smoothing_hint=False)
 
     def _save(self, name: str) -> None:
+        """Write a checkpoint.
+
+        Raises:
+            InputError: the weights are not finite; the last good checkpoint stays.
+        """
+        weights = unwrap(self.step.model).named_parameters()
+        broken = [name for name, weight in weights if not torch.isfinite(weight).all()]
+        if broken:
+            raise InputError(
+                f"iteration {self.iteration}: {len(broken)} weights such as {broken[0]} are not "
+                "finite, though the losses were; lower SOLVER.BASE_LR or clip gradients, then "
+                "continue from the last checkpoint with --resume"
+            )
         self.checkpoints.save(name, self.state_dict())
 
     def _evaluate(self, at_end: bool) -> dict[str, float]:

@@ -91,7 +91,7 @@ def selected_proposal_loss(
         columns.append(label)
         weights.append(logits.new_full((len(label),), 1 / len(label)))
     if not rows:
-        return sum(logits.sum() for logits in class_logits) * 0.0, chosen
+        return sum(logits[:0].sum() for logits in class_logits), chosen
     rows, columns, weights = torch.cat(rows), torch.cat(columns), torch.cat(weights)
     if use_softmax:
         loss = F.cross_entropy(rows, columns, reduction="none")
@@ -119,7 +119,7 @@ def weighted_proposal_loss(
     losses, chosen = [], []
     for logits, over_proposals, label in zip(class_logits, proposal_logits, labels, strict=True):
         if len(logits) == 0 or len(label) == 0:
-            losses.append((logits.sum() + over_proposals.sum()) * 0.0)
+            losses.append(logits[:0].sum() + over_proposals[:0].sum())
             chosen.append(label[:0])
             continue
         share = logits.sigmoid() * over_proposals.softmax(dim=0)
@@ -144,7 +144,7 @@ def caption_loss(
         first_caption: column of this process's first image.
         negative_weight: weight of the captions of other images.
     """
-    total = sum(logits.sum() for logits in caption_logits) * 0.0
+    total = sum(logits[:0].sum() for logits in caption_logits)
     for i, logits in enumerate(caption_logits):
         if len(logits) == 0:
             continue

@@ -88,3 +88,10 @@ def test_repeated_draws_are_those_of_detectron2():
     factors = torch.tensor([1.0, 2.5, 1.2, 3.0])
     expected = itertools.islice(iter(RepeatFactorTrainingSampler(factors, seed=5)), 40)
     assert first(repeated_draw(factors), seed=5, count=40) == [int(i) for i in expected]
+
+
+def test_small_weights_behind_a_large_one_are_drawn():
+    """As single precision sums would not: 2**25 + 1 is 2**25 there."""
+    weights = torch.cat([torch.tensor([2.0**25]), torch.ones(2**15)])
+    drawn = weighted_draw(weights)(torch.Generator().manual_seed(0))
+    assert 10 < (drawn > 0).sum() < 70  # 32 are expected

@@ -84,6 +84,17 @@ def test_a_union_has_the_records_of_all_its_datasets(joint_cfg):
     assert len(load_source(union, drop_empty=False, **MODEL)) == 14
 
 
+def test_a_union_has_masks_only_if_all_its_boxes_do(joint_cfg, box_records):
+    joint_cfg.DATASETS.TRAIN = ("pets, pets", "labels")
+    union = train_sources(joint_cfg, 1)[0]
+    assert all(
+        "segmentation" in r["annotations"][0] for r in load_source(union, drop_empty=False, **MODEL)
+    )
+    del box_records[3]["annotations"][0]["segmentation"]
+    loaded = load_source(union, drop_empty=False, **MODEL)
+    assert not any("segmentation" in r["annotations"][0] for r in loaded)
+
+
 def test_only_sources_with_boxes_lose_their_empty_images(catalogs, sources, pets, box_records):
     box_records[3]["annotations"][0]["iscrowd"] = 1
     box_records[5]["annotations"] = []

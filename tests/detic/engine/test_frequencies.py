@@ -60,3 +60,8 @@ def test_an_evaluation_needs_no_frequencies_and_no_training_data(cfg):
 def test_a_file_of_frequencies_is_used_as_it_is(cfg):
     cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH = "counts.json"
     assert with_class_frequencies(cfg, training=True) is cfg
+
+
+def test_an_evaluation_does_not_need_the_file_of_frequencies(cfg):
+    cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH = "nowhere.json"
+    assert not with_class_frequencies(cfg, training=False).MODEL.ROI_BOX_HEAD.USE_FED_LOSS

@@ -77,6 +77,42 @@ def test_sigterm_saves_and_ends_quietly(tmp_path):
     assert state["iteration"] == 3
 
 
+def test_sigterm_in_the_last_iteration_leaves_the_final_weights(tmp_path):
+    trainer = toy_trainer(tmp_path, max_iter=3)
+    trainer.loader = LoaderWithSignal()
+    trainer.train()
+    assert trainer.checkpoints.newest().name == "model_final.pth"
+
+
+def test_steps_are_saved_before_an_evaluation(tmp_path):
+    trainer = toy_trainer(tmp_path, max_iter=7, eval_period=3)
+    saved = []
+    trainer.evaluate = lambda at_end: saved.append(trainer.checkpoints.newest().name) or {}
+    trainer.train()
+    assert saved == ["model_last.pth", "model_last.pth", "model_final.pth"]
+
+
+def test_resumed_training_takes_the_configured_learning_rate(tmp_path):
+    toy_trainer(tmp_path, max_iter=2).train()
+    resumed = toy_trainer(tmp_path, max_iter=4)
+    resumed.scheduler.base_lrs = [0.01]  # was 0.1
+    resumed.load_state_dict(load_training_state(tmp_path / "model_final.pth"))
+    assert resumed.step.optimizer.param_groups[0]["lr"] == pytest.approx(0.01 * 0.9**2)
+
+
+def test_broken_weights_do_not_replace_the_last_good_checkpoint(tmp_path):
+    trainer = toy_trainer(tmp_path, max_iter=4, period=2)
+
+    def overflow(optimizer, *_):
+        if trainer.iteration == 3:
+            trainer.step.model.weight.data.fill_(float("nan"))
+
+    trainer.step.optimizer.register_step_post_hook(overflow)
+    with pytest.raises(InputError, match="1 weights such as weight are not finite"):
+        trainer.train()
+    assert trainer.checkpoints.newest().name == "model_0000001.pth"
+
+
 def test_averaged_weights_are_saved_evaluated_and_resumed(tmp_path):
     def averaged(model):
         return AveragedWeights(model, decay=0.5)

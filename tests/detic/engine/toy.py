@@ -1,6 +1,7 @@
 """A model, loader and trainer small enough to compute by hand."""
 
 import torch
+from detectron2.solver import LRMultiplier
 from torch import nn
 
 from detic.data.unreadable import UnreadableImages
@@ -53,7 +54,7 @@ def toy_trainer(folder, max_iter, *, period=1000, averaged=None, writers=(), **l
     step = toy_step(model)
     return Trainer(
         step=step,
-        scheduler=torch.optim.lr_scheduler.ExponentialLR(step.optimizer, 0.9),
+        scheduler=LRMultiplier(step.optimizer, lambda progress: 0.9 ** (100 * progress), 100),
         loader=ToyLoader(),
         checkpoints=TrainingCheckpoints(folder, period, minutes=0),
         writers=writers,
