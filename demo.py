@@ -61,7 +61,7 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         metavar="PATH",
         help="pictures, videos, folders or quoted patterns; - reads paths from standard input",
     )
-    source.add_argument("--video-input", metavar="FILE", help="a video")
+    source.add_argument("--video-input", metavar="FILE", help="a video, whatever its suffix")
     source.add_argument(
         "--webcam",
         nargs="?",
@@ -69,7 +69,11 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         metavar="N",
         help="a camera, 0 if no number is given, or 'screen'",
     )
-    group.add_argument("--recursive", action="store_true", help="look into folders of folders")
+    group.add_argument(
+        "--recursive",
+        action="store_true",
+        help="look into folders of folders, but not into that of --output",
+    )
 
 
 def _add_vocabulary(group: argparse._ArgumentGroup) -> None:
@@ -109,7 +113,10 @@ def _add_vocabulary(group: argparse._ArgumentGroup) -> None:
 
 def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
-        "--output", metavar="PATH", help="drawings: a file for one input, or a folder"
+        "--output",
+        metavar="PATH",
+        help="drawings: a file for one input, or a folder, where they are called as their "
+        "inputs, videos with .mp4; of a.gif and a.png, the first becomes a.gif.png",
     )
     group.add_argument("--json", metavar="FILE", help="one JSON document")
     group.add_argument("--format", choices=FORMATS, help="format of --save-to")

@@ -80,12 +80,17 @@ class CenterNetHead(nn.Module):
         return [self._level(x, scale) for x, scale in zip(features, self.scales, strict=True)]
 
     def _level(self, x: Tensor, scale: Scale) -> HeadOutput:
+        # Maps are float32 in mixed precision too: in half precision hot cells would round to a
+        # probability of 1, whose loss is infinite, and scores would tie.
         x = self.share_tower(x)
         box_features = self.bbox_tower(x)
+        class_logits = None
+        if self.cls_logits is not None:
+            class_logits = self.cls_logits(self.cls_tower(x)).float()
         return HeadOutput(
-            class_logits=None if self.cls_logits is None else self.cls_logits(self.cls_tower(x)),
-            ltrb=scale(self.bbox_pred(box_features)).relu(),
-            agnostic_logits=None if self.agn_hm is None else self.agn_hm(box_features),
+            class_logits=class_logits,
+            ltrb=scale(self.bbox_pred(box_features)).relu().float(),
+            agnostic_logits=None if self.agn_hm is None else self.agn_hm(box_features).float(),
         )
 
 

@@ -42,6 +42,12 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
     known = list(_key_names(cfg))
     try:
         cfg.merge_from_file(str(path))
+    except RecursionError as e:
+        raise InputError(f"recipe {str(path)!r}: its _BASE_ leads back to itself") from e
+    except FileNotFoundError as e:
+        raise InputError(f"recipe {str(path)!r}: its _BASE_ {e.filename!r} is not there") from e
+    except (AttributeError, UnicodeDecodeError) as e:  # of a list, a word, a binary file
+        raise InputError(f"recipe {str(path)!r} is no mapping of configuration keys") from e
     except (KeyError, ValueError, TypeError, AssertionError) as e:
         raise InputError(f"recipe {str(path)!r}: {_explain(e, known)}") from e
     except Exception as e:  # yaml's errors share no public base with the above

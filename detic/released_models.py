@@ -28,7 +28,8 @@ class ReleasedModel:
     recipe: Path
     file_name: str  # of the weights, below a folder of models
     url: str | None  # where they can be fetched; None: they come with the project
-    sha256: str | None = None  # of the weights; None: not known
+    # Of the weights. Facebook gives no digests of its files, so None: they are not verified.
+    sha256: str | None = None
     text_weights: Path | None = None  # its text encoder; None: the recipe's
 
     def find_weights(self) -> Path:
@@ -103,13 +104,14 @@ def _published(name: str) -> ReleasedModel:
     )
 
 
-def _shapes(kind: str) -> ReleasedModel:
+def _shapes(kind: str, sha256: str) -> ReleasedModel:
     recipe = ROOT / "configs" / "shapes" / f"{kind}.yaml"
     return ReleasedModel(
         f"shapes-{kind.lower()}",
         recipe,
         f"shapes/{kind.lower()}.pth",
         url=None,
+        sha256=sha256,
         text_weights=ROOT / SHAPES_ENCODER,  # found from any folder
     )
 
@@ -118,8 +120,8 @@ def _shapes(kind: str) -> ReleasedModel:
 RELEASED_MODELS = {
     model.name: model
     for model in (
-        _shapes("Detic"),
-        _shapes("BoxSup"),
+        _shapes("Detic", "7de736592a8e5c919dcb7fd1e74cfa719c3288be78d5a497d591f38631bb2c32"),
+        _shapes("BoxSup", "4f84789da3755f383012fdd38fd794c65106260873a546ff349ff47d2b853ddd"),
         _published("Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size"),
         _published("Detic_LCOCOI21k_CLIP_CXT21k_640b32_4x_ft4x_max-size"),
         _published("Detic_LCOCOI21k_CLIP_R5021k_640b32_4x_ft4x_max-size"),

@@ -52,8 +52,8 @@ def main(arguments: argparse.Namespace) -> None:
     from detic.paths import dataset_path
     from detic.vocabulary import (
         EmbeddingTable,
+        TextEmbedder,
         builtin_categories,
-        load_text_encoder,
         parse_names,
         write_embeddings,
     )
@@ -70,12 +70,13 @@ def main(arguments: argparse.Namespace) -> None:
     sentences = class_sentences(
         categories, arguments.prompt, rewrites, all_synonyms=arguments.avg_synonyms
     )
-    text_encoder = load_text_encoder(arguments.clip_model).to(arguments.device)
+    embedder = TextEmbedder(arguments.clip_model, device=arguments.device)
     table = EmbeddingTable(
-        embeddings=class_embeddings(sentences, text_encoder),
+        embeddings=class_embeddings(sentences, embedder.text_encoder),
         names=tuple(category["name"] for category in categories),
-        model=arguments.clip_model,
+        model=embedder.model,
         templates=(resolve_template(arguments.prompt),),
+        fingerprint=embedder.fingerprint,
     )
     out = dataset_path(arguments.out_path)
     write_embeddings(out, table)

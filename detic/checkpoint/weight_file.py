@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.utils.file_io import PathManager
+from numpy._core.multiarray import scalar as numpy_scalar
 from torch import Tensor
 
 from detic.checkpoint.restricted_pickle import RefusedImport, load_restricted_pickle
@@ -19,6 +20,14 @@ from detic.files import unfinished_path
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
 _WEIGHT_KEYS = ("model", "state_dict", "blobs")
+
+# Of best scores and the like, which training programs save beside the weights
+_NUMPY_SCALARS = [
+    numpy_scalar,
+    (numpy_scalar, "numpy.core.multiarray.scalar"),  # before numpy 2
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+]
 
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
@@ -104,7 +113,8 @@ def _reader(file: Path) -> Callable[[Path], Any]:
 
 
 def _read_torch(file: Path) -> Any:
-    return torch.load(file, map_location="cpu", weights_only=True)
+    with torch.serialization.safe_globals(_NUMPY_SCALARS):
+        return torch.load(file, map_location="cpu", weights_only=True)
 
 
 def _read_pickle(file: Path) -> Any:

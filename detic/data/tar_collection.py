@@ -3,7 +3,9 @@
 The index of ``n01440764.tar`` is two arrays: ``n01440764_names.npy``, the names of its N images,
 and ``n01440764_offsets.npy``, (N + 1,) int64, where the header of each begins and where the last
 one ends, in blocks of 512 bytes. A third one, ``n01440764_sizes.npy``, (N, 2) int32, has their
-heights and widths, -1 where an image cannot be read. ``tar_files.npy`` lists the tar files; those
+heights and widths, -1 where an image cannot be read; a fourth one, ``n01440764_tar.npy``, tells
+whether they are still those of the tar file: its size in bytes and its time in nanoseconds, (2,)
+int64. ``tar_files.npy`` lists the tar files; those
 without images are not in it. Image numbers run over all tar files in the order of that list.
 """
 
@@ -132,7 +134,7 @@ def write_tar_collection(
 def index_tar(
     tar: str | os.PathLike, index_dir: str | os.PathLike, *, with_sizes: bool = False
 ) -> TarIndex:
-    """Return the index of a tar file, made if it is missing or older than the tar file.
+    """Return the index of a tar file, made if it is missing or the tar file has changed.
 
     Args:
         tar: the file.
@@ -141,14 +143,23 @@ def index_tar(
     """
     tar = Path(tar)
     prefix = Path(index_dir) / tar.stem
-    names, offsets, sizes = (Path(f"{prefix}_{kind}.npy") for kind in ("names", "offsets", "sizes"))
-    if not _is_newer(offsets, tar) or not _is_newer(names, tar):
+    names, offsets, sizes, stamp = (
+        Path(f"{prefix}_{kind}.npy") for kind in ("names", "offsets", "sizes", "tar")
+    )
+    status = tar.stat()
+    fingerprint = np.array([status.st_size, status.st_mtime_ns], dtype=np.int64)
+    is_current = all(path.is_file() for path in (names, offsets, stamp)) and np.array_equal(
+        _load(stamp), fingerprint
+    )
+    if not is_current:
+        sizes.unlink(missing_ok=True)
         members, end = tar_members(tar)
         images = [member for member in members if is_image_name(member.name)]
         starts = [member.header_offset for member in images] + [end]
         _save(names, np.array([member.name for member in images], dtype=str))
         _save(offsets, np.array(starts, dtype=np.int64) // BLOCK)
-    if with_sizes and not _is_newer(sizes, tar):
+        _save(stamp, fingerprint)  # last: it vouches for the others
+    if with_sizes and not sizes.is_file():
         _save(sizes, _image_sizes(tar, _load(offsets)))
     return TarIndex(_load(names), _load(offsets), _load(sizes) if with_sizes else None)
 
@@ -164,10 +175,6 @@ def _image_sizes(tar: Path, offsets: np.ndarray) -> np.ndarray:
         except PICTURE_ERRORS as error:
             logger.info("%s: image %d cannot be read: %s", tar, position, error)
     return sizes
-
-
-def _is_newer(path: Path, tar: Path) -> bool:
-    return path.is_file() and path.stat().st_mtime_ns > tar.stat().st_mtime_ns
 
 
 def _check_names_differ(tars: Sequence[Path]) -> None:

@@ -7,6 +7,7 @@ import tarfile
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 from detic.errors import InputError
@@ -36,8 +37,21 @@ class TarMember:
 
 
 def is_image_name(name: str) -> bool:
-    """Return whether a file name ends like that of a picture."""
-    return name.lower().endswith(IMAGE_SUFFIXES)
+    """Return whether a file name ends like that of a picture.
+
+    Hidden files are none: macOS leaves a ``._x.jpg`` beside x.jpg, which holds no picture.
+    """
+    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
+
+
+def is_hidden(name: str) -> bool:
+    """Return whether a path is that of a hidden file, whose name begins with a dot."""
+    return name.rpartition("/")[2].startswith(".")
+
+
+def visible_tars(folder: Path) -> list[Path]:
+    """Return the tar files of a folder by name, without hidden ones."""
+    return sorted(path for path in folder.glob("*.tar") if not is_hidden(path.name))
 
 
 def tar_members(path: str | os.PathLike) -> tuple[list[TarMember], int]:

@@ -1,11 +1,14 @@
 """What the arguments of the program choose: vocabulary, weights, data files."""
 
 import argparse
+import os
+from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
+from detic.demo.places import DataFile
 from detic.errors import InputError
-from detic.outputs import Category, numbered_categories
+from detic.outputs import Category, numbered_categories, result_paths
 from detic.predictor.vocabulary_reader import VocabularyLike, read_classes
 from detic.recipes import load_recipe
 from detic.released_models import model_of_recipe
@@ -71,19 +74,31 @@ def chosen_weights(config_file: str, overrides: Sequence[str]) -> str | Path:
     return released.find_weights()
 
 
-def data_files(args: argparse.Namespace) -> list[tuple[str, Path]]:
+def data_files(args: argparse.Namespace) -> list[DataFile]:
     """Return format and path of each file of results that is asked for.
 
     Raises:
-        InputError: a format comes without a path or a path without a format, two formats share a
-            path, or none of them can hold all scores, which are asked for.
+        InputError: a format comes without a path or a path without a format, a file would be
+            written twice, or none of them can hold all scores, which are asked for.
     """
     if (args.format is None) != (args.save_to is None):
         raise InputError("--format and --save-to belong together; name both")
     wanted = (("json", args.json), ("npz", args.features), (args.format, args.save_to))
     outputs = [(name, Path(path).expanduser()) for name, path in wanted if path is not None]
-    if len({path.absolute() for _, path in outputs}) < len(outputs):
-        raise InputError("--json, --features and --save-to name the same file; choose others")
+    _refuse_shared_paths(args.output, outputs)
     if args.all_scores and not any(name in _WITH_CLASS_SCORES for name, _ in outputs):
         raise InputError("--all-scores needs --json, --features or --format jsonl to be written to")
     return outputs
+
+
+def _refuse_shared_paths(drawings: str | None, outputs: Sequence[DataFile]) -> None:
+    paths = [path for output in outputs for path in result_paths(*output)]
+    if drawings is not None:
+        paths.append(Path(drawings).expanduser())
+    uses = Counter(os.path.abspath(path) for path in paths)
+    twice = [path for path, count in uses.items() if count > 1]
+    if twice:
+        raise InputError(
+            f"--output, --json, --features and --save-to name the same file {twice[0]}, or the "
+            ".images.json beside another; choose others"
+        )

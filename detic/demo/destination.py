@@ -1,14 +1,16 @@
 """Where drawn pictures and videos are written."""
 
 import os
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
 
-from detic.demo.inputs import VIDEO_SUFFIXES, InputFile
+from detic.demo.inputs import PICTURE_SUFFIXES, VIDEO_SUFFIXES, InputFile
+from detic.demo.places import check_place, refuse_existing
 from detic.errors import InputError
 from detic.files import write_bytes
 
@@ -19,21 +21,14 @@ _VIDEO = ".mp4"
 
 @dataclass(frozen=True)
 class Destination:
-    """A file for one input, or a folder in which inputs keep their names."""
+    """The files of drawings."""
 
-    path: Path
-    is_file: bool
+    paths: Mapping[InputFile, Path]  # of each input
     overwrite: bool
 
     def path_of(self, file: InputFile) -> Path:
         """Return where the drawing of an input belongs."""
-        if self.is_file:
-            return self.path
-        if file.is_video:
-            return self.path / file.name.with_suffix(_VIDEO)
-        suffix = file.name.suffix
-        keeps_format = suffix.lower() in _WRITABLE
-        return self.path / file.name.with_suffix(suffix if keeps_format else ".png")
+        return self.paths[file]
 
     def keeps(self, file: InputFile) -> bool:
         """Return whether there is a drawing of the input already, which must stay."""
@@ -46,22 +41,59 @@ def plan_destination(
     """Return where ``--output`` sends the drawings of ``files``, None without one.
 
     Raises:
-        InputError: a file stands where it would write, or the file's format does not suit.
+        InputError: a file stands where it would write, the file's format does not suit, or two
+            drawings would have one name.
     """
     if output is None:
         return None
     path = Path(output).expanduser()
-    is_file = path.suffix.lower() in _WRITABLE | VIDEO_SUFFIXES and not path.is_dir()
-    destination = Destination(path, is_file, overwrite)
+    is_file = path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not path.is_dir()
+    check_place(path, is_folder=not is_file)
     if is_file:
         _check_file(path, files)
         refuse_existing(path, overwrite)
-    elif path.exists() and not path.is_dir():
-        raise InputError(f"--output {path} is a file of an unknown format; name a folder")
-    for file in files:
-        if os.path.abspath(destination.path_of(file)) == os.path.abspath(file.path):
-            raise InputError(f"--output {path} would replace the input {file.path}; name another")
-    return destination
+        paths = {files[0]: path}
+    else:
+        paths = {file: path / name for file, name in drawing_names(files).items()}
+    inputs = {os.path.abspath(file.path): file.path for file in files}
+    for drawing in map(os.path.abspath, paths.values()):
+        if drawing in inputs:
+            raise InputError(
+                f"--output {path} would replace the input {inputs[drawing]}; name another"
+            )
+    return Destination(paths, overwrite)
+
+
+def drawing_names(files: Sequence[InputFile]) -> dict[InputFile, Path]:
+    """Return what drawings are called in a folder: as their inputs, in a format we can write.
+
+    Where the suffix changes and two drawings would have one name, the old suffix stays:
+    ``a.gif`` beside ``a.png`` becomes ``a.gif.png``.
+
+    Raises:
+        InputError: two drawings still have one name.
+    """
+    suffixes = {file: _drawing_suffix(file) for file in files}
+    names = {file: file.name.with_suffix(suffix) for file, suffix in suffixes.items()}
+    uses = Counter(names.values())
+    for file, suffix in suffixes.items():
+        if uses[names[file]] > 1 and names[file] != file.name:
+            names[file] = file.name.with_name(file.name.name + suffix)
+    owners: dict[Path, InputFile] = {}
+    for file, name in names.items():
+        owner = owners.setdefault(name, file)
+        if owner is not file:
+            raise InputError(
+                f"{owner.path} and {file.path} would both be drawn as {name}; rename one of them"
+            )
+    return names
+
+
+def _drawing_suffix(file: InputFile) -> str:
+    if file.is_video:
+        return _VIDEO
+    suffix = file.name.suffix
+    return suffix if suffix.lower() in _WRITABLE else ".png"
 
 
 def plan_recording(output: str | None, *, overwrite: bool) -> Path | None:
@@ -75,15 +107,9 @@ def plan_recording(output: str | None, *, overwrite: bool) -> Path | None:
     path = Path(output).expanduser()
     if path.suffix.lower() != _VIDEO:
         raise InputError(f"--output {path} of a camera must be a {_VIDEO} file")
+    check_place(path, is_folder=False)
     refuse_existing(path, overwrite)
     return path
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise if results are there already, unless they may be replaced."""
-    occupied = any(path.iterdir()) if path.is_dir() else path.exists()
-    if occupied and not overwrite:
-        raise InputError(f"{path} exists and is kept; --overwrite replaces it")
 
 
 def write_picture(path: Path, image_bgr: np.ndarray) -> None:
@@ -99,8 +125,12 @@ def _check_file(path: Path, files: Sequence[InputFile]) -> None:
         raise InputError(
             f"--output {path} is one file for {len(files)} inputs; name a folder (no suffix)"
         )
-    kind = "video" if files[0].is_video else "picture"
-    if files[0].is_video != (path.suffix.lower() in VIDEO_SUFFIXES):
+    suffix, is_video = path.suffix.lower(), files[0].is_video
+    if is_video != (suffix in VIDEO_SUFFIXES):
+        kind = "video" if is_video else "picture"
         raise InputError(f"--output {path} does not suit {files[0].path}, which is a {kind}")
-    if files[0].is_video and path.suffix.lower() != _VIDEO:
+    if is_video and suffix != _VIDEO:
         raise InputError(f"videos are written as {_VIDEO}, not {path.suffix}")
+    if not is_video and suffix not in _WRITABLE:
+        choices = ", ".join(sorted(_WRITABLE))
+        raise InputError(f"pictures are written as {choices}, not {path.suffix}")

@@ -5,14 +5,21 @@ import os
 import sys
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import takewhile
 from pathlib import Path
 
 from detic.errors import InputError
+from detic.outputs import ImageRecord
 
 PICTURE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
-VIDEO_SUFFIXES = frozenset((".avi", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".webm"))
+VIDEO_SUFFIXES = frozenset(
+    (
+        *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),
+        *(".ogv", ".ts", ".webm", ".wmv"),
+    )
+)
 _STDIN = "-"
 _PATTERN_CHARACTERS = frozenset("*?[")
 
@@ -23,27 +30,38 @@ class InputFile:
 
     path: Path  # as the user named it
     name: Path  # below the folder that all inputs share: what its results are called
+    is_video: bool = False
 
-    @property
-    def is_video(self) -> bool:
-        return self.path.suffix.lower() in VIDEO_SUFFIXES
+    def record(self, image_id: int, frame: int | None = None) -> ImageRecord:
+        """Return what results call the picture, or a frame of the video, counted from 1.
+
+        Bytes of a path that are no UTF-8 are written as their codes, ``caf\\xe9.jpg``.
+        """
+        file_name = os.fsencode(self.path.as_posix()).decode("utf-8", "backslashreplace")
+        stem = self.name.with_suffix("").as_posix()
+        stem = stem if frame is None else f"{stem}_{frame:06d}"
+        return ImageRecord(file_name, image_id, stem, frame)
 
 
-def find_inputs(arguments: Sequence[str], *, recursive: bool = False) -> list[InputFile]:
+def find_inputs(
+    arguments: Sequence[str], *, recursive: bool = False, output: str | None = None
+) -> list[InputFile]:
     """Return the files that the arguments name, each once and in order.
 
     Args:
         arguments: files, folders, patterns such as ``*.jpg``, or ``-`` for paths on standard
             input, one a line.
         recursive: look into the folders of folders as well.
+        output: folder of drawings; where it lies inside a searched folder, it is left out.
 
     Raises:
         InputError: they name no file.
     """
+    drawings = None if output is None else _absolute(Path(output).expanduser())
     roots: list[str] = []  # absolute folders
     paths: dict[str, Path] = {}  # by absolute path
     for argument in _with_stdin(arguments):
-        for found, root in _expand(Path(argument).expanduser(), recursive):
+        for found, root in _expand(Path(argument).expanduser(), recursive, drawings):
             paths.setdefault(os.path.abspath(found), found)
             roots.append(os.path.abspath(root))
     if not paths:
@@ -51,8 +69,15 @@ def find_inputs(arguments: Sequence[str], *, recursive: bool = False) -> list[In
         raise InputError(f"no pictures or videos in {', '.join(arguments)}{hint}")
     shared = os.path.commonpath(roots)
     return [
-        InputFile(path, Path(os.path.relpath(absolute, shared))) for absolute, path in paths.items()
+        InputFile(path, Path(os.path.relpath(absolute, shared)), _has_suffix(path, VIDEO_SUFFIXES))
+        for absolute, path in paths.items()
     ]
+
+
+def video_file(argument: str) -> InputFile:
+    """Return a file that is a video whatever its suffix says."""
+    path = Path(argument).expanduser()
+    return InputFile(path, Path(path.name), is_video=True)
 
 
 def image_ids(files: Sequence[InputFile]) -> list[int]:
@@ -71,23 +96,43 @@ def image_ids(files: Sequence[InputFile]) -> list[int]:
 def _with_stdin(arguments: Sequence[str]) -> Iterator[str]:
     for argument in arguments:
         if argument == _STDIN:
-            yield from (line.strip() for line in sys.stdin if line.strip())
+            # Paths are bytes, which need not be text of the terminal's encoding.
+            lines = os.fsdecode(sys.stdin.buffer.read()).split("\n")
+            yield from (line.strip() for line in lines if line.strip())
         else:
             yield argument
 
 
-def _expand(path: Path, recursive: bool) -> Iterator[tuple[Path, Path]]:
+def _expand(path: Path, recursive: bool, drawings: Path | None) -> Iterator[tuple[Path, Path]]:
     """Yield the files of a path or pattern, each with the folder it was looked for in."""
     if path.is_dir():
-        yield from ((file, path) for file in _files_of(path, recursive))
+        files = _files_of(path, recursive)
+        yield from ((file, path) for file in _without(drawings, files, path))
     elif _PATTERN_CHARACTERS & set(str(path)) and not path.exists():
-        matches = sorted(glob.glob(str(path), recursive=True))
-        yield from ((Path(file), Path(file).parent) for file in matches if os.path.isfile(file))
+        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
+        files = [match for match in matches if match.is_file()]
+        searched = Path(*takewhile(lambda part: not _PATTERN_CHARACTERS & set(part), path.parts))
+        yield from ((file, file.parent) for file in _without(drawings, files, searched))
     else:
         yield path, path.parent
+
+
+def _without(drawings: Path | None, files: Sequence[Path], searched: Path) -> Sequence[Path]:
+    """Return the files of a searched folder that do not lie in a folder of drawings inside it."""
+    if drawings is None or _absolute(searched) not in drawings.parents:
+        return files
+    return [file for file in files if drawings not in _absolute(file).parents]
 
 
 def _files_of(folder: Path, recursive: bool) -> list[Path]:
     known = PICTURE_SUFFIXES | VIDEO_SUFFIXES
     entries = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(path for path in entries if path.suffix.lower() in known and path.is_file())
+    return sorted(path for path in entries if _has_suffix(path, known) and path.is_file())
+
+
+def _has_suffix(path: Path, suffixes: frozenset[str]) -> bool:
+    return path.suffix.lower() in suffixes
+
+
+def _absolute(path: Path) -> Path:
+    return Path(os.path.abspath(path))

@@ -9,9 +9,10 @@ from functools import partial
 
 from detic.cli import USER_ERROR
 from detic.demo.choices import chosen_categories, chosen_vocabulary, chosen_weights, data_files
-from detic.demo.destination import Destination, plan_destination, plan_recording, refuse_existing
-from detic.demo.inputs import InputFile, find_inputs, image_ids
+from detic.demo.destination import Destination, plan_destination, plan_recording
+from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
 from detic.demo.live import check_display, open_live
+from detic.demo.places import DataFile, check_clashes, check_data_files
 from detic.demo.run_pictures import run_pictures
 from detic.demo.run_videos import run_live, run_videos
 from detic.demo.session import Session, Tally, Wishes
@@ -35,13 +36,12 @@ def run_demo(args: argparse.Namespace) -> int:
     vocabulary = chosen_vocabulary(args)
     style = _style(args)
     outputs = data_files(args)
-    for _, path in outputs:
-        refuse_existing(path, args.overwrite)
+    check_data_files(outputs, args.overwrite)
     has_window = args.output is None and not outputs
     if has_window:
         check_display()
     with ExitStack() as stack:
-        run, destination = _plan(args, stack)
+        run, destination = _plan(args, outputs, stack)
         detector = _build_detector(args, vocabulary)
         categories = chosen_categories(vocabulary, detector.vocabulary)
         wishes = Wishes(
@@ -59,19 +59,24 @@ def run_demo(args: argparse.Namespace) -> int:
 
 
 def _plan(
-    args: argparse.Namespace, stack: ExitStack
+    args: argparse.Namespace, outputs: Sequence[DataFile], stack: ExitStack
 ) -> tuple[Callable[[Session], None], Destination | None]:
     """Return what to run and where the drawings of files go.
 
     Args:
+        outputs: the files of results, which must replace nothing of these.
         stack: closes the camera if there is one.
     """
     if args.webcam is not None:
         recording = plan_recording(args.output, overwrite=args.overwrite)
         video = stack.enter_context(open_live(args.webcam))
         return partial(run_live, video=video, path=recording), None
-    files = find_inputs(args.input or [args.video_input], recursive=args.recursive)
+    if args.video_input is not None:
+        files = [video_file(args.video_input)]
+    else:
+        files = find_inputs(args.input, recursive=args.recursive, output=args.output)
     destination = plan_destination(args.output, files, overwrite=args.overwrite)
+    check_clashes(outputs, files, destination.paths.values() if destination else ())
     return partial(_run_files, files=files), destination
 
 

@@ -10,7 +10,6 @@ from detic.demo.inputs import InputFile
 from detic.demo.session import Session
 from detic.detections import Detections
 from detic.errors import InputError
-from detic.outputs import ImageRecord
 from detic.predictor.pictures import load_picture
 
 Numbered = tuple[InputFile, int]  # a picture and its image id
@@ -46,8 +45,7 @@ def _hand_on(
     session: Session, numbered: Numbered, image: np.ndarray, detections: Detections
 ) -> None:
     file, image_id = numbered
-    stem = file.name.with_suffix("").as_posix()
-    session.record(ImageRecord(file.path.as_posix(), image_id, stem), detections)
+    session.record(file.record(image_id), detections)
     destination = session.wishes.destination
     if destination is None and not session.wishes.has_window:
         return

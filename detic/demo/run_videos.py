@@ -12,9 +12,10 @@ from detic.demo.inputs import InputFile
 from detic.demo.session import Session
 from detic.demo.video import Video, open_video, video_writer
 from detic.errors import InputError
-from detic.outputs import ImageRecord
 
 logger = logging.getLogger(__name__)
+
+_CAMERA = InputFile(Path("camera"), Path("camera"), is_video=True)
 
 Put = Callable[[np.ndarray], None]  # takes a drawn frame
 
@@ -53,7 +54,7 @@ def run_live(session: Session, video: Video, path: Path | None) -> None:
     session.tally.num_read += 1
     with _drawing(path, video.fps) as put:
         try:
-            _run_frames(session, video, InputFile(Path("camera"), Path("camera")), put, 1)
+            _run_frames(session, video, _CAMERA, put, 1)
         except KeyboardInterrupt:
             logger.info("stopped by Ctrl-C")
 
@@ -72,17 +73,12 @@ def _run_frames(
     session: Session, video: Video, file: InputFile, put: Put | None, first_id: int
 ) -> int:
     """Detect in frames; return how many there were."""
-    stem = file.name.with_suffix("").as_posix()
     number = 0
     with tqdm(total=video.num_frames, unit="frame", desc=file.path.name) as bar:
         for frames in session.batches(video.frames):
             for frame, detections in zip(frames, session.detect(frames), strict=True):
                 number += 1
-                image_id = first_id + number - 1
-                record = ImageRecord(
-                    file.path.as_posix(), image_id, f"{stem}_{number:06d}", frame=number
-                )
-                session.record(record, detections)
+                session.record(file.record(first_id + number - 1, frame=number), detections)
                 if put is not None or session.wishes.has_window:
                     drawn = session.draw(frame, detections)
                     if put is not None:

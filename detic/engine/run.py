@@ -39,6 +39,8 @@ logger = logging.getLogger(__name__)
 def run_from_command_line(arguments: argparse.Namespace) -> None:
     """Train or evaluate as train_net.py's arguments say."""
     cfg = configure(arguments)
+    if cfg.MODEL.DEVICE == "cpu":
+        os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else processes of a job would talk over GPUs
     run_processes(
         run,
         (cfg, arguments.eval_only, arguments.resume, arguments.resume_eval),

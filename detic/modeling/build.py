@@ -18,4 +18,9 @@ def build_detector(cfg) -> nn.Module:
             f"MODEL.META_ARCHITECTURE {name} is not available; recipes with CustomRCNN are "
             "(Deformable DETR recipes can be read, but not be built)"
         )
-    return build_model(cfg)
+    try:
+        return build_model(cfg)
+    except InputError:
+        raise
+    except (KeyError, ValueError) as error:  # how detectron2 tells of values it does not know
+        raise InputError(f"the model of this recipe cannot be built: {error}") from error

@@ -64,7 +64,8 @@ def sample_federated_classes(
         weights: (num_classes,) drawing weights; None: uniform.
 
     Returns:
-        (S,) int64: the occurring classes ascending, then the drawn ones in drawn order.
+        (S,) int64: the occurring classes ascending, then the drawn ones in drawn order; fewer
+        if there are not as many with a weight.
     """
     present = present.unique()
     missing = num_sampled - len(present)
@@ -74,6 +75,9 @@ def sample_federated_classes(
         weights = torch.ones(num_classes, device=present.device)
     probabilities = torch.cat([weights.float(), weights.new_zeros(1)])
     probabilities[present[present < len(probabilities)]] = 0
+    missing = min(missing, int(probabilities.count_nonzero()))
+    if missing == 0:
+        return present
     return torch.cat([present, torch.multinomial(probabilities, missing)])
 
 

@@ -7,6 +7,7 @@ write(image, detections)``. Files appear under their names when they are complet
 from detic.outputs.coco import write_coco_results, write_lvis_results
 from detic.outputs.features import write_features
 from detic.outputs.json_lines import write_json, write_json_lines
+from detic.outputs.places import FOLDER_FORMATS, check_pictures, result_paths
 from detic.outputs.record import Category, ImageRecord, Write, Writer, numbered_categories
 from detic.outputs.table import write_csv
 from detic.outputs.voc import write_voc
@@ -22,8 +23,6 @@ WRITERS: dict[str, Writer] = {
     "voc": write_voc,
     "npz": write_features,
 }
-# The others write one file.
-FOLDER_FORMATS = ("yolo", "voc")
 
 __all__ = [
     "FOLDER_FORMATS",
@@ -32,5 +31,7 @@ __all__ = [
     "ImageRecord",
     "Write",
     "Writer",
+    "check_pictures",
     "numbered_categories",
+    "result_paths",
 ]

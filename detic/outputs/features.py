@@ -21,7 +21,7 @@ def write_features(path: Path, categories: Sequence[Category]) -> Iterator[Write
     Arrays: ``features`` (M, D) float16 of unit length, ``file_names`` and ``names`` (M,) str,
     ``frames`` (M,) int64, 0 in pictures, ``boxes_xyxy`` (M, 4), ``scores`` and ``labels`` (M,),
     ``class_names`` (C,) and, where detections have them, ``parents`` (M,) str and
-    ``class_scores`` (M, C).
+    ``class_scores`` (M, C). Without any picture M and D are 0, and there are no ``class_scores``.
     """
     parts: dict[str, list[np.ndarray]] = {}
 
@@ -30,9 +30,25 @@ def write_features(path: Path, categories: Sequence[Category]) -> Iterator[Write
             parts.setdefault(name, []).append(values)
 
     yield write
+    if not parts:
+        write(ImageRecord("", 0, ""), _nothing(categories))
     arrays = {name: np.concatenate(values) for name, values in parts.items()}
     with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, class_names=np.array([c.name for c in categories]), **arrays)
+
+
+def _nothing(categories: Sequence[Category]) -> Detections:
+    """Return detections of no picture."""
+    has_parents = any(category.parent for category in categories)
+    return Detections(
+        boxes_xyxy=np.zeros((0, 4), np.float32),
+        scores=np.zeros(0, np.float32),
+        labels=np.zeros(0, np.int64),
+        names=np.zeros(0, str),
+        image_size_hw=(0, 0),
+        parents=np.zeros(0, str) if has_parents else None,
+        region_embeddings=np.zeros((0, 0), np.float32),
+    )
 
 
 def _columns(image: ImageRecord, detections: Detections) -> dict[str, np.ndarray]:

@@ -17,7 +17,7 @@ from detic.outputs.record import Category, ImageRecord, Write
 @contextmanager
 def write_voc(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
     """Yield a function that writes ``<picture>.xml`` below ``path``."""
-    paths = PicturePaths(path, ".xml")
+    paths = annotation_paths(path)
 
     def write(image: ImageRecord, detections: Detections) -> None:
         tree = annotation(image, detections)
@@ -25,6 +25,11 @@ def write_voc(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
         write_bytes(paths.path(image), ElementTree.tostring(tree, encoding="utf-8") + b"\n")
 
     yield write
+
+
+def annotation_paths(folder: Path) -> PicturePaths:
+    """Return the names of the annotation files."""
+    return PicturePaths(folder, ".xml")
 
 
 def annotation(image: ImageRecord, detections: Detections) -> ElementTree.Element:

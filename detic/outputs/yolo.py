@@ -17,19 +17,23 @@ from detic.outputs.encoding import outline
 from detic.outputs.per_picture import PicturePaths
 from detic.outputs.record import Category, ImageRecord, Write
 
+_CLASS_LIST = "classes.txt"
+
 
 @contextmanager
 def write_yolo(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
     """Yield a function that writes ``labels/<picture>.txt`` below ``path``.
 
     ``data.yaml`` and ``labels/classes.txt`` name the classes for the programs that read either.
+    Trainers look for the pictures in ``images/``, where ``data.yaml`` sends them.
     """
-    paths = PicturePaths(path / "labels", ".txt")
+    paths = label_paths(path)
     names = [category.name for category in categories]
     with unfinished_text(path / "data.yaml") as file:
-        document = {"nc": len(names), "names": dict(enumerate(names))}
+        pictures = {"train": "images", "val": "images"}
+        document = pictures | {"nc": len(names), "names": dict(enumerate(names))}
         yaml.safe_dump(document, file, allow_unicode=True, sort_keys=False)
-    with unfinished_text(path / "labels" / "classes.txt") as file:
+    with unfinished_text(paths.folder / _CLASS_LIST) as file:
         file.writelines(f"{name}\n" for name in names)
 
     def write(image: ImageRecord, detections: Detections) -> None:
@@ -37,6 +41,11 @@ def write_yolo(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
             file.writelines(f"{line}\n" for line in label_lines(detections))
 
     yield write
+
+
+def label_paths(folder: Path) -> PicturePaths:
+    """Return the names of the label files."""
+    return PicturePaths(folder / "labels", ".txt", taken={_CLASS_LIST: "the list of classes"})
 
 
 def label_lines(detections: Detections) -> Iterator[str]:

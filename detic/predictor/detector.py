@@ -115,7 +115,9 @@ class Detector:
         )
 
     @classmethod
-    def from_pretrained(cls, name: str, vocabulary: VocabularyLike, **options) -> "Detector":
+    def from_pretrained(
+        cls, name: str, vocabulary: VocabularyLike = "lvis", **options
+    ) -> "Detector":
         """Return a released detector; its weights are fetched if no local copy is found.
 
         Args:

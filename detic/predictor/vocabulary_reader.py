@@ -4,7 +4,7 @@ Shape legend: C classes, D embedding width.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -15,9 +15,9 @@ from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.builtin import builtin_vocabulary
 from detic.vocabulary.embedding import TextEmbedder
 from detic.vocabulary.embedding_file import READERS as EMBEDDING_FILES
-from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings
+from detic.vocabulary.embedding_file import read_embeddings
 from detic.vocabulary.prompts import DEFAULT_TEMPLATE
-from detic.vocabulary.text_weights import OPENAI, OPENAI_MODEL
+from detic.vocabulary.text_weights import OPENAI
 from detic.vocabulary.vocabulary import Vocabulary, check_names
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
 
@@ -45,9 +45,7 @@ def read_classes(source: VocabularyLike) -> Vocabulary:
     if isinstance(source, Vocabulary):
         return source
     if not isinstance(source, str | os.PathLike):
-        names = [name.strip() for name in source]
-        check_names(names, "class list")
-        return Vocabulary.from_names(names)
+        return _listed_classes(source)
     if source in BUILTIN:
         return builtin_vocabulary(source)
     if Path(source).suffix in EMBEDDING_FILES:
@@ -59,6 +57,22 @@ def read_classes(source: VocabularyLike) -> Vocabulary:
         return read_vocabulary_file(source)
     choices = [*BUILTIN, f"a file ({', '.join([*LIST_READERS, '.safetensors'])})"]
     raise unknown_choice("vocabulary", os.fspath(source), choices)
+
+
+def _listed_classes(source: object) -> Vocabulary:
+    """Return the classes of a list of names, which a caller may have got wrong."""
+    if not isinstance(source, Iterable):
+        raise InputError(
+            f"the vocabulary is {source!r}; expected a list of class names, a built-in list "
+            f"({', '.join(BUILTIN)}), a file or a Vocabulary"
+        )
+    names = list(source)
+    for position, name in enumerate(names, start=1):
+        if not isinstance(name, str):
+            raise InputError(f"class list: name {position} is {name!r}; expected a text")
+    names = [name.strip() for name in names]
+    check_names(names, "class list")
+    return Vocabulary.from_names(names)
 
 
 class VocabularyReader:
@@ -130,24 +144,10 @@ class VocabularyReader:
         return vocabulary.with_embeddings(table.embeddings)
 
     def _from_embedding_file(self, path: Path) -> Vocabulary:
-        is_file = self.text_weights != OPENAI
-        fingerprint = self.embedder.fingerprint if is_file else None
-        table = read_embeddings(path, self.embedding_dim, expect_fingerprint=fingerprint)
+        table = read_embeddings(path, self.embedding_dim, text_weights=self.text_weights)
         if table.names is None:
             raise InputError(
                 f"{path} holds embeddings without names; write them to a .safetensors file, which "
                 "has names (detic.vocabulary.write_embeddings)"
             )
-        if not is_file:
-            _check_made_by_openai(table, path)
         return Vocabulary.from_names(table.names).with_embeddings(table.embeddings)
-
-
-def _check_made_by_openai(table: EmbeddingTable, path: Path) -> None:
-    """Refuse the embeddings of another text encoder by its name, without fetching OpenAI's."""
-    if table.model not in (None, OPENAI_MODEL):
-        raise InputError(
-            f"{path} was made by the text encoder {table.model}, the detector was trained with "
-            f"{OPENAI_MODEL}; embed the class names again, or name that encoder's weights "
-            "(MODEL.TEXT_ENCODER.WEIGHTS) if the detector was trained with it"
-        )

@@ -42,8 +42,8 @@ def draw(
     canvas = _enlarge(image_bgr, style.upscale)
     boxes = detections.boxes_xyxy * style.upscale
     colors = [style.color(str(name)) for name in detections.names]
-    texts = _texts(detections, style)
-    font = _fitting_font(texts, canvas.shape[:2], style)
+    names, endings = _names(detections, style), _endings(detections, style)
+    font = _fitting_font(list(map(str.__add__, names, endings)), canvas.shape[:2], style)
     line_px = max(1, round(font.px / 7))
     has_masks = style.masks and detections.masks is not None
     if has_masks:
@@ -51,6 +51,8 @@ def draw(
     if style.boxes:
         _draw_boxes(canvas, boxes, colors, max(1, line_px - 1) if has_masks else line_px)
     if style.labels:
+        room_px = canvas.shape[1] - 2 * _padding(font)
+        texts = [font.shorten(*text, room_px) for text in zip(names, endings, strict=True)]
         _draw_labels(canvas, boxes, texts, colors, font)
     return canvas
 
@@ -61,11 +63,13 @@ def _enlarge(image_bgr: np.ndarray, factor: int) -> np.ndarray:
     return cv2.resize(image_bgr, None, fx=factor, fy=factor, interpolation=cv2.INTER_CUBIC)
 
 
-def _texts(detections: Detections, style: DrawStyle) -> list[str]:
-    names = [drawable(name, style.font_file) for name in detections.shown_names]
-    if not style.scores:
-        return names
-    return [f"{name} {score:.0%}" for name, score in zip(names, detections.scores, strict=True)]
+def _names(detections: Detections, style: DrawStyle) -> list[str]:
+    return [drawable(name, style.font_file) for name in detections.shown_names]
+
+
+def _endings(detections: Detections, style: DrawStyle) -> list[str]:
+    """Return what follows the name in each label."""
+    return [f" {score:.0%}" if style.scores else "" for score in detections.scores]
 
 
 def _draw_boxes(

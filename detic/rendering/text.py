@@ -1,6 +1,7 @@
 """Text of any script, by OpenCV's TrueType fonts."""
 
 import logging
+from bisect import bisect_right
 from functools import lru_cache
 
 import cv2
@@ -14,6 +15,7 @@ logger = logging.getLogger(__name__)
 _BUILT_IN = "sans"  # falls back to a Unicode font of OpenCV's where it has no glyph
 _WEIGHT = 500  # 400 is regular, 700 bold
 _PROBE_PX = 24
+_ELLIPSIS = "..."  # fonts without the single character have dots
 
 
 class Font:
@@ -36,6 +38,19 @@ class Font:
         """Return the width of a text in pixels."""
         x, _, width, _ = cv2.getTextSize((0, 0), text, (0, 0), self._face, self.px, _WEIGHT)
         return x + width
+
+    def shorten(self, text: str, ending: str, width_px: int) -> str:
+        """Return a text and its ending; what makes them too wide is cut from the text.
+
+        >>> Font(14).shorten("a cat with a hat", " 90%", width_px=90)
+        'a cat... 90%'
+        """
+        if self.width(text + ending) <= width_px:
+            return text + ending
+        ending = _ELLIPSIS + ending
+        lengths = range(1, len(text) + 1)
+        fitting = bisect_right(lengths, width_px, key=lambda n: self.width(text[:n] + ending))
+        return text[:fitting].rstrip() + ending
 
     def write(self, canvas: np.ndarray, text: str, x: int, baseline_y: int, color: RGB) -> None:
         """Draw a text onto ``canvas`` (H, W, 3) uint8 BGR; it begins at ``x``."""

@@ -4,7 +4,7 @@ Shapes: C classes, N texts, P prompts of all classes, D embedding width.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
@@ -98,7 +98,7 @@ class TextEmbedder:
         }
         return torch.stack([known[template][text] for template, text in prompts])
 
-    def _remembered(self, template: str, texts: Sequence[str]) -> dict[str, torch.Tensor]:
+    def _remembered(self, template: str, texts: Sequence[str]) -> Mapping[str, torch.Tensor]:
         known = self.cache.load(template)
         missing = [text for text in texts if text not in known]
         if not missing:
@@ -106,7 +106,7 @@ class TextEmbedder:
         sentences = [fill_template(template, text) for text in missing]
         fresh = dict(zip(missing, encode_texts(sentences, self.text_encoder), strict=True))
         self.cache.store(template, fresh)
-        return known | fresh
+        return {**known, **fresh}
 
 
 def class_prompts(entry: ClassEntry, templates: Sequence[str]) -> list[tuple[str, str]]:

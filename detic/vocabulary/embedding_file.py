@@ -18,6 +18,7 @@ import torch
 from detic.choices import unknown_choice
 from detic.errors import InputError
 from detic.files import unfinished_path
+from detic.vocabulary.origin import check_text_encoder
 
 FORMAT = "class embeddings 1"
 TENSOR = "embeddings"
@@ -38,7 +39,7 @@ def read_embeddings(
     path: str | os.PathLike,
     expect_dim: int,
     expect_classes: int | None = None,
-    expect_fingerprint: str | None = None,
+    text_weights: str | os.PathLike | None = None,
 ) -> EmbeddingTable:
     """Return the class embeddings of a file that fit a detector.
 
@@ -46,8 +47,8 @@ def read_embeddings(
         path: a ``.npy`` or ``.safetensors`` file.
         expect_dim: the width D of the detector's classifier.
         expect_classes: the number of classes C, if only one will do.
-        expect_fingerprint: the text encoder the embeddings must come from; a ``.npy`` file does
-            not know its text encoder and is trusted.
+        text_weights: the text encoder the embeddings must come from, ``openai`` or a file; a
+            ``.npy`` file does not know its text encoder and is trusted. None: any will do.
 
     Raises:
         InputError: the file is missing or damaged, or its contents do not fit.
@@ -67,11 +68,8 @@ def read_embeddings(
             f"{path} holds {count} classes, expected {expect_classes}; choose the embeddings of "
             f"the right vocabulary or set the number of classes to {count}"
         )
-    if expect_fingerprint and table.fingerprint and table.fingerprint != expect_fingerprint:
-        raise InputError(
-            f"{path} was made by the text encoder {table.fingerprint} ({table.model}), expected "
-            f"{expect_fingerprint}; embed the class names again with the expected encoder"
-        )
+    if text_weights is not None:
+        check_text_encoder(path, table.model, table.fingerprint, text_weights)
     return table
 
 

@@ -22,6 +22,7 @@ logger = logging.getLogger(__name__)
 
 OPENAI = "openai"
 OPENAI_MODEL = "ViT-B-32-quickgelu"
+OPENAI_ARCHIVE = "ViT-B-32.pt"
 OPENAI_HUB_FILE = "open_clip_model.safetensors"
 HUB_TIMEOUT_S = 5
 HEAD_WIDTH = 64  # every CLIP model of OpenAI has attention heads of this width
@@ -115,31 +116,35 @@ def find_text_weights(source: str | os.PathLike) -> Path:
     The copies of ``openai`` are looked for where OpenAI's own package and the hub's client keep
     them, in this order: ``~/.cache/clip/ViT-B-32.pt``, the hub's cache, the hub itself.
     """
+    path = local_text_weights(source)
+    if path is not None:
+        return path
+    if os.fspath(source) != OPENAI:
+        raise InputError(_how_to_get_weights(f"no text encoder weights at {source}"))
+    return _from_hub()
+
+
+def local_text_weights(source: str | os.PathLike) -> Path | None:
+    """Return the local file of a source, None if there is none; nothing is downloaded."""
     if os.fspath(source) != OPENAI:
         path = Path(source).expanduser()
-        if not path.is_file():
-            raise InputError(_how_to_get_weights(f"no text encoder weights at {path}"))
-        return path
-    return _openai_archive() or _from_hub()
+        return path if path.is_file() else None
+    archive = Path("~/.cache/clip", OPENAI_ARCHIVE).expanduser()
+    return archive if archive.is_file() else _hub_copy()
 
 
-def _openai_archive() -> Path | None:
-    path = Path("~/.cache/clip/ViT-B-32.pt").expanduser()
-    return path if path.is_file() else None
-
-
-def _from_hub() -> Path:
-    from huggingface_hub import (
-        get_hf_file_metadata,
-        hf_hub_download,
-        hf_hub_url,
-        try_to_load_from_cache,
-    )
+def _hub_copy() -> Path | None:
+    from huggingface_hub import try_to_load_from_cache
 
     repository, _ = _openai_addresses()
     cached = try_to_load_from_cache(repository, OPENAI_HUB_FILE)
-    if isinstance(cached, str):
-        return Path(cached)
+    return Path(cached) if isinstance(cached, str) else None
+
+
+def _from_hub() -> Path:
+    from huggingface_hub import get_hf_file_metadata, hf_hub_download, hf_hub_url
+
+    repository, _ = _openai_addresses()
     try:
         # A download retries for half a minute before it admits that there is no network; this
         # request does not.

@@ -54,3 +54,13 @@ def test_class_heatmap_has_a_channel_per_class():
     output = model([torch.zeros(1, 32, 2, 2)] * 2)[0]
     assert output.class_logits.shape == (1, 7, 2, 2)
     assert output.agnostic_logits is None
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_maps_are_single_precision_in_mixed_precision(dtype):
+    module = head(num_classes=2, num_levels=1)
+    torch.nn.init.constant_(module.agn_hm.bias, 9.0)
+    with torch.autocast("cpu", dtype):
+        (output,) = module([torch.zeros(1, 32, 4, 4)])
+    assert output.ltrb.dtype == output.class_logits.dtype == torch.float32
+    assert (output.agnostic_logits.sigmoid() < 1).all()  # 1 in half precision

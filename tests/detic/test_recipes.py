@@ -54,6 +54,9 @@ def test_wrong_override_is_explained(overrides, message):
         ),
         ("SOLVER:\n  MAX_ITER: [1]\n", r"mine\.yaml.*MAX_ITER"),
         ("MODEL: [\n", r"mine\.yaml.*not valid YAML"),
+        ("- MODEL\n", r"mine\.yaml.*no mapping of configuration keys"),
+        ("_BASE_: mine.yaml\n", r"mine\.yaml.*_BASE_ leads back to itself"),
+        ("_BASE_: yours.yaml\n", r"mine\.yaml.*_BASE_ .*yours\.yaml' is not there"),
     ],
 )
 def test_wrong_recipe_is_explained(tmp_path, text, message):

@@ -65,6 +65,14 @@ def test_known_checksums_are_verified(model, tmp_path):
         replace(model, sha256=digest).find_weights()
 
 
+def test_weights_that_come_with_the_project_have_their_checksums():
+    own = [model for model in RELEASED_MODELS.values() if model.url is None]
+    assert len(own) == 2
+    for model in own:
+        weights = released_models.ROOT / "models" / model.file_name
+        assert model.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
+
+
 def test_unknown_checksums_are_confessed(model, tmp_path, caplog):
     (tmp_path / "m.pth").touch()
     with caplog.at_level("INFO"):

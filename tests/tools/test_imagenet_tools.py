@@ -93,6 +93,12 @@ def test_a_close_look_at_pictures_in_tar_files(run_tool, root, read_json, write_
     assert "problem" not in capsys.readouterr().out
     name = "imagenet/annotations/imagenet_lvis_image_info.json"
     document = read_json(name)
+    document["images"][0]["width"] = 7
+    write_json(name, document)
+    assert run_tool("check_data", "--deep", "imagenet_lvis_v1") == 1
+    text = capsys.readouterr().out
+    assert "problem: other picture sizes: 1, such as number 2, picture 0 of " in text
+    assert "is 6x4, not 7x4" in text
     document["images"][0]["tar_index"] = 3
     write_json(name, document)
     (root / f"imagenet/ImageNet-21K/{AEROSOL}.tar").unlink()

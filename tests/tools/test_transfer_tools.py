@@ -6,7 +6,13 @@ from safetensors.torch import save_file
 
 from detic.data.coco_style import load_coco_style_json
 from detic.errors import InputError
-from detic.vocabulary import CLIPTextEncoder, builtin_categories, builtin_vocabulary
+from detic.vocabulary import (
+    CLIPTextEncoder,
+    builtin_categories,
+    builtin_vocabulary,
+    read_embeddings,
+    weights_fingerprint,
+)
 
 
 def objects365():
@@ -110,3 +116,11 @@ def test_synonyms_can_be_averaged(run_tool, root, write_json, weights):
     run_tool("dump_clip_features", "--names", "cat,dog", *common, "datasets/n.npy")
     mean = np.load(root / "n.npy").astype(np.float32).mean(axis=0)
     np.testing.assert_allclose(np.load(root / "m.npy")[0], mean, atol=2e-3)
+
+
+def test_embeddings_with_names_know_the_text_encoder(run_tool, root, weights):
+    out = ["--out_path", "datasets/v.safetensors", "--clip_model", weights]
+    run_tool("dump_clip_features", "--names", "cat,dog", *out)
+    table = read_embeddings(root / "v.safetensors", 8, 2, text_weights=weights)
+    assert (table.model, table.fingerprint) == ("clip.safetensors", weights_fingerprint(weights))
+    assert table.names == ("cat", "dog")

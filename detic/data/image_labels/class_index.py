@@ -2,7 +2,7 @@
 
 import logging
 from collections import defaultdict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from detic.choices import unknown_choice
@@ -74,6 +74,24 @@ class ClassIndex:
             raise unknown_choice("class", label, self.class_names, where=where)
         return index
 
+    def indices(self, labels: Iterable[str | int], where: str) -> list[int]:
+        """Return the classes of the labels of a picture; if there is a map, unknown ones are left out.
+
+        Args:
+            labels: names or labels of the map, or classes as numbers from 0.
+            where: where the picture is, for messages.
+
+        Raises:
+            InputError: without a map, a name is no class; or there is no class of a number.
+        """
+        found = [self._index(label, where) for label in labels]
+        return [index for index in found if index is not None]
+
+    def _index(self, label: str | int, where: str) -> int | None:
+        if isinstance(label, int):
+            return self.checked(label, where)
+        return self.find(label) if self.has_map else self.require(label, where)
+
     def checked(self, index: int, where: str) -> int:
         """Return a 0-based class that was given as a number.
 
@@ -108,6 +126,25 @@ class ClassIndex:
             left_out = len(paths) - len(matched)
             logger.info("left out %d names that are not in the class map", left_out)
         return matched
+
+
+def report_left_out(source: Path, num_left_out: int, num_pictures: int) -> None:
+    """Log how many pictures have only labels that are not in the class map.
+
+    Raises:
+        InputError: there is no other picture.
+    """
+    if num_left_out and num_left_out == num_pictures:
+        raise InputError(
+            f"{source}: no label of {num_pictures} pictures is a class or in the class map"
+        )
+    if num_left_out:
+        logger.info(
+            "%s: left out %d of %d pictures, none of whose labels is in the class map",
+            source,
+            num_left_out,
+            num_pictures,
+        )
 
 
 def read_class_map(path: str | Path) -> dict[str, int | str]:

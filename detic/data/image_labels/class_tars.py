@@ -3,10 +3,12 @@
 from itertools import pairwise
 from pathlib import Path
 
+from tqdm import tqdm
+
 from detic.data.image_labels.class_index import ClassIndex
 from detic.data.image_labels.record import image_label_record
 from detic.data.tar_collection import index_tar
-from detic.data.tar_files import BLOCK
+from detic.data.tar_files import BLOCK, visible_tars
 from detic.errors import InputError
 
 INDEX_FOLDER = "tarindex_npy"
@@ -26,7 +28,8 @@ def load_class_tars(root: Path, classes: ClassIndex, index_dir: Path | None = No
     """
     index_dir = index_dir or root / INDEX_FOLDER
     records: list[dict] = []
-    for tar, label in classes.match_names(sorted(root.glob("*.tar"))):
+    matched = classes.match_names(visible_tars(root))
+    for tar, label in tqdm(matched, desc="tar files", unit="tar", disable=None):
         try:
             index = index_tar(tar, index_dir, with_sizes=True)
         except PermissionError as error:

@@ -3,7 +3,7 @@
 import csv
 from pathlib import Path
 
-from detic.data.image_labels.class_index import ClassIndex
+from detic.data.image_labels.class_index import ClassIndex, report_left_out
 from detic.data.image_labels.record import image_label_record
 from detic.data.image_labels.remembered import picture_sizes
 from detic.errors import InputError
@@ -21,7 +21,8 @@ def load_csv_table(
     """Return the records of the pictures in a table.
 
     The table has the header ``path,labels`` and a row for each picture, such as
-    ``kitchen/0001.jpg,cup|spoon``. Without labels a picture shows none of the classes.
+    ``kitchen/0001.jpg,cup|spoon``. Without labels a picture shows none of the classes. Labels that a
+    class map does not have are left out, and pictures that have no other.
 
     Args:
         csv_file: the table, UTF-8.
@@ -38,28 +39,37 @@ def load_csv_table(
     sizes = picture_sizes(image_root, names, index_file or csv_file.with_suffix(".sizes.json"))
     records = []
     for number, (name, labels) in enumerate(rows, start=1):
-        where = f"{csv_file}, picture {number}"
-        indices = [classes.require(label, where) for label in labels]
-        place = {"file_name": str(image_root / name)}
-        records.append(image_label_record(number, place, sizes.get(name), indices))
+        indices = classes.indices(labels, f"{csv_file}, picture {number}")
+        if indices or not labels:
+            place = {"file_name": str(image_root / name)}
+            records.append(image_label_record(number, place, sizes.get(name), indices))
+    report_left_out(csv_file, len(rows) - len(records), len(rows))
     return records
 
 
 def _read_rows(csv_file: Path) -> list[tuple[str, list[str]]]:
-    """Return path and labels of each picture."""
+    """Return path and labels of each picture; blank lines are passed over."""
     try:
         with open(csv_file, newline="", encoding="utf-8-sig") as file:
-            header, *rows = csv.reader(file)
+            reader = csv.reader(file)
+            header = next(reader, [])
+            rows = [(reader.line_num, row) for row in reader if "".join(row).strip()]
     except FileNotFoundError as error:
         raise InputError(f"no table at {csv_file}") from error
-    except (UnicodeDecodeError, csv.Error, ValueError) as error:
+    except (UnicodeDecodeError, csv.Error) as error:
         raise InputError(f"{csv_file} is no table in UTF-8 ({error})") from error
-    if header != HEADER or any(len(row) != len(HEADER) for row in rows):
+    if header != HEADER:
         raise InputError(
-            f"{csv_file} must have the header 'path,labels' and two columns, labels separated by "
-            f"'{SEPARATOR}', such as 'kitchen/0001.jpg,cup{SEPARATOR}spoon'"
+            f"{csv_file} must have the header 'path,labels' in its first line, not "
+            f"{','.join(header)!r}"
         )
+    for line, row in rows:
+        if len(row) != len(HEADER):
+            raise InputError(
+                f"{csv_file}, line {line}: {len(row)} columns; expected a path and labels separated "
+                f"by '{SEPARATOR}', such as 'kitchen/0001.jpg,cup{SEPARATOR}spoon'"
+            )
     return [
         (name, [label.strip() for label in labels.split(SEPARATOR) if label.strip()])
-        for name, labels in rows
+        for _, (name, labels) in rows
     ]

@@ -1,6 +1,7 @@
 """What was found out about pictures once, kept in a json file beside them."""
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,11 +16,14 @@ from detic.files import write_json
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # rises when the content of the file changes its meaning
-SAVE_PERIOD = 100_000  # pictures
+VERSION = 2  # rises when the content of the file changes its meaning
+CHUNK = 10_000  # pictures between two thoughts of saving
+SAVED_SHARE = 10  # a file is saved again after a tenth more
+INDEX_NAME = ".picture_sizes.json"  # in the folder of the pictures
 NUM_THREADS = 16  # most of the time they wait for the disk
 
 SizeHW = tuple[int, int]
+Entry = dict[str, list[int]]  # "file": fingerprint, "size_hw"
 
 
 def read_remembered(path: Path) -> dict[str, Any]:
@@ -44,45 +48,78 @@ def write_remembered(path: Path, entries: dict[str, Any]) -> None:
     except OSError as error:
         logger.warning(
             "the sizes of pictures are not remembered, so the next start takes as long: cannot "
-            "write %s (%s); name a writable index_file",
+            "write %s (%s); make its folder writable or name another index_file",
             path,
             error,
         )
 
 
-def picture_sizes(root: Path, names: Sequence[str], index_file: Path) -> dict[str, SizeHW]:
+def fingerprint(path: str | os.PathLike) -> list[int]:
+    """Return what changes when a file does: its size in bytes and its time in nanoseconds."""
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]
+
+
+def is_worth_saving(num_new: int, num_saved: int) -> bool:
+    """Return whether to save, so that an interrupted run loses little and saving stays cheap.
+
+    The whole file is written each time; that is done after each tenth more of what it holds.
+    """
+    return num_new * SAVED_SHARE >= num_saved and num_new > 0
+
+
+def picture_sizes(
+    root: Path, names: Sequence[str], index_file: Path, workers: int = NUM_THREADS
+) -> dict[str, SizeHW]:
     """Return (height, width) of pictures by name, without those that cannot be read.
 
-    Headers are read once; after a picture was replaced by one of another size, delete the index.
+    Headers are read once, and again after a picture has changed.
 
     Args:
         root: folder that the names are relative to.
         names: of the pictures.
-        index_file: where sizes are remembered.
+        index_file: where sizes are remembered, with the fingerprints of the files.
+        workers: pictures that are looked at at the same time.
     """
     known = read_remembered(index_file)
-    sizes = {name: tuple(known[name]) for name in names if name in known}
-    unknown = [name for name in names if name not in sizes]
-    bar = tqdm(total=len(unknown), desc=f"sizes of {root.name}", unit="picture", disable=None)
-    with bar, ThreadPoolExecutor(NUM_THREADS) as pool:
-        for chunk in _chunks(unknown, SAVE_PERIOD):
-            for name, size in zip(
-                chunk, pool.map(_size_of, (root / n for n in chunk)), strict=True
-            ):
+    num_new = 0
+    bar = tqdm(total=len(names), desc=f"sizes of {root.name}", unit="picture", disable=None)
+    with bar, ThreadPoolExecutor(workers) as pool:
+        for chunk in _chunks(names, CHUNK):
+            found = pool.map(_entry, (root / name for name in chunk), map(known.get, chunk))
+            for name, entry in zip(chunk, found, strict=True):
                 bar.update()
-                if size is not None:
-                    sizes[name] = size
-            write_remembered(index_file, sizes)
-    return sizes
+                num_new += _remember(known, name, entry)
+            if is_worth_saving(num_new, len(known)):
+                write_remembered(index_file, known)
+                num_new = 0
+    if num_new:
+        write_remembered(index_file, known)
+    return {name: tuple(known[name]["size_hw"]) for name in names if name in known}
 
 
-def _size_of(path: Path) -> SizeHW | None:
+def _entry(path: Path, known: Entry | None) -> Entry | None:
+    """Return what to remember of a picture; None if it cannot be read."""
     try:
-        with open(path, "rb") as file:
-            return picture_size_hw(file)
+        file = fingerprint(path)
+        if known is not None and known["file"] == file:
+            return known
+        with open(path, "rb") as stream:
+            return {"file": file, "size_hw": list(picture_size_hw(stream))}
     except PICTURE_ERRORS as error:
         logger.warning("%s cannot be read: %s", path, error)
         return None
+
+
+def _remember(known: dict[str, Entry], name: str, entry: Entry | None) -> bool:
+    """Put an entry among the known ones; return whether that changed them."""
+    if known.get(name) == entry:
+        return False
+    if entry is None:
+        del known[name]
+    else:
+        known[name] = entry
+    return True
 
 
 def _chunks(items: Sequence, size: int) -> Iterable[Sequence]:

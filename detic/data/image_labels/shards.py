@@ -6,18 +6,36 @@ The members of a sample share their name up to the first dot: ``000017.jpg`` wit
 
 import io
 import json
+import logging
 from collections import defaultdict
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
 
 from tqdm import tqdm
 
-from detic.data.image_labels.class_index import ClassIndex
+from detic.data.image_labels.class_index import ClassIndex, report_left_out
 from detic.data.image_labels.record import image_label_record
-from detic.data.image_labels.remembered import read_remembered, write_remembered
+from detic.data.image_labels.remembered import (
+    fingerprint,
+    is_worth_saving,
+    read_remembered,
+    write_remembered,
+)
 from detic.data.picture_size import PICTURE_ERRORS, picture_size_hw
-from detic.data.tar_files import IMAGE_SUFFIXES, TarMember, TarReader, content_of_entry, tar_members
+from detic.data.tar_files import (
+    IMAGE_SUFFIXES,
+    TarMember,
+    TarReader,
+    content_of_entry,
+    is_image_name,
+    tar_members,
+    visible_tars,
+)
 from detic.errors import InputError
+
+logger = logging.getLogger(__name__)
 
 INDEX_NAME = ".shards.json"
 LABEL_SEPARATOR = "|"
@@ -26,8 +44,18 @@ JSON_FIELDS = ("labels", "label")
 Label = int | str
 
 
+@dataclass(frozen=True)
+class ShardContent:
+    """What is in a shard, in types that json keeps."""
+
+    samples: list[list]  # [member, [start, size] in bytes, [height, width] or None, labels]
+    dotted: list[str]  # pictures that belong to no sample, for the dots in their names
+
+
 def load_shards(path: Path, classes: ClassIndex, index_file: Path | None = None) -> list[dict]:
     """Return the records of the pictures in shards.
+
+    Labels that a class map does not have are left out, and pictures that have no other.
 
     Args:
         path: a shard, or a folder with shards, ``*.tar``.
@@ -37,56 +65,85 @@ def load_shards(path: Path, classes: ClassIndex, index_file: Path | None = None)
     Raises:
         InputError: there are no shards, one cannot be read, or a picture has no usable labels.
     """
-    shards = sorted(path.glob("*.tar")) if path.is_dir() else [path]
+    shards = visible_tars(path) if path.is_dir() else [path]
     folder = path if path.is_dir() else path.parent
     if not shards or not shards[0].is_file():
         raise InputError(f"no shards at {path}; expected a .tar file or a folder with some")
+    contents = _contents(shards, index_file or folder / INDEX_NAME)
+    _warn_of_dotted([f"{shard}/{name}" for shard, content in contents for name in content.dotted])
     records: list[dict] = []
-    for shard, samples in _samples(shards, index_file or folder / INDEX_NAME):
-        for member, span, size_hw, labels in samples:
-            where = f"{shard}/{member}"
-            indices = [_class_of(label, classes, where) for label in labels]
-            place = {"shard": str(shard), "member": member, "span": tuple(span)}
-            records.append(image_label_record(len(records) + 1, place, size_hw, indices))
+    for shard, content in contents:
+        for member, span, size_hw, labels in content.samples:
+            indices = classes.indices(labels, f"{shard}/{member}")
+            if indices or not labels:
+                place = {"shard": str(shard), "member": member, "span": tuple(span)}
+                records.append(image_label_record(len(records) + 1, place, size_hw, indices))
+    num_pictures = sum(len(content.samples) for _, content in contents)
+    report_left_out(path, num_pictures - len(records), num_pictures)
     return records
 
 
-def _samples(shards: list[Path], index_file: Path) -> list[tuple[Path, list]]:
+def _contents(shards: list[Path], index_file: Path) -> list[tuple[Path, ShardContent]]:
     """Return what is in each shard, looking into those that are not remembered as they are now."""
     known = read_remembered(index_file)
-    entries = {}
+    num_new = 0
     for shard in tqdm(shards, desc="shards", unit="shard", disable=None):
-        status = shard.stat()
-        fingerprint = [status.st_size, status.st_mtime_ns]
-        entry = known.get(shard.name)
-        if entry is None or entry["file"] != fingerprint:
-            entry = {"file": fingerprint, "samples": read_shard(shard)}
-        entries[shard.name] = entry
-    if entries != known:
-        write_remembered(index_file, entries)
-    return [(shard, entries[shard.name]["samples"]) for shard in shards]
+        file = fingerprint(shard)
+        if known.get(shard.name, {}).get("file") != file:
+            known[shard.name] = {"file": file, **asdict(read_shard(shard))}
+            num_new += 1
+        if is_worth_saving(num_new, len(known)):
+            write_remembered(index_file, known)
+            num_new = 0
+    if num_new:
+        write_remembered(index_file, known)
+    return [
+        (shard, ShardContent(known[shard.name]["samples"], known[shard.name]["dotted"]))
+        for shard in shards
+    ]
 
 
-def read_shard(shard: Path) -> list[list]:
-    """Return [member, [start, size] in bytes, [height, width] or None, labels] of each picture."""
+def _warn_of_dotted(pictures: list[str]) -> None:
+    if pictures:
+        logger.warning(
+            "left out %d pictures with a dot in their name, such as %s: the name of a sample ends at "
+            "its first dot; put another character there, in the names of the labels too",
+            len(pictures),
+            pictures[0],
+        )
+
+
+def read_shard(shard: Path) -> ShardContent:
+    """Return what is in a shard, in its order.
+
+    Raises:
+        InputError: it cannot be read, or a picture has no usable labels.
+    """
     members, _ = tar_members(shard)
     parts: dict[str, dict[str, TarMember]] = defaultdict(dict)
     for member in members:
         key, suffix = _key_and_suffix(member.name)
         parts[key][suffix] = member
     reader = TarReader(max_open_files=1)
-    samples = []
+    samples, dotted = [], []
     for key, by_suffix in parts.items():
-        for suffix in by_suffix.keys() & set(IMAGE_SUFFIXES):
-            picture = by_suffix[suffix]
-            start = picture.header_offset
-            entry = reader.read(shard, start, picture.offset + picture.size - start)
-            labels = _labels(shard, key, by_suffix, reader)
-            samples.append([picture.name, [start, len(entry)], _size(entry), labels])
-    return samples
+        for suffix, member in by_suffix.items():
+            if suffix in IMAGE_SUFFIXES:
+                labels = _labels(shard, key, by_suffix, reader)
+                samples.append(_sample(shard, member, labels, reader))
+            elif is_image_name(member.name):
+                dotted.append(member.name)
+    return ShardContent(samples, dotted)
+
+
+def _sample(shard: Path, picture: TarMember, labels: list[Label], reader: TarReader) -> list:
+    start = picture.header_offset
+    entry = reader.read(shard, start, picture.offset + picture.size - start)
+    return [picture.name, [start, len(entry)], _size(entry), labels]
 
 
 def _key_and_suffix(name: str) -> tuple[str, str]:
+    """Return the parts of a name before and from the first dot, as WebDataset divides it."""
     path = PurePosixPath(name)
     stem, dot, suffix = path.name.partition(".")
     return str(path.with_name(stem or path.name)), f"{dot}{suffix}".lower()
@@ -102,17 +159,26 @@ def _size(entry: bytes) -> list[int] | None:
 def _labels(
     shard: Path, key: str, by_suffix: dict[str, TarMember], reader: TarReader
 ) -> list[Label]:
-    for suffix, parse in LABEL_PARSERS.items():
-        if suffix in by_suffix:
-            member = by_suffix[suffix]
-            content = reader.read(shard, member.offset, member.size)
-            try:
-                return parse(content.decode("utf-8"))
-            except ValueError as error:
-                raise InputError(f"{shard}/{member.name}: {error}") from error
-    raise InputError(
-        f"{shard}: picture '{key}' has no labels; put {' or '.join(LABEL_PARSERS)} beside it"
+    """Return the labels beside a picture, the first that are not empty."""
+    beside = [suffix for suffix in LABEL_PARSERS if suffix in by_suffix]
+    if not beside:
+        raise InputError(
+            f"{shard}: picture '{key}' has no labels; put {' or '.join(LABEL_PARSERS)} beside it"
+        )
+    read = (
+        _read_labels(shard, by_suffix[suffix], LABEL_PARSERS[suffix], reader) for suffix in beside
     )
+    return next(filter(None, read), [])
+
+
+def _read_labels(
+    shard: Path, member: TarMember, parse: Callable[[str], list[Label]], reader: TarReader
+) -> list[Label]:
+    content = reader.read(shard, member.offset, member.size)
+    try:
+        return parse(content.decode("utf-8"))
+    except ValueError as error:
+        raise InputError(f"{shard}/{member.name}: {error}") from error
 
 
 def _parse_cls(text: str) -> list[Label]:
@@ -133,9 +199,3 @@ def _parse_json(text: str) -> list[Label]:
 
 
 LABEL_PARSERS = {".cls": _parse_cls, ".json": _parse_json}
-
-
-def _class_of(label: Label, classes: ClassIndex, where: str) -> int:
-    if isinstance(label, int):
-        return classes.checked(label, where)
-    return classes.require(label, where)

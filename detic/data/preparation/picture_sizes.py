@@ -1,14 +1,11 @@
-"""The sizes of many picture files."""
+"""The sizes of many picture files, remembered beside them."""
 
 import logging
 import os
 from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
-from tqdm import tqdm
-
-from detic.data.picture_size import PICTURE_ERRORS, picture_size_hw
+from detic.data.image_labels.remembered import INDEX_NAME, picture_sizes
 
 logger = logging.getLogger(__name__)
 
@@ -18,26 +15,18 @@ def picture_sizes_hw(
 ) -> list[tuple[int, int] | None]:
     """Return the (height, width) of each picture, None for those that cannot be opened.
 
-    Sizes are those after turning a picture as its EXIF data ask.
+    Sizes are those after turning a picture as its EXIF data ask. They are remembered in the folder,
+    so that an interrupted run goes on where it was.
 
     Args:
         folder: where the pictures are.
         names: their paths below it.
         workers: pictures that are opened at the same time.
     """
-    with ThreadPoolExecutor(workers) as pool:
-        opened = pool.map(_size_hw, (Path(folder) / name for name in names))
-        sizes = list(tqdm(opened, desc="sizes", total=len(names), unit="picture"))
+    folder = Path(folder)
+    known = picture_sizes(folder, names, folder / INDEX_NAME, workers)
+    sizes = [known.get(name) for name in names]
     num_damaged = sizes.count(None)
     if num_damaged:
         logger.warning("left out %d of %d pictures that cannot be opened", num_damaged, len(names))
     return sizes
-
-
-def _size_hw(path: Path) -> tuple[int, int] | None:
-    try:
-        with open(path, "rb") as file:
-            return picture_size_hw(file)
-    except PICTURE_ERRORS as error:
-        logger.warning("%s cannot be opened: %s", path, error)
-        return None

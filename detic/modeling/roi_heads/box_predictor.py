@@ -101,7 +101,7 @@ class BoxPredictor(nn.Module):
             "bbox_pred": (_mlp if node.USE_ZEROSHOT_CLS else normal_linear)(width, 4),
             "prop_score": prop_score,
             "box2box_transform": Box2BoxTransform(weights=tuple(box_weights)),
-            "class_frequencies": _class_frequencies(node),
+            "class_frequencies": _class_frequencies(node, cfg.MODEL.ROI_HEADS.NUM_CLASSES),
             "box_loss": BoxLossParams.from_config(cfg),
             "weak_loss": WeakLossParams.from_config(cfg),
         }
@@ -222,11 +222,17 @@ def _mlp(width: int, out_features: int) -> nn.Sequential:
     return nn.Sequential(hidden, nn.ReLU(inplace=True), normal_linear(width, out_features))
 
 
-def _class_frequencies(node) -> Tensor | None:
+def _class_frequencies(node, num_classes: int) -> Tensor | None:
     """Return the drawing weights of classes, where a loss of ``node`` (ROI_BOX_HEAD) needs them."""
     if not (node.USE_FED_LOSS or node.IGNORE_ZERO_CATS):
         return None
     frequencies = load_class_frequencies(node.CAT_FREQ_PATH, node.FED_LOSS_FREQ_WEIGHT)
+    count = len(frequencies)
+    if count > num_classes or (node.IGNORE_ZERO_CATS and count < num_classes):
+        raise InputError(
+            f"MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH {node.CAT_FREQ_PATH!r} has {count} classes, the model "
+            f"has {num_classes} (MODEL.ROI_HEADS.NUM_CLASSES); name the frequencies of its classes"
+        )
     with_images = int((frequencies > 0).sum())
     if node.USE_FED_LOSS and with_images < node.FED_LOSS_NUM_CAT:
         raise InputError(

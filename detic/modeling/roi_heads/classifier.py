@@ -6,6 +6,7 @@ from collections.abc import Callable
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detic.errors import InputError
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, random_embeddings
 from detic.paths import dataset_path
 from detic.vocabulary.embedding_file import read_embeddings
@@ -42,10 +43,10 @@ def _class_embeddings(cfg) -> Tensor:
     if node.ZEROSHOT_WEIGHT_PATH == _RANDOM:
         return random_embeddings(num_classes, dim)
     path = dataset_path(node.ZEROSHOT_WEIGHT_PATH)
+    text_encoder = cfg.MODEL.TEXT_ENCODER
     if is_class_list(path):
-        text_encoder = cfg.MODEL.TEXT_ENCODER
         return embed_class_list(path, text_encoder.WEIGHTS, text_encoder.PROMPT, dim, num_classes)
-    return read_embeddings(path, dim, num_classes).embeddings
+    return read_embeddings(path, dim, num_classes, text_encoder.WEIGHTS).embeddings
 
 
 def class_logits_by_slice(
@@ -58,6 +59,11 @@ def class_logits_by_slice(
         embeddings: (C + 1, D) classes in place of a zero-shot classifier's own.
     """
     if isinstance(classifier, nn.Linear):
+        if embeddings is not None:
+            raise InputError(
+                "this model knows only the classes it was trained on (USE_ZEROSHOT_CLS False); "
+                "choose a recipe with CLIP in its name"
+            )
         return lambda columns: F.linear(x, classifier.weight[columns], classifier.bias[columns])
     embedded = classifier.embed(x)
     weight = classifier.zs_weight if embeddings is None else classifier.columns(embeddings)

@@ -41,9 +41,11 @@ class ROIAlign(nn.Module):
 
     def forward(self, input: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
         """Return the features (N, C, P, Q) of `rois` (N, 5) in `input` (B, C, H, W)."""
-        rois = rois.to(dtype=input.dtype)
+        # Half precision cannot hold coordinates of some hundred pixels: pool in single precision.
+        features = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+        rois = rois.to(dtype=features.dtype)
         scaling = self.spatial_scale, self.sampling_ratio, self.aligned
-        return roi_align(input, rois, self.output_size, *scaling)
+        return roi_align(features, rois, self.output_size, *scaling).to(dtype=input.dtype)
 
 
 def roi_align(

@@ -188,3 +188,9 @@ def test_written_checkpoint_is_read_back_and_leaves_no_other_file(tmp_path):
     write_checkpoint(tmp_path / "folder" / "weights.pth", {"model": TENSORS})
     assert_same(read_weights(tmp_path / "folder" / "weights.pth"), TENSORS)
     assert [p.name for p in (tmp_path / "folder").iterdir()] == ["weights.pth"]
+
+
+def test_numbers_beside_the_weights_are_accepted(tmp_path):
+    content = {"model": {"w": torch.ones(2)}, "best": np.float64(3), "step": np.int64(7)}
+    torch.save(content, tmp_path / "w.pth")
+    assert_same(read_weights(tmp_path / "w.pth"), {"w": torch.ones(2)})

@@ -15,6 +15,7 @@ def fail_in_rank(rank):
     comm.synchronize()
 
 
+@pytest.mark.usefixtures("without_gpus")
 @pytest.mark.parametrize("rank", [0, 1])
 def test_the_mistake_of_any_process_is_told(capfd, rank):
     with pytest.raises(SystemExit) as end:

@@ -2,6 +2,7 @@
 
 import json
 
+import pytest
 import torch
 from detectron2.engine import launch
 from detectron2.utils import comm
@@ -58,6 +59,7 @@ def check_two_processes(cfg, folder):
     (folder / f"{rank}.json").write_text(json.dumps(losses))
 
 
+@pytest.mark.usefixtures("without_gpus")
 def test_processes_with_and_without_captions_step_together(small_recipe, tmp_path, monkeypatch):
     cfg = small_recipe("Detic_LbaseCCcapimg_CLIP_R5021k_640b64_4x_ft4x_max-size")
     assert cfg.MODEL.SYNC_CAPTION_BATCH

@@ -64,3 +64,9 @@ def test_classes_beyond_the_frequencies_count_only_when_present():
     mask = federated_mask(torch.tensor([5, 6]), 4, 6, torch.ones(3))
     assert mask.tolist() == [*mask[:3].tolist(), 0, 0, 1]
     assert mask[:3].sum() == 2  # background (6) and class 5 hold the other two places
+
+
+def test_a_small_vocabulary_has_no_class_twice():
+    present = torch.tensor([3, 7])
+    sampled = sample_federated_classes(present, num_sampled=12, num_classes=10)
+    assert sorted(sampled.tolist()) == list(range(10))

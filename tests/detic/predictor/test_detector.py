@@ -11,7 +11,7 @@ from detic.errors import InputError
 from detic.predictor import detector as detector_module
 from detic.predictor.detector import use_half_precision
 from detic.released_models import ReleasedModel
-from detic.vocabulary import ClassEntry, Vocabulary, expand_parents
+from detic.vocabulary import ClassEntry, Vocabulary, builtin_vocabulary, expand_parents
 from tests.tiny_detector import EMBEDDING_DIM, OVERRIDES, RECIPE, noise
 
 
@@ -157,6 +157,19 @@ def test_a_refused_vocabulary_leaves_the_old_one(detector):
     assert detector.vocabulary.names == ("cat", "dog", "café")
 
 
+@pytest.mark.parametrize(
+    ("vocabulary", "message"),
+    [
+        (None, "the vocabulary is None; expected a list of class names, a built-in list"),
+        (5, "the vocabulary is 5; expected a list of class names"),
+        (["a", 3], "class list: name 2 is 3; expected a text"),
+    ],
+)
+def test_what_is_no_vocabulary_is_refused(detector, vocabulary, message):
+    with pytest.raises(InputError, match=message):
+        detector.set_vocabulary(vocabulary)
+
+
 def test_wrong_names_show_before_the_weights_are_read(tiny_files):
     missing = replace(tiny_files, weights="missing.pth")
     with pytest.raises(InputError, match="'cat' is both name 1 and name 2"):
@@ -165,16 +178,27 @@ def test_wrong_names_show_before_the_weights_are_read(tiny_files):
         missing.detector(["cat"])
 
 
-def test_pretrained_detector_comes_from_the_registry(tiny_files, monkeypatch):
+@pytest.fixture
+def tiny_is_released(tiny_files, monkeypatch):
     monkeypatch.setenv("DETIC_MODELS", str(tiny_files.weights.parent))
     name, text_weights = tiny_files.weights.name, tiny_files.text_weights
     model = ReleasedModel("tiny", RECIPE, name, url=None, text_weights=text_weights)
     monkeypatch.setattr(detector_module, "find_model", {"tiny": model}.get)
+
+
+@pytest.mark.usefixtures("tiny_is_released")
+def test_pretrained_detector_comes_from_the_registry():
     detector = detector_module.Detector.from_pretrained(
         "tiny", ["cat"], device="cpu", overrides=OVERRIDES
     )
     assert detector.score_threshold == 0.5
     assert detector(noise()).image_size_hw == (60, 80)
+
+
+@pytest.mark.usefixtures("tiny_is_released")
+def test_pretrained_detector_looks_for_the_classes_of_lvis_unless_told_otherwise():
+    detector = detector_module.Detector.from_pretrained("tiny", device="cpu", overrides=OVERRIDES)
+    assert detector.vocabulary.names == builtin_vocabulary("lvis").names
 
 
 def test_device_may_be_an_override(tiny_files):

@@ -5,6 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
+from detic.vocabulary import cache as cache_module
 from detic.vocabulary.cache import EmbeddingCache, default_cache_dir
 
 CAT, DOG = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
@@ -59,6 +60,29 @@ def test_writers_at_the_same_time_lose_nothing(cache):
     with ThreadPoolExecutor(8) as pool:
         list(pool.map(lambda name: cache.store("a {}", {name: CAT}), names))
     assert set(cache.load("a {}")) == set(names)
+
+
+def test_a_file_is_read_once_until_another_process_replaces_it(cache, monkeypatch):
+    read = []
+    read_table = cache_module.read_table
+    monkeypatch.setattr(
+        cache_module, "read_table", lambda path: read.append(path) or read_table(path)
+    )
+    other = EmbeddingCache(cache.folder, cache.fingerprint)
+    other.store("a {}", {"cat": CAT})
+    for _ in range(3):
+        assert list(cache.load("a {}")) == ["cat"]
+    assert len(read) == 1
+    other.store("a {}", {"cat": DOG})  # a file of the same size
+    assert torch.equal(cache.load("a {}")["cat"], DOG)
+    assert len(read) == 2
+
+
+def test_what_was_stored_need_not_be_read(cache, monkeypatch):
+    cache.store("a {}", {"cat": CAT})
+    monkeypatch.setattr(cache_module, "read_table", lambda path: pytest.fail("read"))
+    cache.store("a {}", {"dog": DOG})
+    assert list(cache.load("a {}")) == ["cat", "dog"]
 
 
 def test_folder_that_cannot_be_written_is_only_a_warning(tmp_path, caplog):

@@ -26,7 +26,7 @@ def ours(tmp_path):
 
 
 def test_safetensors_keeps_everything(ours):
-    table = read_embeddings(ours, 3, 2, "0123456789abcdef")
+    table = read_embeddings(ours, 3, 2)
     assert torch.equal(table.embeddings, TABLE.embeddings)
     assert (table.names, table.model, table.templates, table.fingerprint) == (
         ("cat", "dog"),
@@ -40,7 +40,7 @@ def test_npy_keeps_the_array_and_its_type(tmp_path):
     path = tmp_path / "pets.npy"
     write_embeddings(path, EmbeddingTable(TABLE.embeddings.half(), TABLE.names))
     assert np.load(path).dtype == np.float16
-    table = read_embeddings(path, 3, 2, expect_fingerprint="anything")
+    table = read_embeddings(path, 3, 2, text_weights="anything.pt")
     assert torch.equal(table.embeddings, TABLE.embeddings)
     assert table.embeddings.dtype == torch.float32
     assert (table.names, table.fingerprint) == (None, None)
@@ -58,9 +58,10 @@ def test_other_count_is_refused(ours):
         read_embeddings(ours, 3, 80)
 
 
-def test_other_text_encoder_is_refused(ours):
-    with pytest.raises(InputError, match=r"encoder 0123456789abcdef \(tiny\), expected ffff"):
-        read_embeddings(ours, 3, expect_fingerprint="ffff")
+def test_other_text_encoder_is_refused(ours, weights_file):
+    message = r"different CLIP: .* tiny \(fingerprint 0123456789abcdef\), .*tiny_clip\.safetensors"
+    with pytest.raises(InputError, match=message):
+        read_embeddings(ours, 3, text_weights=weights_file)
 
 
 def test_missing_file_says_where_to_look(tmp_path):

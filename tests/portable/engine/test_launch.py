@@ -17,6 +17,7 @@ def fail_in_second_process():
         raise KeyError("lost key")
 
 
+@pytest.mark.usefixtures("without_gpus")
 def test_failure_of_one_process_fails_the_job():
     with pytest.raises(torch.multiprocessing.ProcessRaisedException, match="lost key"):
         launch(fail_in_second_process, 2)

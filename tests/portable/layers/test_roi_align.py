@@ -48,3 +48,11 @@ def test_training_and_inference_agree():
 def test_no_boxes(requires_grad):
     x = torch.randn(2, 3, 8, 8, requires_grad=requires_grad)
     assert ROIAlign((7, 5), 1.0, 2)(x, torch.zeros(0, 5)).shape == (0, 3, 7, 5)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+def test_half_precision_does_not_move_the_boxes(dtype):
+    ramp = torch.arange(1000.0)[None, None, None].expand(1, 1, 8, 1000) / 1000
+    box = torch.tensor([[0, 601.3, 1.0, 637.4, 5.0]])  # 600 to 636 in bfloat16
+    pool = ROIAlign((2, 2), 1.0, 2)
+    assert torch.allclose(pool(ramp.to(dtype), box).float(), pool(ramp, box), atol=3e-3)

@@ -3,6 +3,7 @@
 import os
 
 import numpy as np
+import pytest
 import torch
 from detectron2.engine import launch
 from detectron2.layers import NaiveSyncBatchNorm
@@ -65,6 +66,7 @@ def check_synchronised_norm(rank):
     assert torch.allclose(norm.running_mean, expected_norm.running_mean, atol=1e-6)
 
 
+@pytest.mark.usefixtures("without_gpus")
 def test_two_processes(tmp_path):
     launch(check_two_processes, 2, dist_url="auto", args=(str(tmp_path),))
     assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1"]

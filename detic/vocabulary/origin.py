@@ -1,0 +1,79 @@
+"""Which text encoder class embeddings come from, and whether it is the detector's.
+
+A text encoder is known by the fingerprint of its weights or, where those are not at hand, by name.
+"""
+
+import os
+from functools import cache
+from pathlib import Path
+
+from detic.errors import InputError
+from detic.vocabulary.text_weights import (
+    OPENAI,
+    OPENAI_ARCHIVE,
+    OPENAI_HUB_FILE,
+    OPENAI_MODEL,
+    local_text_weights,
+    weights_fingerprint,
+)
+
+# What OpenAI's weights are called: by the word, and where its own package and the hub keep them.
+_OPENAI_NAMES = (OPENAI, OPENAI_MODEL, OPENAI_ARCHIVE, OPENAI_HUB_FILE)
+
+
+def is_same_name(one: str | os.PathLike, other: str | os.PathLike) -> bool:
+    """Return whether two text encoders have the same name, wherever their files lie.
+
+    >>> is_same_name("openai", "/models/ViT-B-32.pt"), is_same_name("openai", "tiny/clip.pt")
+    (True, False)
+    """
+    names = {Path(one).name, Path(other).name}
+    return len(names) == 1 or names.issubset(_OPENAI_NAMES)
+
+
+def local_fingerprint(source: str | os.PathLike) -> str | None:
+    """Return the fingerprint of a text encoder's weights, None if they are not on this machine."""
+    path = local_text_weights(source)
+    if path is None:
+        return None
+    status = path.stat()
+    return _fingerprint(path, status.st_mtime_ns, status.st_size)
+
+
+@cache
+def _fingerprint(path: Path, written_ns: int, num_bytes: int) -> str:
+    """Return the fingerprint of a file; one that has changed since is read anew."""
+    return weights_fingerprint(path)
+
+
+def check_text_encoder(
+    path: str | os.PathLike,
+    model: str | None,
+    fingerprint: str | None,
+    source: str | os.PathLike,
+) -> None:
+    """Refuse class embeddings of another text encoder than the detector's.
+
+    Names count only where a fingerprint is not known; embeddings with neither are trusted.
+
+    Args:
+        path: of the embeddings.
+        model: name of the encoder that made them, None if they do not say.
+        fingerprint: of its weights, None if they do not say.
+        source: the detector's text encoder, ``openai`` or a file.
+
+    Raises:
+        InputError: names both encoders.
+    """
+    expected = local_fingerprint(source) if fingerprint else None
+    if expected:
+        is_same = fingerprint == expected
+    else:
+        is_same = model is None or is_same_name(model, source)
+    if not is_same:
+        raise InputError(
+            f"{path} was made by a different CLIP: by the text encoder {model} (fingerprint "
+            f"{fingerprint or 'unknown'}), the detector's is {source} ({expected or 'unknown'}); "
+            "embed the class names again with the detector's, or name the other in "
+            "MODEL.TEXT_ENCODER.WEIGHTS if the detector was trained with it"
+        )
