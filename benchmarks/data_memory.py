@@ -120,6 +120,7 @@ def build_loader(num_images: int, picture: Path, arguments: argparse.Namespace) 
     cfg.DATALOADER.REPEAT_THRESHOLD = 0.001
     cfg.DATALOADER.NUM_WORKERS = arguments.workers
     cfg.DATALOADER.START_METHOD = arguments.start_method
+    cfg.DATALOADER.PREFETCH = arguments.prefetch
     cfg.SOLVER.IMS_PER_BATCH = arguments.batch_size
     cfg.SEED = 0
     return build_train_loader(cfg)
@@ -163,8 +164,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=100_000, help="number of images")
     parser.add_argument("--workers", type=int, default=8, help="processes that read images")
     parser.add_argument("--start-method", default="fork", help="fork, forkserver or spawn")
+    parser.add_argument("--prefetch", type=int, default=2, help="batches each worker reads ahead")
     parser.add_argument("--batch-size", type=int, default=8, help="images per batch")
-    parser.add_argument("--batches", type=int, default=100, help="number of batches to read")
+    parser.add_argument("--batches", type=int, default=240, help="number of batches to read")
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     measure(arguments)

@@ -122,6 +122,14 @@ def test_results_are_kept_unless_they_may_be_replaced(run, tmp_path, capsys):
     assert len(json.loads((tmp_path / "found.json").read_text())) == 2
 
 
+def test_names_that_are_no_utf8_end_in_results(run, tmp_path):
+    (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "caf\udce9.png")
+    arguments = ("--input", "in", "--json", "f.json", "--format", "voc", "--save-to", "xml")
+    assert run(*arguments, "--custom_vocabulary", "cat") == 0
+    names = [picture["file_name"] for picture in json.loads((tmp_path / "f.json").read_text())]
+    assert sorted(names) == ["in/b.png", r"in/caf\xe9.png"]
+
+
 def test_nothing_readable_ends_in_status_2(run, tmp_path, caplog):
     (tmp_path / "text.jpg").write_text("no picture")
     with caplog.at_level("INFO"):

@@ -5,7 +5,8 @@
 
 The list has a caption, a tab and an address a line. The picture of line 7 is saved as 7.jpg. An
 interrupted run goes on where it was; addresses that failed are noted beside the output and not
-tried again, unless that file is deleted. Many addresses no longer answer.
+tried again, unless that file is deleted. Servers that could not be reached are tried again by the
+next run, as the network may have been down. Many addresses no longer answer.
 """
 
 import argparse

@@ -15,6 +15,7 @@ from functools import partial
 from pathlib import Path
 
 from detic.cli import argument_parser, run
+from detic.errors import InputError
 
 
 def main(args: Namespace) -> None:
@@ -27,6 +28,7 @@ def main(args: Namespace) -> None:
     from detic.evaluation.results_reader import read_results
     from detic.evaluation.summary import results_table
 
+    check_arguments(args)
     if args.dataset:
         scored = registered_set(args.dataset, args.protocol)
     else:
@@ -51,6 +53,18 @@ def main(args: Namespace) -> None:
                 write_report, dataset_name=scored.name, image_files=scored.image_files
             ),
         )
+
+
+def check_arguments(args: Namespace) -> None:
+    """Refuse arguments that do not go together, before minutes are spent on scoring."""
+    if args.dataset and args.images:
+        raise InputError(
+            f"--images goes with --annotations; dataset '{args.dataset}' knows where its images are"
+        )
+    if args.output:
+        there = next(path for path in (args.output, *args.output.parents) if path.exists())
+        if not there.is_dir():
+            raise InputError(f"--output {args.output}: {there} is a file; name a folder")
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> Namespace:

@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from detic.data.fingerprint import fingerprint
 from detic.data.picture_size import PICTURE_ERRORS, picture_size_hw
 from detic.data.tar_files import (
     BLOCK,
@@ -146,19 +147,16 @@ def index_tar(
     names, offsets, sizes, stamp = (
         Path(f"{prefix}_{kind}.npy") for kind in ("names", "offsets", "sizes", "tar")
     )
-    status = tar.stat()
-    fingerprint = np.array([status.st_size, status.st_mtime_ns], dtype=np.int64)
-    is_current = all(path.is_file() for path in (names, offsets, stamp)) and np.array_equal(
-        _load(stamp), fingerprint
-    )
-    if not is_current:
-        sizes.unlink(missing_ok=True)
+    file = fingerprint(tar)
+    if not all(map(Path.is_file, (names, offsets, stamp))) or _load(stamp).tolist() != file:
+        for path in (stamp, sizes):
+            path.unlink(missing_ok=True)
         members, end = tar_members(tar)
         images = [member for member in members if is_image_name(member.name)]
         starts = [member.header_offset for member in images] + [end]
         _save(names, np.array([member.name for member in images], dtype=str))
         _save(offsets, np.array(starts, dtype=np.int64) // BLOCK)
-        _save(stamp, fingerprint)  # last: it vouches for the others
+        _save(stamp, np.array(file, dtype=np.int64))  # last: it vouches for the others
     if with_sizes and not sizes.is_file():
         _save(sizes, _image_sizes(tar, _load(offsets)))
     return TarIndex(_load(names), _load(offsets), _load(sizes) if with_sizes else None)

@@ -2,10 +2,13 @@
 
 import hashlib
 import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
-from detectron2.data import MetadataCatalog
+from detectron2.config import CfgNode
 from detectron2.evaluation import inference_context, print_csv_format
 from detectron2.utils import comm
 from torch import Tensor, nn
@@ -13,13 +16,12 @@ from tqdm import tqdm
 
 from detic.data import build_test_loader
 from detic.data.own_data import check_class_order, register_own_data
-from detic.errors import InputError
+from detic.engine.evaluation_classes import class_embeddings
 from detic.evaluation import DetectionEvaluator, build_evaluator
-from detic.modeling.roi_heads.zero_shot_classifier import with_background
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, with_background
 from detic.modeling.supervision import BatchVocabulary
-from detic.paths import dataset_path
-from detic.predictor.vocabulary_reader import VocabularyReader
-from detic.vocabulary import Vocabulary, read_embeddings
+
+FIXED_AP_DETECTIONS = 1000  # per image at least, if TEST.FIXED_AP is set
 
 logger = logging.getLogger(__name__)
 
@@ -37,9 +39,10 @@ def evaluate_model(cfg, model: nn.Module, *, resume: bool = False, report: bool 
     register_own_data(cfg)
     if not (cfg.TEST.VOCABULARIES or cfg.MODEL.RESET_CLS_TESTS):
         check_class_order(cfg, cfg.DATASETS.TEST)
+    # All before the first set, so that mistakes show before hours are spent.
+    classes = [class_embeddings(cfg, i, model) for i in range(len(cfg.DATASETS.TEST))]
     results = {}
-    for i, name in enumerate(cfg.DATASETS.TEST):
-        embeddings = test_embeddings(cfg, i, model)
+    for name, embeddings in zip(cfg.DATASETS.TEST, classes, strict=True):
         evaluator = build_evaluator(
             name,
             Path(cfg.OUTPUT_DIR) / f"inference_{name}",
@@ -47,7 +50,7 @@ def evaluate_model(cfg, model: nn.Module, *, resume: bool = False, report: bool 
             fixed_ap=cfg.TEST.FIXED_AP,
             force_lvis=cfg.GEN_PSEDO_LABELS,
             resume=resume,
-            run_key=_run_key(cfg),
+            origin=_origin(cfg, model, embeddings),
             report=report,
         )
         results[name] = _evaluate_dataset(cfg, model, name, embeddings, evaluator)
@@ -78,7 +81,8 @@ def _evaluate_dataset(
     if embeddings is not None:
         vocabulary = BatchVocabulary(embeddings=with_background(embeddings).to(model.device))
     evaluator.reset()
-    with inference_context(model), torch.no_grad():
+    limit = _enough_detections(cfg, model.roi_heads)
+    with inference_context(model), torch.no_grad(), limit:
         for batch in tqdm(loader, name, unit="img", disable=not comm.is_main_process()):
             evaluator.process(batch, model.inference(batch, vocabulary))
     results = evaluator.evaluate() or {}
@@ -86,50 +90,56 @@ def _evaluate_dataset(
     return results
 
 
-def test_embeddings(cfg, i: int, model: nn.Module) -> Tensor | None:
-    """Return the class embeddings (C, D) of the i-th test set; None: the model's own classes.
+@contextmanager
+def _enough_detections(cfg, heads: nn.Module) -> Iterator[None]:
+    """Let the heads report more than TEST.DETECTIONS_PER_IMAGE for a while if TEST.FIXED_AP is set.
 
-    Raises:
-        InputError: the lists of the recipe are too short, or its files do not fit the model.
+    Fixed AP ranks detections over the whole dataset, so those of an image must not be cut early.
     """
-    vocabularies = cfg.TEST.VOCABULARIES
-    if vocabularies:
-        source = _entry(vocabularies, i, "TEST.VOCABULARIES", cfg)
-        return _reader(cfg, model).read(source).embeddings if source else None
-    if not cfg.MODEL.RESET_CLS_TESTS:
-        return None
-    num_classes = _entry(cfg.MODEL.TEST_NUM_CLASSES, i, "MODEL.TEST_NUM_CLASSES", cfg)
-    path = dataset_path(_entry(cfg.MODEL.TEST_CLASSIFIERS, i, "MODEL.TEST_CLASSIFIERS", cfg))
-    if path.is_file():
-        dim = model.roi_heads.classifier.embedding_dim
-        return read_embeddings(path, dim, num_classes).embeddings
-    logger.info("%s is missing: its class names are embedded now", path)
-    names = MetadataCatalog.get(cfg.DATASETS.TEST[i]).thing_classes
-    if len(names) != num_classes:
-        raise InputError(
-            f"MODEL.TEST_NUM_CLASSES says {num_classes} for {cfg.DATASETS.TEST[i]}, which has "
-            f"{len(names)} classes"
-        )
-    return _reader(cfg, model).read(Vocabulary.from_names(names)).embeddings
+    params = heads.score_params if cfg.TEST.FIXED_AP else None
+    if params is None or not 0 <= params.max_detections < FIXED_AP_DETECTIONS:
+        yield
+        return
+    logger.info(
+        "TEST.FIXED_AP: the model keeps %d detections of an image instead of %d "
+        "(TEST.DETECTIONS_PER_IMAGE)",
+        *(FIXED_AP_DETECTIONS, params.max_detections),
+    )
+    heads.score_params = replace(params, max_detections=FIXED_AP_DETECTIONS)
+    try:
+        yield
+    finally:
+        heads.score_params = params
 
 
-def _run_key(cfg) -> str:
-    """Return what detections depend on, in short: the configuration and the weight file."""
+def _origin(cfg, model: nn.Module, embeddings: Tensor | None) -> dict[str, str]:
+    """Return what detections depend on besides the data: configuration, weights and classes.
+
+    Args:
+        embeddings: the classes (C, D) of the test set; None: the model's own.
+    """
+    settings: dict[str, str] = {}
+    for name in ("MODEL", "INPUT", "TEST"):
+        settings |= _settings(cfg[name], name)
     weights = Path(cfg.MODEL.WEIGHTS)
-    written = weights.stat().st_mtime_ns if weights.is_file() else 0
-    return hashlib.sha256(f"{cfg.dump()}{written}".encode()).hexdigest()[:16]
+    if weights.is_file():
+        status = weights.stat()
+        written = f"{status.st_size} bytes written at {status.st_mtime_ns} ns"
+        settings["the file of MODEL.WEIGHTS"] = written
+    if embeddings is None and isinstance(model.roi_heads.classifier, ZeroShotClassifier):
+        embeddings = model.roi_heads.classifier.zs_weight
+    if embeddings is not None:
+        contents = embeddings.detach().cpu().contiguous().numpy()
+        settings["class embeddings"] = hashlib.sha256(contents).hexdigest()[:16]
+    return settings
 
 
-def _reader(cfg, model: nn.Module) -> VocabularyReader:
-    text_encoder = cfg.MODEL.TEXT_ENCODER
-    dim = model.roi_heads.classifier.embedding_dim
-    return VocabularyReader(text_encoder.WEIGHTS, text_encoder.PROMPT, dim)
-
-
-def _entry(values: list, i: int, key: str, cfg):
-    """Return the i-th of ``values``, one for each of DATASETS.TEST."""
-    if len(values) != len(cfg.DATASETS.TEST):
-        raise InputError(
-            f"{key} has {len(values)} entries for the {len(cfg.DATASETS.TEST)} of DATASETS.TEST"
-        )
-    return values[i]
+def _settings(node: CfgNode, name: str) -> dict[str, str]:
+    """Return the keys of a node and of those in it, with their values."""
+    settings = {}
+    for key, value in node.items():
+        if isinstance(value, CfgNode):
+            settings |= _settings(value, f"{name}.{key}")
+        else:
+            settings[f"{name}.{key}"] = str(value)
+    return settings

@@ -1,7 +1,7 @@
 """Choosing the evaluator of a dataset."""
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -22,6 +22,7 @@ from detic.paths import dataset_path
 
 TASKS = ("bbox", "segm")
 HIERARCHY = "datasets/oid/annotations/challenge-2019-label500-hierarchy.json"
+NEEDS_HIERARCHY = "oid_val_expanded"  # tools/check_data.py tells of it with this dataset
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +45,7 @@ def build_evaluator(
     force_lvis: bool = False,
     hierarchy_file: str | Path | None = None,
     resume: bool = False,
-    run_key: str = "",
+    origin: Mapping[str, str] | None = None,
     report: bool = True,
     draw: Draw = draw_rectangles,
 ) -> DetectionEvaluator:
@@ -59,8 +60,8 @@ def build_evaluator(
         force_lvis: whether to evaluate as LVIS whatever the metadata says.
         hierarchy_file: the class hierarchy of Open Images, by default where the datasets are.
         resume: whether to keep the detections that an interrupted run left in ``output_dir``.
-        run_key: what detections depend on besides the dataset, such as the weights; a run is only
-            resumed with the same.
+        origin: what detections depend on besides the dataset, such as the weights, by name; a run
+            is only resumed with the same.
         report: whether to write report.html.
         draw: puts boxes into the pictures of the report.
 
@@ -80,7 +81,7 @@ def build_evaluator(
         "dataset": dataset_name,
         "annotations": str(evaluation_set.annotation_file),
         "tasks": sorted(tasks),
-        "run_key": run_key,
+        **(origin or {}),
     }
     writer = partial(
         write_report, dataset_name=dataset_name, image_files=evaluation_set.image_files, draw=draw
@@ -139,11 +140,13 @@ def _coco(of: EvaluationSet, options: ScoreOptions) -> Protocol:
 def _openimages(of: EvaluationSet, options: ScoreOptions) -> Protocol:
     hierarchy_file = options.hierarchy_file or dataset_path(HIERARCHY)
     if not hierarchy_file.is_file():
-        logger.warning(
-            "%s not found: AP50_expand is left out; `python tools/check_data.py %s` tells where to "
-            "get it",
-            *(hierarchy_file, of.name),
+        missing = (
+            f"class hierarchy {hierarchy_file} not found; `python tools/check_data.py "
+            f"{NEEDS_HIERARCHY}` tells where to get it"
         )
+        if options.hierarchy_file:
+            raise InputError(missing)
+        logger.warning("%s; AP50_expand is left out", missing)
         hierarchy_file = None
     score = partial(
         score_openimages, of.annotation_file, tasks=options.tasks, hierarchy_file=hierarchy_file

@@ -97,6 +97,8 @@ def _meetings(
         annotations: in any order.
         detections: sorted by key.
     """
+    if len(annotations.keys) == 0:
+        return
     order = np.argsort(annotations.keys, kind="stable")
     keys, starts = np.unique(annotations.keys[order], return_index=True)
     found_from = np.searchsorted(detections.keys, keys, side="left")

@@ -1,7 +1,9 @@
 """Reading detections from a file that another program wrote."""
 
-from collections.abc import Iterable
+import sys
+from collections.abc import Callable, Iterable
 from pathlib import Path
+from types import UnionType
 
 import numpy as np
 from hotcoco import mask as rle
@@ -9,6 +11,8 @@ from hotcoco import mask as rle
 from detic.data.annotation_file import read_json
 from detic.errors import InputError
 from detic.evaluation.results_file import ImageId, ResultsFile
+
+LARGEST = sys.float_info.max
 
 
 def read_results(path: str | Path) -> ResultsFile:
@@ -43,34 +47,59 @@ def read_results(path: str | Path) -> ResultsFile:
     )
 
 
+def _is_number(value: object) -> bool:
+    """Return whether a value fits a float64 and is no NaN."""
+    return _is_plain(value, int | float) and -LARGEST <= value <= LARGEST
+
+
+def _is_category_id(value: object) -> bool:
+    return _is_plain(value, int) and abs(value) < 2**63
+
+
+def _is_plain(value: object, types: type | UnionType) -> bool:
+    return isinstance(value, types) and not isinstance(value, bool)  # true is an int to Python
+
+
+# What a detection must have: field, check of the value, expected value in words.
+FIELDS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
+    ("image_id", lambda value: _is_plain(value, int | str), "a whole number or a text"),
+    ("category_id", _is_category_id, "a whole number"),
+    ("score", _is_number, "a number"),
+)
+
+
 def _problem(row: object) -> str:
     """Return what is wrong with a detection, "" if nothing is."""
     if not isinstance(row, dict):
         return f"is {str(row)[:40]}; expected an object"
-    for field, types in (("image_id", int | str), ("category_id", int), ("score", int | float)):
-        if not isinstance(row.get(field), types) or row[field] != row[field]:
+    for field, is_right, expected in FIELDS:
+        if not is_right(row.get(field)):
             found = f"is {row[field]!r}" if field in row else "is missing"
-            expected = {"image_id": "a whole number or a text", "category_id": "a whole number"}
-            return f"'{field}' {found}; expected {expected.get(field, 'a number')}"
+            return f"'{field}' {found}; expected {expected}"
     if "bbox" not in row and "segmentation" not in row:
         return "has neither 'bbox' nor 'segmentation'"
     if "bbox" in row and not _is_box(row["bbox"]):
-        return f"'bbox' is {str(row['bbox'])[:60]}; expected [x, y, width, height]"
-    if "segmentation" in row and not _is_mask(row["segmentation"]):
-        found = str(row["segmentation"])[:60]
-        return f"'segmentation' is {found}; expected {{'size': [height, width], 'counts': ...}}"
-    return ""
+        return f"'bbox' is {str(row['bbox'])[:60]}; expected [x, y, width, height], four numbers"
+    return _problem_of_mask(row["segmentation"]) if "segmentation" in row else ""
 
 
 def _is_box(box: object) -> bool:
-    return (
-        isinstance(box, list)
-        and len(box) == 4
-        and all(isinstance(value, int | float) for value in box)
-    )
+    return isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
 
 
-def _is_mask(mask: object) -> bool:
+def _problem_of_mask(mask: object) -> str:
+    reason = ""
+    if _looks_like_mask(mask):
+        try:
+            rle.area([mask])
+            return ""
+        except (ValueError, TypeError, OverflowError) as error:
+            reason = f" ({error})"
+    expected = "{'size': [height, width], 'counts': ...}, a run-length encoded mask"
+    return f"'segmentation' is {str(mask)[:60]}; expected {expected}{reason}"
+
+
+def _looks_like_mask(mask: object) -> bool:
     return (
         isinstance(mask, dict)
         and isinstance(mask.get("counts"), str | list)

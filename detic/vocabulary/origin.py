@@ -66,11 +66,8 @@ def check_text_encoder(
         InputError: names both encoders.
     """
     expected = local_fingerprint(source) if fingerprint else None
-    if expected:
-        is_same = fingerprint == expected
-    else:
-        is_same = model is None or is_same_name(model, source)
-    if not is_same:
+    by_name = model is None or is_same_name(model, source)
+    if not (fingerprint == expected if expected else by_name):
         raise InputError(
             f"{path} was made by a different CLIP: by the text encoder {model} (fingerprint "
             f"{fingerprint or 'unknown'}), the detector's is {source} ({expected or 'unknown'}); "

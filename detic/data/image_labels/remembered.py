@@ -1,7 +1,6 @@
 """What was found out about pictures once, kept in a json file beside them."""
 
 import logging
-import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 from tqdm import tqdm
 
 from detic.data.annotation_file import read_json
+from detic.data.fingerprint import fingerprint
 from detic.data.picture_size import PICTURE_ERRORS, picture_size_hw
 from detic.errors import InputError
 from detic.files import write_json
@@ -52,12 +52,6 @@ def write_remembered(path: Path, entries: dict[str, Any]) -> None:
             path,
             error,
         )
-
-
-def fingerprint(path: str | os.PathLike) -> list[int]:
-    """Return what changes when a file does: its size in bytes and its time in nanoseconds."""
-    status = os.stat(path)
-    return [status.st_size, status.st_mtime_ns]
 
 
 def is_worth_saving(num_new: int, num_saved: int) -> bool:

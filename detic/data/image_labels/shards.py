@@ -15,10 +15,10 @@ from typing import Any
 
 from tqdm import tqdm
 
+from detic.data.fingerprint import fingerprint
 from detic.data.image_labels.class_index import ClassIndex, report_left_out
 from detic.data.image_labels.record import image_label_record
 from detic.data.image_labels.remembered import (
-    fingerprint,
     is_worth_saving,
     read_remembered,
     write_remembered,

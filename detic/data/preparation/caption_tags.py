@@ -5,7 +5,9 @@ caption models were trained: "a dog." and "two dogs" do not mention a dog.
 """
 
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+
+from tqdm import tqdm
 
 from detic.errors import InputError
 
@@ -19,7 +21,7 @@ def captions_by_image(document: dict) -> dict:
         InputError: an annotation is no caption.
     """
     captions = defaultdict(list)
-    for annotation in document["annotations"]:
+    for annotation in tqdm(document["annotations"], desc="captions", unit="caption"):
         if not {"image_id", "caption"} <= annotation.keys():
             raise InputError(
                 f"{annotation} has no image_id or no caption; expected COCO's captions"
@@ -92,7 +94,7 @@ def spoken_words(synonym: str) -> Words:
 
 
 def tag_images(
-    images: Iterable[dict], categories: Sequence[dict], *, all_captions: bool, keep_untagged: bool
+    images: Sequence[dict], categories: Sequence[dict], *, all_captions: bool, keep_untagged: bool
 ) -> list[dict]:
     """Return the images with ``pos_category_ids``, the classes their captions mention.
 
@@ -107,7 +109,7 @@ def tag_images(
     """
     find_classes = TagMatcher(categories)
     tagged = []
-    for image in images:
+    for image in tqdm(images, desc="classes in captions", unit="image"):
         if "captions" not in image:
             raise InputError(
                 f"image {image['id']} has no 'captions'; give --convert_caption for a COCO caption "

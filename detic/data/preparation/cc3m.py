@@ -3,10 +3,12 @@
 Source: Sharma et al., Conceptual Captions, ACL 2018.
 """
 
+import errno
 import http.client
 import io
 import logging
 import os
+import socket
 import time
 import urllib.request
 from collections.abc import Iterator, Sequence
@@ -14,6 +16,7 @@ from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 from urllib.parse import quote
 
 from tqdm import tqdm
@@ -30,6 +33,8 @@ PIECE_BYTES = 64 * 2**10
 PATIENCE = 5  # a picture may take this many times as long as a step of its connection
 USER_AGENT = "Mozilla/5.0 (compatible; image dataset download)"
 URL_CHARACTERS = "/:?&=%#+,;@!$'()*~[]"  # stay as they are; spaces and letters beyond ASCII do not
+# What a connection fails with if the network is down, as well as if a server is gone for good
+NO_NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
 FETCH_ERRORS = (OSError, http.client.HTTPException, ValueError, *PICTURE_ERRORS)
 
 
@@ -50,6 +55,13 @@ class FetchParams:
     timeout_s: float = 20.0  # for each step of a connection
     tries: int = 2
     pause_s: float = 1.0  # before the second try; twice as long before each further one
+
+
+class Failure(NamedTuple):
+    """Why a picture could not be had."""
+
+    reason: str
+    is_final: bool  # an answer, or none in time; otherwise the server could not be reached at all
 
 
 def read_addresses(path: str | os.PathLike) -> list[CaptionedAddress]:
@@ -86,7 +98,8 @@ def fetch_pictures(
     """Fetch the pictures that are not there yet; return how many could not be had.
 
     A picture appears under its name when it is complete and can be opened. What fails is noted,
-    and left alone when the program is started again.
+    and left alone when the program is started again, unless the server could not be reached: that
+    may be this machine's network, so it is tried again.
 
     Args:
         addresses: what to fetch.
@@ -99,14 +112,22 @@ def fetch_pictures(
     failures.parent.mkdir(parents=True, exist_ok=True)
     done = _numbers_in(folder) | _failed_before(failures)
     pending = [address for address in addresses if address.number not in done]
-    num_failed = 0
+    num_failed, unreached = 0, []
     with open(failures, "a", encoding="utf-8") as notes:
         results = _fetch_all(pending, folder, params)
-        for address, reason in tqdm(results, total=len(pending), unit="picture"):
-            if reason is not None:
-                num_failed += 1
-                notes.write(f"{address.number}\t{reason}\n")
+        for address, failure in tqdm(results, total=len(pending), unit="picture"):
+            num_failed += failure is not None
+            if failure is not None and failure.is_final:
+                notes.write(f"{address.number}\t{failure.reason}\n")
                 notes.flush()
+            elif failure is not None:
+                unreached.append(f"{address.url} ({failure.reason})")
+    if unreached:
+        logger.warning(
+            "%d servers could not be reached, such as that of %s; the next start tries them again",
+            len(unreached),
+            unreached[0],
+        )
     return num_failed
 
 
@@ -123,7 +144,7 @@ def _failed_before(failures: Path) -> set[int]:
 
 def _fetch_all(
     pending: Sequence[CaptionedAddress], folder: Path, params: FetchParams
-) -> Iterator[tuple[CaptionedAddress, str | None]]:
+) -> Iterator[tuple[CaptionedAddress, Failure | None]]:
     """Yield each address with None, or with the reason why its picture could not be had."""
     queue = iter(pending)
     with ThreadPoolExecutor(params.workers) as pool:
@@ -136,9 +157,9 @@ def _fetch_all(
                 running[pool.submit(_fetch, address, folder, params)] = address
 
 
-def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> str | None:
+def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> Failure | None:
     """Save a picture; return None, or the reason why it could not be had."""
-    reason = ""
+    failure = None
     for attempt in range(params.tries):
         if attempt:
             time.sleep(params.pause_s * 2 ** (attempt - 1))
@@ -147,12 +168,21 @@ def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> str 
             picture_size_hw(io.BytesIO(content))
         except FETCH_ERRORS as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
+            failure = Failure(reason, is_final=not _is_unreached(error))
             if not _may_pass(error):
                 break
         else:
             write_bytes(folder / f"{address.number}.jpg", content)
             return None
-    return reason
+    return failure
+
+
+def _is_unreached(error: Exception) -> bool:
+    """Return whether no connection came about: an unknown name, a refusal, no way to the server."""
+    cause = error.reason if isinstance(error, urllib.request.URLError) else None
+    if isinstance(cause, socket.gaierror | ConnectionError):
+        return True
+    return isinstance(cause, OSError) and cause.errno in NO_NETWORK
 
 
 def _may_pass(error: Exception) -> bool:

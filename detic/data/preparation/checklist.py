@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from detic.data.preparation.sources import (
+    ALTERNATIVES,
     EMBEDDINGS,
     IMAGENET_LVIS,
     IMAGENET_TARS,
@@ -62,6 +63,16 @@ def is_there(root: Path, path: str) -> bool:
     return (root / path).is_file()
 
 
+def source_of(path: str, root: Path) -> Source:
+    """Return the way to get a file: of two, the second if only what that needs is there."""
+
+    def can_start(source: Source) -> bool:
+        return all(is_there(root, needed) for needed in source.inputs)
+
+    first, second = SOURCES[path], ALTERNATIVES.get(path)
+    return second if second and can_start(second) and not can_start(first) else first
+
+
 def steps_to(missing: Iterable[str], root: Path) -> list[Step]:
     """Return what to do, in order, to get missing files.
 
@@ -73,7 +84,7 @@ def steps_to(missing: Iterable[str], root: Path) -> list[Step]:
         _visit(path, root, in_order)
     files_of: dict[Source, list[str]] = {}
     for path in in_order:
-        files_of.setdefault(SOURCES[path], []).append(path)
+        files_of.setdefault(source_of(path, root), []).append(path)
     steps = [Step(source, tuple(files)) for source, files in files_of.items()]
     return sorted(steps, key=lambda step: step.source.is_command)
 
@@ -82,6 +93,6 @@ def _visit(path: str, root: Path, in_order: dict[str, None]) -> None:
     """Add a missing file to an ordered set, what it is made of first."""
     if path in in_order or is_there(root, path):
         return
-    for needed in SOURCES[path].inputs:
+    for needed in source_of(path, root).inputs:
         _visit(needed, root, in_order)
     in_order[path] = None

@@ -6,6 +6,8 @@ al., Open-Vocabulary Object Detection Using Captions (arXiv 2011.10678) for the 
 
 from collections.abc import Sequence
 
+from tqdm import tqdm
+
 from detic.data.class_lists import zeroshot_categories
 
 # Split file: the group of classes it keeps, for the COCO file of train and of val
@@ -22,7 +24,8 @@ def keep_group(document: dict, group: str) -> dict:
         group: seen, unseen or all (both; the 15 classes in neither are left out).
     """
     wanted = {category["id"] for category in zeroshot_categories(group)}
-    annotations = [a for a in document["annotations"] if a["category_id"] in wanted]
+    bar = tqdm(document["annotations"], desc=f"{group} classes", unit="annotation")
+    annotations = [a for a in bar if a["category_id"] in wanted]
     with_annotation = {a["image_id"] for a in annotations}
     return {
         **document,

@@ -129,7 +129,7 @@ def with_merged_ids(images: Sequence[dict], categories: Sequence[dict]) -> list[
     id_of = {category["synset"]: category["id"] for category in builtin("imagenet21k")}
     merged_id = {c["id"]: id_of[c["synset"]] for c in categories if c["synset"] in id_of}
     remapped = []
-    for image in images:
+    for image in tqdm(images, desc="joint classes", unit="image"):
         ids = {merged_id[i] for i in image.get("pos_category_ids", ()) if i in merged_id}
         if ids:
             remapped.append({**image, "pos_category_ids": sorted(ids)})

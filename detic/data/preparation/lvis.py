@@ -10,6 +10,7 @@ from itertools import chain
 
 import numpy as np
 from pycocotools import mask as mask_util
+from tqdm import tqdm
 
 from detic.errors import InputError
 
@@ -24,7 +25,8 @@ def without_rare(document: dict) -> dict:
     that lose all their boxes, and the counts of the rare classes.
     """
     rare = {c["id"] for c in document["categories"] if _frequency(c) == "r"}
-    kept = [a for a in document["annotations"] if a["category_id"] not in rare]
+    bar = tqdm(document["annotations"], desc="without rare classes", unit="annotation")
+    kept = [a for a in bar if a["category_id"] not in rare]
     return {**document, "annotations": kept}
 
 
@@ -43,7 +45,7 @@ def count_classes(document: dict) -> list[dict]:
     that of annotations, crowds included. Other fields stay.
     """
     images, instances = defaultdict(set), defaultdict(int)
-    for annotation in document["annotations"]:
+    for annotation in tqdm(document["annotations"], desc="counts", unit="annotation"):
         images[annotation["category_id"]].add(annotation["image_id"])
         instances[annotation["category_id"]] += 1
     return [
@@ -93,7 +95,7 @@ def merge_coco(lvis: dict, coco: dict, lvis_id_of: Mapping[int, int]) -> dict:
     of_coco = _by_image(coco["annotations"])
     coco_image = {_file_name(image): image["id"] for image in coco["images"]}
     merged = []
-    for image in lvis["images"]:
+    for image in tqdm(lvis["images"], desc="boxes of COCO", unit="image"):
         present = of_lvis.get(image["id"], [])
         merged.append(present)
         # The released models were trained without COCO's boxes in images that LVIS left empty.

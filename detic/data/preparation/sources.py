@@ -48,6 +48,7 @@ ALL_VAL = "coco/zero-shot/instances_val2017_all_2.json"
 IMAGENET_TARS = "imagenet/ImageNet-21K/"
 IMAGENET_LVIS = "imagenet/ImageNet-LVIS/"
 TAR_INDEX = "imagenet/metadata-22k/tar_files.npy"
+IMAGENET_LVIS_LABELS = "imagenet/annotations/imagenet_lvis_image_info.json"
 IMAGENET_ALL = "imagenet/annotations/imagenet-22k_image_info.json"
 CC3M_LIST = "cc3m/GCC-training.tsv"
 CC3M_VAL_LIST = "cc3m/GCC-1.1.0-Validation.tsv"
@@ -124,9 +125,7 @@ SOURCES: dict[str, Source] = {
     IMAGENET_TARS: IMAGENET,
     IMAGENET_LVIS: Source("python tools/unzip_imagenet_lvis.py", (IMAGENET_TARS,)),
     TAR_INDEX: Source("python tools/preprocess_imagenet22k.py", (IMAGENET_TARS,)),
-    "imagenet/annotations/imagenet_lvis_image_info.json": Source(
-        "python tools/create_imagenetlvis_json.py", (IMAGENET_LVIS,)
-    ),
+    IMAGENET_LVIS_LABELS: Source("python tools/create_imagenetlvis_json.py", (IMAGENET_LVIS,)),
     IMAGENET_ALL: Source("python tools/get_imagenet_21k_full_tar_json.py", (TAR_INDEX,)),
     "imagenet/annotations/imagenet-22k_image_info_lvis-22k.json": Source(
         "python tools/create_lvis_21k.py --not_save_lvis", (LVIS_TRAIN, IMAGENET_ALL)
@@ -205,4 +204,11 @@ SOURCES |= {
         f"python tools/dump_clip_features.py --vocabulary {vocabulary} --out_path datasets/{path}"
     )
     for vocabulary, path in EMBEDDINGS.items()
+}
+
+# Another way to make a file, for those who have what it needs but not what the first way needs
+ALTERNATIVES: dict[str, Source] = {
+    IMAGENET_LVIS_LABELS: Source(
+        "python tools/create_imagenetlvis_json.py --from_tars", (TAR_INDEX,)
+    ),
 }

@@ -100,6 +100,22 @@ def test_a_changed_tar_file_is_indexed_again(tars, tmp_path):
     assert index_tar(tars[2], tmp_path / "index").names.tolist() == ["a.JPEG"]
 
 
+def test_an_older_tar_file_in_the_place_of_another_is_indexed_again(tars, tmp_path):
+    index_tar(tars[1], tmp_path / "index", with_sizes=True)
+    write_tar(tars[1], [("b.JPEG", picture(3, 4))])
+    os.utime(tars[1], (1, 1))
+    index = index_tar(tars[1], tmp_path / "index", with_sizes=True)
+    assert (index.names.tolist(), index.sizes.tolist()) == (["b.JPEG"], [[4, 3]])
+
+
+def test_a_tar_file_of_the_future_is_indexed_once(tars, tmp_path):
+    os.utime(tars[1], (4e9, 4e9))
+    index_tar(tars[1], tmp_path / "index")
+    before = (tmp_path / "index" / "n01_names.npy").stat().st_mtime_ns
+    index_tar(tars[1], tmp_path / "index")
+    assert (tmp_path / "index" / "n01_names.npy").stat().st_mtime_ns == before
+
+
 def test_unreadable_images_have_no_size(tmp_path):
     tar = write_tar(tmp_path / "a.tar", [("a.JPEG", b"no picture"), ("b.JPEG", picture(2, 1))])
     assert index_tar(tar, tmp_path, with_sizes=True).sizes.tolist() == [[-1, -1], [1, 2]]

@@ -115,5 +115,5 @@ def test_only_the_things_used_last_are_kept():
 
 
 def test_images_are_told_by_their_names():
-    names = ["a.JPEG", "b.png", "c.txt", "d.jpg.txt", "e.WebP"]
+    names = ["a.JPEG", "b.png", "c.txt", "d.jpg.txt", "e.WebP", "._f.jpg", "g/._h.jpg"]
     assert [n for n in names if is_image_name(n)] == ["a.JPEG", "b.png", "e.WebP"]

@@ -10,7 +10,14 @@ from detic.outputs import Category
 from detic.vocabulary import ClassEntry, Vocabulary, builtin_vocabulary
 from tests.tiny_detector import RECIPE
 
-NO_FILES = {"json": None, "features": None, "format": None, "save_to": None, "all_scores": False}
+NO_FILES = {
+    "json": None,
+    "features": None,
+    "format": None,
+    "save_to": None,
+    "all_scores": False,
+    "output": None,
+}
 
 
 def vocabulary(name=None, custom=None, file=None, expand=None):
@@ -97,7 +104,11 @@ def test_data_files_pair_formats_and_paths():
     [
         ({"format": "csv"}, "--format and --save-to belong together"),
         ({"save_to": "f.csv"}, "--format and --save-to belong together"),
-        ({"json": "f", "features": "f"}, "name the same file"),
+        ({"json": "f", "features": "f"}, r"name the same file .*/f, "),
+        ({"json": "f.png", "output": "x/../f.png"}, "name the same file .*/f.png"),
+        ({"output": "f", "format": "voc", "save_to": "f"}, "name the same file .*/f, "),
+        # COCO results come with a list of images.
+        ({"json": "f.images.json", "format": "coco", "save_to": "f.json"}, r"f\.images\.json"),
         ({"all_scores": True}, "--all-scores needs --json, --features or --format jsonl"),
     ],
 )

@@ -5,9 +5,9 @@ import numpy as np
 import pytest
 
 from detic.demo.destination import (
+    drawing_names,
     plan_destination,
     plan_recording,
-    refuse_existing,
     write_picture,
 )
 from detic.demo.inputs import InputFile
@@ -16,7 +16,8 @@ from tests.tiny_detector import noise
 
 
 def file(name):
-    return InputFile(Path("in") / name, Path(name))
+    is_video = name.endswith((".avi", ".mov", ".mp4"))
+    return InputFile(Path("in") / name, Path(name), is_video)
 
 
 def plan(output, *names, overwrite=False):
@@ -36,6 +37,25 @@ def test_folder_keeps_names(tmp_path, name, expected):
     assert plan(tmp_path, name).path_of(file(name)) == tmp_path / expected
 
 
+@pytest.mark.parametrize(
+    ("names", "expected"),
+    [
+        (("a.gif", "a.png"), ("a.gif.png", "a.png")),
+        (("v.avi", "v.mov"), ("v.avi.mp4", "v.mov.mp4")),
+        (("v.avi", "v.mp4"), ("v.avi.mp4", "v.mp4")),
+        (("a.gif", "more/a.png", "a.jpg"), ("a.png", "more/a.png", "a.jpg")),  # all differ
+    ],
+)
+def test_drawings_never_share_a_name(names, expected):
+    files = [file(name) for name in names]
+    assert tuple(drawing_names(files)[f].as_posix() for f in files) == expected
+
+
+def test_drawings_that_cannot_be_told_apart_are_refused():
+    with pytest.raises(InputError, match=r"in/a.gif.png would both be drawn as a\.gif\.png"):
+        drawing_names([file("a.gif"), file("a.png"), file("a.gif.png")])
+
+
 def test_path_with_a_suffix_is_a_file(tmp_path):
     assert plan(tmp_path / "out.jpg", "a.png").path_of(file("a.png")) == tmp_path / "out.jpg"
     assert plan(tmp_path / "out.mp4", "a.mov").path_of(file("a.mov")) == tmp_path / "out.mp4"
@@ -43,7 +63,8 @@ def test_path_with_a_suffix_is_a_file(tmp_path):
 
 def test_existing_folder_may_look_like_a_file(tmp_path):
     (tmp_path / "out.jpg").mkdir()
-    assert plan(tmp_path / "out.jpg", "a.png", "b.png").is_file is False
+    destination = plan(tmp_path / "out.jpg", "a.png", "b.png")
+    assert destination.path_of(file("b.png")) == tmp_path / "out.jpg" / "b.png"
 
 
 def test_no_output_is_no_destination():
@@ -57,6 +78,7 @@ def test_no_output_is_no_destination():
         ("out.jpg", ("a.mp4",), "does not suit in/a.mp4, which is a video"),
         ("out.mp4", ("a.jpg",), "does not suit in/a.jpg, which is a picture"),
         ("out.avi", ("a.mp4",), "videos are written as .mp4, not .avi"),
+        ("out.gif", ("a.gif",), r"pictures are written as \.bmp, \.jpeg, .*, not \.gif"),
         ("in", ("a.jpg",), "would replace the input in/a.jpg"),
     ],
 )
@@ -79,18 +101,12 @@ def test_existing_drawings_of_a_folder_are_kept_one_by_one(tmp_path):
     assert not destination.keeps(file("b.jpg"))
 
 
-def test_output_of_an_unknown_format_is_refused(tmp_path):
+def test_files_in_the_way_are_named(tmp_path):
     (tmp_path / "out.txt").touch()
-    with pytest.raises(InputError, match="a file of an unknown format"):
+    with pytest.raises(InputError, match=r"out\.txt is a file; name a folder"):
         plan(tmp_path / "out.txt", "a.jpg")
-
-
-def test_folders_with_results_are_kept(tmp_path):
-    refuse_existing(tmp_path, overwrite=False)
-    (tmp_path / "labels").mkdir()
-    with pytest.raises(InputError, match="--overwrite replaces it"):
-        refuse_existing(tmp_path, overwrite=False)
-    refuse_existing(tmp_path, overwrite=True)
+    with pytest.raises(InputError, match=r"cannot be written: .*/out\.txt is a file"):
+        plan(tmp_path / "out.txt" / "out.png", "a.jpg")
 
 
 def test_recordings_are_videos(tmp_path):

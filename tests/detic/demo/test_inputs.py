@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from detic.demo.inputs import InputFile, find_inputs, image_ids
+from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
 from detic.errors import InputError
 
 
@@ -43,8 +43,9 @@ def test_every_file_comes_once(photos):
 
 
 def test_standard_input_lists_paths(photos, monkeypatch):
-    monkeypatch.setattr("sys.stdin", io.StringIO(f"{photos / 'a.png'}\n\n {photos / 'b.JPG'} \n"))
-    assert names("-") == ["a.png", "b.JPG"]
+    lines = f"{photos / 'a.png'}\n\n {photos / 'b.JPG'} \n{photos}/caf".encode() + b"\xe9.jpg"
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO(lines)))
+    assert names("-") == ["a.png", "b.JPG", "caf\udce9.jpg"]
 
 
 def test_missing_file_is_found_out_when_it_is_read(photos):
@@ -58,9 +59,31 @@ def test_nothing_found_is_an_error(tmp_path):
         find_inputs([str(tmp_path / "*.png")], recursive=True)
 
 
-def test_videos_are_told_by_their_suffix():
-    assert InputFile(Path("a.MP4"), Path("a.MP4")).is_video
-    assert not InputFile(Path("a.jpg"), Path("a.jpg")).is_video
+def test_own_drawings_are_no_inputs(photos):
+    (photos / "drawn").mkdir()
+    (photos / "a.png").rename(photos / "drawn" / "a.png")
+    left = ["b.JPG", "broken.jpg", "more/c.png"]
+    assert names(photos, recursive=True, output=f"{photos}/drawn") == left
+    assert names(photos / "**" / "*.png", output=f"{photos}/drawn") == ["c.png"]
+    assert names(photos / "drawn", output=f"{photos}/drawn") == ["a.png"]
+
+
+@pytest.mark.parametrize("name", ["a.MP4", "a.ts", "a.mts", "a.wmv", "a.flv", "a.3gp", "a.ogv"])
+def test_videos_are_told_by_their_suffix(name):
+    (video, picture) = find_inputs([name, "a.jpg"])
+    assert video.is_video
+    assert not picture.is_video
+
+
+def test_video_input_is_a_video_whatever_its_suffix():
+    assert video_file("in/a.png") == InputFile(Path("in/a.png"), Path("a.png"), is_video=True)
+
+
+def test_names_that_are_no_utf8_are_written_as_codes():
+    name = Path("more") / "caf\udce9.jpg"  # how Python holds the byte E9
+    record = InputFile(name, name).record(7)
+    assert record.file_name == r"more/caf\xe9.jpg"
+    assert record.stem == "more/caf\udce9"
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import pytest
 
 from detic.demo import session as session_module
 from detic.demo.destination import plan_destination
-from detic.demo.inputs import find_inputs
+from detic.demo.inputs import find_inputs, video_file
 from detic.demo.run_videos import run_live, run_videos
 from detic.demo.video import open_video
 from tests.detic.demo.conftest import FPS, NUM_FRAMES
@@ -20,6 +20,13 @@ def test_video_is_drawn_frame_by_frame(make_session, clip, tmp_path):
         assert len(list(video.frames)) == NUM_FRAMES
     assert session.detector.batch_sizes == [2, 2, 1]
     assert session.tally.num_read == 1
+
+
+def test_video_without_a_suffix_is_read(make_session, clip):
+    session = make_session()
+    run_videos(session, [video_file(str(clip.rename(clip.with_suffix(""))))], first_id=1)
+    assert session.tally.num_read == 1
+    assert session.tally.objects == {"cat": NUM_FRAMES}
 
 
 def test_frames_are_records_with_numbers(make_session, clip):

@@ -48,3 +48,21 @@ def test_tool_ends_in_one_line_for_malformed_input(lvis_file, write, predictions
     assert done.returncode == 2
     assert done.stderr.count("\n") == 1
     assert message in done.stderr
+
+
+@pytest.mark.parametrize("place", ["taken", "taken/scores"])
+def test_output_must_not_be_a_file(lvis_file, write, tmp_path, place):
+    (tmp_path / "taken").touch()
+    path = write("predictions.json", [detection(1, 1, HERE, 0.9)])
+    arguments = ("--predictions", path, "--annotations", lvis_file([(1, 1, HERE)]))
+    done = run_tool(*arguments, "--output", tmp_path / place)
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+    assert "taken is a file; name a folder" in done.stderr
+
+
+def test_images_of_a_registered_dataset_are_its_own(write):
+    path = write("predictions.json", [detection(1, 1, HERE, 0.9)])
+    done = run_tool("--predictions", path, "--dataset", "lvis_v1_val", "--images", "pictures")
+    assert done.returncode == 2
+    assert "--images goes with --annotations; dataset 'lvis_v1_val' knows" in done.stderr

@@ -116,14 +116,21 @@ def test_coco_pass_names_classes(register, tmp_path):
     assert not (tmp_path / "report.html").exists()
 
 
-def test_open_images_pass_writes_the_class_array(register, tmp_path, caplog):
+def test_open_images_pass_writes_the_class_array(register, tmp_path, caplog, monkeypatch):
     caplog.set_level("INFO")
     register("pets_oid", "oid")
-    evaluator = build_evaluator("pets_oid", tmp_path, tasks=["bbox"], hierarchy_file="none.json")
+    monkeypatch.setenv("DETECTRON2_DATASETS", str(tmp_path / "nowhere"))
+    evaluator = build_evaluator("pets_oid", tmp_path, tasks=["bbox"])
     assert run(evaluator) == {"bbox": {"AP50": pytest.approx(0.5)}}
     np.testing.assert_allclose(np.load(tmp_path / "oid_mAP.npy"), [1, 0, -1])
-    assert "none.json not found: AP50_expand is left out; `python tools/check" in caplog.text
+    assert "check_data.py oid_val_expanded` tells where to get it; AP50_expand is" in caplog.text
     assert "50.00" in caplog.text  # the table is in percent
+
+
+def test_a_hierarchy_that_was_asked_for_must_exist(register, tmp_path):
+    register("pets_tree", "oid")
+    with pytest.raises(InputError, match=r"class hierarchy none\.json not found; `python tools/che"):
+        build_evaluator("pets_tree", tmp_path, tasks=["bbox"], hierarchy_file="none.json")
 
 
 def test_metadata_decide_which_class_is_which(register, tmp_path):

@@ -166,6 +166,13 @@ def test_no_detections_score_zero(score):
     assert metrics(score([(CHILD, HERE, False)], [])) == {"AP50": 0.0, "AP50_expand": 0.0}
 
 
+@pytest.mark.parametrize("rows", [[], [found(HERE, 0.9)]])
+def test_a_set_without_any_annotation_has_no_precision(score, rows):
+    evaluation = score([], rows)
+    assert np.isnan(metrics(evaluation)["AP50"])
+    assert np.isnan(metrics(evaluation)["AP50_expand"])
+
+
 def test_table_is_in_percent_and_results_are_fractions(score):
     evaluation = score([(CHILD, HERE, False)], [found(HERE, 0.9)])
     assert evaluation.tasks["bbox"].percent["AP50"] == approx(100)

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from detic.outputs import WRITERS, ImageRecord
+from detic.outputs import WRITERS, Category, ImageRecord
 
 
 def test_features_of_all_pictures_are_one_table(tmp_path, found, image, categories):
@@ -35,3 +35,18 @@ def test_class_scores_come_along_if_there_are_any(tmp_path, found, image, catego
     with WRITERS["npz"](tmp_path / "f.npz", categories) as write:
         write(image, scored)
     np.testing.assert_array_equal(np.load(tmp_path / "f.npz")["class_scores"], np.eye(2))
+
+
+def test_table_of_no_picture_has_all_arrays(tmp_path, found_kinds, image):
+    categories = [Category(1, "cat"), Category(2, "tea", parent="drink")]
+    for name, pictures in (
+        ("none", []),
+        ("one", [replace(found_kinds, region_embeddings=np.eye(2))]),
+    ):
+        with WRITERS["npz"](tmp_path / f"{name}.npz", categories) as write:
+            for picture in pictures:
+                write(image, picture)
+    none, one = (np.load(tmp_path / f"{name}.npz") for name in ("none", "one"))
+    assert none.keys() == one.keys()
+    assert {len(none[name]) for name in none if name != "class_names"} == {0}
+    assert none["features"].shape == (0, 0)

@@ -53,7 +53,8 @@ def test_classes_are_named_beside_the_labels(tmp_path, categories):
     with WRITERS["yolo"](tmp_path, categories):
         pass
     document = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
-    assert document == {"nc": 2, "names": {0: "cat", 1: "café, large"}}
+    pictures = {"train": "images", "val": "images"}
+    assert document == pictures | {"nc": 2, "names": {0: "cat", 1: "café, large"}}
     names = (tmp_path / "labels" / "classes.txt").read_text(encoding="utf-8")
     assert names == "cat\ncafé, large\n"
 
@@ -69,3 +70,5 @@ def test_two_pictures_cannot_share_a_file(tmp_path, found, image, categories):
         write(image, found)
         with pytest.raises(InputError, match=r"photos/desk.jpg and photos/desk.png would both"):
             write(ImageRecord("photos/desk.png", 8, "desk"), found)
+        with pytest.raises(InputError, match=r"the list of classes and classes.png would both"):
+            write(ImageRecord("classes.png", 9, "classes"), found)

@@ -24,6 +24,28 @@ def test_pictures_are_turned_upright(tmp_path):
     assert load_picture(tmp_path / "a.jpg").shape == (80, 60, 3)
 
 
+@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
+def test_grey_of_16_bits_is_scaled_as_opencv_scales_it(tmp_path, suffix):
+    path = str(tmp_path / f"a{suffix}")
+    cv2.imwrite(path, np.linspace(0, 65535, 4800).reshape(60, 80).astype(np.uint16))
+    found, expected = load_picture(path).astype(int), cv2.imread(path, cv2.IMREAD_COLOR).astype(int)
+    assert (found.min(), found.max()) == (0, 255)
+    assert np.abs(found - expected).max() <= 1
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"),
+    [
+        (np.float32([[-1, 0, 1]]), [0, 128, 255]),
+        (np.float32([[np.nan, 2, 4]]), [0, 128, 255]),
+        (np.int32([[0, 500_000, 1_000_000]]), [0, 128, 255]),
+    ],
+)
+def test_values_without_a_white_are_scaled_by_their_range(tmp_path, values, expected):
+    Image.fromarray(values).save(tmp_path / "a.tif")
+    assert load_picture(tmp_path / "a.tif")[0, :, 0].tolist() == expected
+
+
 @pytest.mark.parametrize(
     ("picture", "found"),
     [

@@ -76,6 +76,12 @@ def test_labels_without_scores_are_shorter():
     assert changed(replace(style, scores=False)).sum() < changed(style).sum()
 
 
+def test_label_wider_than_the_picture_is_shortened():
+    style = DrawStyle(**NOTHING_BUT | {"labels": True})
+    drawn = changed(style, detections(("w" * 300, "dog")))
+    assert drawn[:40].sum(axis=1).max() > 120  # it takes up most of the width, 160 pixels
+
+
 def test_detections_without_masks_are_drawn():
     assert changed(DrawStyle(), replace(detections(), masks=None)).any()
 

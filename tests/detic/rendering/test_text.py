@@ -15,6 +15,15 @@ def test_letters_lie_inside_the_measured_width():
     assert columns[-1] <= 10 + font.width("traffic light")
 
 
+def test_long_texts_lose_letters_but_not_their_ending():
+    font = Font(14)
+    assert font.shorten("a cat with a hat", " 90%", width_px=200) == "a cat with a hat 90%"
+    shortened = font.shorten("a cat with a hat", " 90%", width_px=90)
+    assert shortened == "a cat... 90%"
+    assert font.width(shortened) <= 90 < font.width("a cat w... 90%")
+    assert font.shorten("猫", " 90%", width_px=1) == "... 90%"
+
+
 @pytest.mark.parametrize("text", ["café", "猫", "Жук", "Ωmega", "日本語", "한국어"])
 def test_other_scripts_are_drawn_as_they_are(text):
     assert drawable(text) == text

@@ -16,6 +16,7 @@ from detic.data.image_labels.csv_table import load_csv_table
 from detic.data.image_labels.folders import load_image_folder
 from detic.data.image_labels.shards import load_shards
 from detic.data.picture_reader import PictureReader
+from detic.data.picture_size import picture_size_hw
 from detic.errors import InputError
 from tests.detic.data.test_tar_files import write_tar
 
@@ -30,6 +31,18 @@ def picture(width, height, format="JPEG"):
 
 def summary(records):
     return [(r.get("height"), r.get("width"), r["pos_category_ids"]) for r in records]
+
+
+def interrupted_after(count):
+    """Return picture_size_hw as it is when somebody presses Ctrl-C after some pictures."""
+    answers = iter(range(count))
+
+    def size(file):
+        if next(answers, None) is None:
+            raise KeyboardInterrupt
+        return picture_size_hw(file)
+
+    return size
 
 
 def readable(records):
@@ -73,6 +86,30 @@ class TestFolders:
         load_image_folder(root, CLASSES)
         write_picture("root/spoon/d.png", 5, 6)
         assert summary(load_image_folder(root, CLASSES))[-1] == (6, 5, [2])
+
+    def test_a_picture_of_another_size_in_its_place_is_noticed(self, root, write_picture):
+        load_image_folder(root, CLASSES)
+        path = write_picture("root/cup/a.jpg", 7, 5)
+        os.utime(path, (1, 1))  # moved there, it may be older than the index
+        assert summary(load_image_folder(root, CLASSES))[1] == (5, 7, [1])
+
+    def test_pictures_in_subfolders_are_left_out_with_a_warning(self, root, write_picture, caplog):
+        write_picture("root/cup/blue/deep/e.png")
+        assert len(load_image_folder(root, CLASSES)) == 3
+        assert "left out 1 pictures in subfolders of class folders, such as " in caplog.text
+        assert "e.png; move them up into the folder of their class" in caplog.text
+
+    def test_leftovers_of_macos_are_no_pictures(self, root):
+        (root / "cup" / "._a.jpg").write_bytes(b"attributes")
+        assert len(load_image_folder(root, CLASSES)) == 3
+
+    def test_an_interrupted_start_goes_on_where_it_was(self, root, monkeypatch):
+        monkeypatch.setattr(remembered, "CHUNK", 1)
+        monkeypatch.setattr(remembered, "picture_size_hw", interrupted_after(2))
+        with pytest.raises(KeyboardInterrupt):
+            load_image_folder(root, CLASSES)
+        monkeypatch.setattr(remembered, "picture_size_hw", interrupted_after(1))
+        assert len(load_image_folder(root, CLASSES)) == 3
 
     def test_an_unreadable_picture_stays_without_size(self, root, caplog):
         (root / "cup" / "z.jpg").write_bytes(b"damaged")
@@ -122,9 +159,13 @@ class TestClassTars:
         load_class_tars(root, CLASSES)
         files = sorted((root / "tarindex_npy").iterdir())
         before = [path.stat().st_mtime_ns for path in files]
-        assert len(files) == 6
+        assert len(files) == 8  # four arrays a tar file
         load_class_tars(root, CLASSES)
         assert [path.stat().st_mtime_ns for path in files] == before
+
+    def test_leftovers_of_macos_are_no_tar_files(self, root):
+        (root / "._cup.tar").write_bytes(b"attributes")
+        assert len(load_class_tars(root, CLASSES)) == 3
 
     def test_an_index_that_cannot_be_written_is_named(self, root, monkeypatch):
         def refuse(path, array):
@@ -189,6 +230,43 @@ class TestShards:
         assert load_shards(shards, CLASSES) == first
         assert looked_into == ["001.tar"]
 
+    def test_shards_are_remembered_one_by_one(self, shards, monkeypatch):
+        (shards / "002.tar").write_bytes(b"damaged")
+        for _ in range(2):
+            with pytest.raises(InputError, match=r"002\.tar cannot be read"):
+                load_shards(shards, CLASSES)
+            # At the second start nothing of the first two shards is looked at.
+            monkeypatch.setattr("detic.data.image_labels.shards.picture_size_hw", None)
+
+    def test_pictures_with_a_dot_in_their_name_are_counted(self, tmp_path, caplog):
+        members = [("a/img.02.jpg", picture(3, 3)), ("a/img.02.cls", b"cup")]
+        sound = [("a/img_01.jpg", picture(3, 4)), ("a/img_01.cls", b"cup")]
+        write_tar(tmp_path / "s.tar", [*members, *sound])
+        for _ in range(2):  # also when the shard is remembered
+            caplog.clear()
+            assert summary(load_shards(tmp_path, CLASSES)) == [(4, 3, [1])]
+            assert "left out 1 pictures with a dot in their name, such as " in caplog.text
+            assert "s.tar/a/img.02.jpg: the name of a sample ends at its first dot" in caplog.text
+
+    def test_an_empty_sidecar_does_not_hide_the_other(self, tmp_path):
+        members = [("a.jpg", picture(3, 4)), ("a.cls", b""), ("a.json", b'["cup"]')]
+        write_tar(tmp_path / "s.tar", members)
+        assert summary(load_shards(tmp_path, CLASSES)) == [(4, 3, [1])]
+
+    def test_pictures_of_a_sample_come_in_the_order_of_the_shard(self, tmp_path):
+        suffixes = ["webp", "png", "bmp", "gif", "jpg"]
+        pictures = [(f"a.{suffix}", picture(3, 4)) for suffix in suffixes]
+        write_tar(tmp_path / "s.tar", [("a.cls", b"cup"), *pictures])
+        members = [record["member"] for record in load_shards(tmp_path, CLASSES)]
+        assert members == [name for name, _ in pictures]
+
+    def test_with_a_map_other_labels_are_left_out(self, tmp_path):
+        members = [("a.jpg", picture(3, 4)), ("a.cls", b"n7|n8")]
+        members += [("b.jpg", picture(3, 4)), ("b.cls", b"n8")]
+        write_tar(tmp_path / "s.tar", members)
+        classes = ClassIndex(CLASSES.class_names, {"n7": "cup"})
+        assert summary(load_shards(tmp_path, classes)) == [(4, 3, [1])]
+
     @pytest.mark.parametrize(
         ("sidecar", "content", "message"),
         [
@@ -240,12 +318,30 @@ class TestTables:
             load_csv_table(table, CLASSES)
 
     @pytest.mark.parametrize(
-        "text", ["", "file,label\na.png,cup\n", "path,labels\na.png,cup,spoon\n"]
+        ("text", "message"),
+        [
+            ("", r"must have the header 'path,labels' in its first line, not ''"),
+            ("file,label\na.png,cup\n", "must have the header .*, not 'file,label'"),
+            ("path,labels\na.png,cup\nb.png,cup,spoon\n", "line 3: 3 columns; expected a path"),
+        ],
     )
-    def test_another_layout_is_refused(self, table, text):
+    def test_another_layout_is_refused(self, table, text, message):
         table.write_text(text)
-        with pytest.raises(InputError, match=r"labels\.csv (must have the header|is no table)"):
+        with pytest.raises(InputError, match=message):
             load_csv_table(table, CLASSES)
+
+    @pytest.mark.parametrize("blank", ["\n", "   \n", ",\n"])
+    def test_blank_lines_are_passed_over(self, table, blank):
+        table.write_text(f"path,labels\n{blank}kitchen/1.png,cup\n{blank}")
+        assert summary(load_csv_table(table, CLASSES)) == [(20, 30, [1])]
+
+    def test_with_a_map_other_labels_are_left_out(self, table):
+        table.write_text("path,labels\nkitchen/1.png,n7|n8\nkitchen/1.png,n8\nkitchen/1.png,\n")
+        records = load_csv_table(table, ClassIndex(CLASSES.class_names, {"n7": "cup"}))
+        assert [r["pos_category_ids"] for r in records] == [[1], []]
+        table.write_text("path,labels\nkitchen/1.png,n8\n")
+        with pytest.raises(InputError, match="no label of 1 pictures is a class or in the class m"):
+            load_csv_table(table, ClassIndex(CLASSES.class_names, {"n7": "cup"}))
 
     def test_a_missing_table_is_named(self, tmp_path):
         with pytest.raises(InputError, match=r"no table at .*none\.csv"):

@@ -1,5 +1,6 @@
 """Fetching captioned pictures, from a server on this machine."""
 
+import socket
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -86,6 +87,17 @@ def test_a_server_that_does_not_answer_is_given_up(tmp_path, server):
     assert "TimeoutError" in (tmp_path / "failed.tsv").read_text()
 
 
+def test_servers_that_cannot_be_reached_are_tried_again(tmp_path, server, jpeg, caplog):
+    with socket.socket() as listener:  # a port that nobody listens to any more
+        listener.bind(("127.0.0.1", 0))
+        closed = f"http://127.0.0.1:{listener.getsockname()[1]}/a"
+    assert fetch(tmp_path, closed, "http://no-such-host.invalid/b") == 2
+    assert (tmp_path / "failed.tsv").read_text() == ""
+    assert "2 servers could not be reached, such as that of " in caplog.text
+    assert fetch(tmp_path, f"{server[0]}/a", "http://no-such-host.invalid/b") == 1
+    assert saved(tmp_path) == ["1.jpg"]
+
+
 def test_lists_of_addresses(tmp_path):
     path = tmp_path / "list.tsv"
     path.write_text(
@@ -117,6 +129,14 @@ def test_pictures_that_are_there_are_listed_with_their_captions(tmp_path, jpeg):
     assert captioned_images(addresses, tmp_path) == [
         {"id": 2, "file_name": "2.jpg", "height": 4, "width": 6, "captions": ["text 2"]}
     ]
+
+
+def test_sizes_are_remembered_beside_the_pictures(tmp_path, jpeg, monkeypatch):
+    (tmp_path / "2.jpg").write_bytes(jpeg(6, 4))
+    addresses = [CaptionedAddress(2, "text 2", "http://x")]
+    first = captioned_images(addresses, tmp_path)
+    monkeypatch.setattr("detic.data.image_labels.remembered.picture_size_hw", None)
+    assert captioned_images(addresses, tmp_path) == first
 
 
 def test_addresses_that_are_none_are_noted(tmp_path, server):

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from detic.data.preparation.checklist import missing_files, needed_files, steps_to
-from detic.data.preparation.sources import SOURCES
+from detic.data.preparation.sources import ALTERNATIVES, SOURCES
 from detic.data.specs import SPECS
 
 REPOSITORY = Path(__file__).parents[4]
@@ -29,12 +29,13 @@ def test_every_file_of_every_dataset_has_a_source(spec):
 
 
 def test_what_commands_read_has_a_source():
-    for source in SOURCES.values():
+    for source in (*SOURCES.values(), *ALTERNATIVES.values()):
         assert all(path in SOURCES for path in source.inputs)
 
 
 def test_every_command_is_one_its_program_understands():
-    commands = {source.how for source in SOURCES.values() if source.is_command}
+    sources = (*SOURCES.values(), *ALTERNATIVES.values())
+    commands = {source.how for source in sources if source.is_command}
     for command in commands - {SOURCES["shapes/"].how}:
         _, script, *arguments = shlex.split(command)
         module_spec = importlib.util.spec_from_file_location("tool", REPOSITORY / script)
@@ -60,6 +61,20 @@ def test_pictures_in_tar_files_will_do_for_imagenet(tmp_path):
     assert "imagenet/ImageNet-LVIS/" in missing_files(spec, tmp_path)
     make(tmp_path, "imagenet/metadata-22k/tar_files.npy")
     assert "imagenet/ImageNet-LVIS/" not in missing_files(spec, tmp_path)
+
+
+def test_labels_are_made_from_tar_files_by_those_who_keep_them(tmp_path):
+    spec = SPECS["imagenet_lvis_v1"]
+
+    def commands():
+        steps = steps_to(missing_files(spec, tmp_path), tmp_path)
+        return [step.source.how for step in steps if "imagenet" in step.files[0]]
+
+    assert any("unzip_imagenet_lvis" in command for command in commands())
+    make(tmp_path, "imagenet/metadata-22k/tar_files.npy")
+    assert commands() == ["python tools/create_imagenetlvis_json.py --from_tars"]
+    make(tmp_path, "imagenet/ImageNet-LVIS/")
+    assert commands() == ["python tools/create_imagenetlvis_json.py"]
 
 
 def test_steps_start_with_downloads_and_respect_what_commands_read(tmp_path):

@@ -77,6 +77,14 @@ def test_pictures_are_listed_by_name_with_upright_sizes(tmp_path, jpeg):
     ]
 
 
+def test_sizes_of_listed_pictures_are_remembered(tmp_path, jpeg, monkeypatch):
+    (tmp_path / "n00000001").mkdir()
+    (tmp_path / "n00000001/a.JPEG").write_bytes(jpeg())
+    first = list_pictures(tmp_path, {"n00000001": 40})
+    monkeypatch.setattr("detic.data.image_labels.remembered.picture_size_hw", None)
+    assert list_pictures(tmp_path, {"n00000001": 40}) == first
+
+
 def test_a_folder_without_pictures_is_refused(tmp_path):
     with pytest.raises(InputError, match="no pictures in"):
         list_pictures(tmp_path, {"n00000001": 1})

@@ -95,7 +95,9 @@ def test_results_are_valid_annotation_files(write_tables, tmp_path):
     assert len(read_annotation_file(tmp_path / "out.json").images) == 2
 
 
-def test_sizes_that_are_in_no_table_are_those_of_the_images(write_tables, tmp_path, jpeg):
+def test_sizes_that_are_in_no_table_are_those_of_the_images(
+    write_tables, tmp_path, jpeg, monkeypatch
+):
     root = write_tables(SPLITS["val"], ["a1"], [BOX], [], [])
     with pytest.raises(InputError, match=r"1 images .* cannot be opened .*such as a/a1\.jpg"):
         convert_split(root, SPLITS["val"])
@@ -104,6 +106,8 @@ def test_sizes_that_are_in_no_table_are_those_of_the_images(write_tables, tmp_pa
     path.write_bytes(jpeg(6, 4))
     image = convert_split(root, SPLITS["val"])["images"][0]
     assert (image["width"], image["height"]) == (6, 4)
+    monkeypatch.setattr("detic.data.image_labels.remembered.picture_size_hw", None)
+    assert convert_split(root, SPLITS["val"])["images"] == [image]  # they are remembered
 
 
 @pytest.mark.parametrize(
