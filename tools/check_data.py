@@ -27,7 +27,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "--deep",
         action="store_true",
         help="check the records of annotation files, that pictures exist and have the sizes the "
-        "files say, and that masks are valid",
+        "files say, also in tar files, and that boxes, masks and lists of verified classes are valid",
     )
     parser.add_argument("--workers", type=int, default=8, help="pictures at a time (default: 8)")
     return parser.parse_args(argv)

@@ -7,7 +7,8 @@ write datasets/oid/annotations/oid_challenge_2019_val_expanded.json, with boxes 
 by the class hierarchy, and datasets/oid/annotations/oid_challenge_2019_train_bbox.json, as
 annotated. They read the tables challenge-2019-*.csv and, for validation, the hierarchy in the same
 folder. Sizes of images are taken from {train,validation}_sizes-00000-of-00001.csv if it is there,
-else from the images.
+else from the images; these are remembered in .picture_sizes.json beside the images, so an
+interrupted run goes on where it was.
 """
 
 import argparse

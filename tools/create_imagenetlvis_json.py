@@ -3,7 +3,8 @@
     python tools/create_imagenetlvis_json.py --imagenet_path datasets/imagenet/ImageNet-LVIS/ \\
         --out_path datasets/imagenet/annotations/imagenet_lvis_image_info.json
 
-The folders are those that tools/unzip_imagenet_lvis.py makes. Without unpacking, pictures are
+The folders are those that tools/unzip_imagenet_lvis.py makes. Sizes of pictures are remembered in
+.picture_sizes.json beside them, so an interrupted run goes on where it was. Without unpacking, pictures are
 listed where they are in the tar files; train with DATALOADER.USE_TAR_DATASET True then:
 
     python tools/create_imagenetlvis_json.py --from_tars \\

@@ -98,7 +98,7 @@ def _parse_annotation(content: AnnotationFile, image: dict, annotation: dict) ->
     if segmentation := annotation.get("segmentation"):
         try:
             parsed["segmentation"] = _parse_segmentation(segmentation, image)
-        except (KeyError, TypeError, ValueError) as error:
+        except (KeyError, TypeError, ValueError, OverflowError) as error:
             raise content.error(
                 "annotation",
                 annotation,

@@ -99,6 +99,6 @@ def _refuse_shared_paths(drawings: str | None, outputs: Sequence[DataFile]) -> N
     twice = [path for path, count in uses.items() if count > 1]
     if twice:
         raise InputError(
-            f"--output, --json, --features and --save-to name the same file {twice[0]}, or the "
-            ".images.json beside another; choose others"
+            f"{twice[0]} would be written twice; name different files with --output, --json, "
+            "--features and --save-to (coco and lvis also write .images.json beside theirs)"
         )

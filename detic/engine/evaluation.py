@@ -17,8 +17,9 @@ from tqdm import tqdm
 from detic.data import build_test_loader
 from detic.data.own_data import check_class_order, register_own_data
 from detic.engine.evaluation_classes import class_embeddings
+from detic.errors import InputError
 from detic.evaluation import DetectionEvaluator, build_evaluator
-from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, with_background
+from detic.modeling.roi_heads.zero_shot_classifier import with_background
 from detic.modeling.supervision import BatchVocabulary
 
 FIXED_AP_DETECTIONS = 1000  # per image at least, if TEST.FIXED_AP is set
@@ -96,6 +97,11 @@ def _enough_detections(cfg, heads: nn.Module) -> Iterator[None]:
 
     Fixed AP ranks detections over the whole dataset, so those of an image must not be cut early.
     """
+    if cfg.TEST.FIXED_AP and not hasattr(heads, "score_params"):
+        raise InputError(
+            "TEST.FIXED_AP needs the heads DeticCascadeROIHeads or CustomRes5ROIHeads, not "
+            f"{type(heads).__name__}, whose limit of detections per image is fixed"
+        )
     params = heads.score_params if cfg.TEST.FIXED_AP else None
     if params is None or not 0 <= params.max_detections < FIXED_AP_DETECTIONS:
         yield
@@ -126,7 +132,7 @@ def _origin(cfg, model: nn.Module, embeddings: Tensor | None) -> dict[str, str]:
         status = weights.stat()
         written = f"{status.st_size} bytes written at {status.st_mtime_ns} ns"
         settings["the file of MODEL.WEIGHTS"] = written
-    if embeddings is None and isinstance(model.roi_heads.classifier, ZeroShotClassifier):
+    if embeddings is None and cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
         embeddings = model.roi_heads.classifier.zs_weight
     if embeddings is not None:
         contents = embeddings.detach().cpu().contiguous().numpy()

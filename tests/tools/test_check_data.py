@@ -1,5 +1,7 @@
 """The check of datasets."""
 
+import pytest
+
 from detic.data.specs import SPECS
 from detic.shapes.world import generate_world
 
@@ -31,3 +33,27 @@ def test_a_close_look_reports_what_is_wrong(run_tool, root, capsys):
     (root / "shapes/val/000001.jpg").unlink()
     assert run_tool("check_data", "--deep", "shapes_val") == 1
     assert "problem: missing pictures: 1, such as" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("segmentation", "message"),
+    [
+        ({"size": [1, 1], "counts": "zzzz~~~"}, "run-length masks of another size"),
+        ({"counts": "zzzz~~~"}, "run-length masks with damaged counts"),
+        ({}, "run-length masks without counts"),
+        ([["a", "b", "c", "d", "e", "f"]], "polygons with other entries than finite numbers"),
+        ([[1, 1, 5, 5]], "polygons with fewer than three points"),
+    ],
+)
+def test_damaged_masks_are_problems(
+    run_tool, root, read_json, write_json, capsys, segmentation, message
+):
+    generate_world(root, 0, 2, 1, 1, nouns=("star", "key"), progress=False)
+    document = read_json("shapes/annotations/val.json")
+    image = document["images"][0]
+    if isinstance(segmentation, dict):
+        segmentation = {"size": [image["height"], image["width"]], **segmentation}
+    document["annotations"][0]["segmentation"] = segmentation
+    write_json("shapes/annotations/val.json", document)
+    assert run_tool("check_data", "--deep", "shapes_val") == 1
+    assert f"problem: {message}" in capsys.readouterr().out

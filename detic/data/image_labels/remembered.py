@@ -23,7 +23,7 @@ INDEX_NAME = ".picture_sizes.json"  # in the folder of the pictures
 NUM_THREADS = 16  # most of the time they wait for the disk
 
 SizeHW = tuple[int, int]
-Entry = dict[str, list[int]]  # "file": fingerprint, "size_hw"
+Entry = list[int]  # height and width, then the fingerprint of the file
 
 
 def read_remembered(path: Path) -> dict[str, Any]:
@@ -89,17 +89,17 @@ def picture_sizes(
                 num_new = 0
     if num_new:
         write_remembered(index_file, known)
-    return {name: tuple(known[name]["size_hw"]) for name in names if name in known}
+    return {name: tuple(known[name][:2]) for name in names if name in known}
 
 
 def _entry(path: Path, known: Entry | None) -> Entry | None:
     """Return what to remember of a picture; None if it cannot be read."""
     try:
         file = fingerprint(path)
-        if known is not None and known["file"] == file:
+        if known is not None and known[2:] == file:
             return known
         with open(path, "rb") as stream:
-            return {"file": file, "size_hw": list(picture_size_hw(stream))}
+            return [*picture_size_hw(stream), *file]
     except PICTURE_ERRORS as error:
         logger.warning("%s cannot be read: %s", path, error)
         return None

@@ -112,7 +112,7 @@ def fetch_pictures(
     failures.parent.mkdir(parents=True, exist_ok=True)
     done = _numbers_in(folder) | _failed_before(failures)
     pending = [address for address in addresses if address.number not in done]
-    num_failed, unreached = 0, []
+    num_failed = num_unreached = 0
     with open(failures, "a", encoding="utf-8") as notes:
         results = _fetch_all(pending, folder, params)
         for address, failure in tqdm(results, total=len(pending), unit="picture"):
@@ -121,12 +121,13 @@ def fetch_pictures(
                 notes.write(f"{address.number}\t{failure.reason}\n")
                 notes.flush()
             elif failure is not None:
-                unreached.append(f"{address.url} ({failure.reason})")
-    if unreached:
+                num_unreached += 1
+                unreached = f"{address.url} ({failure.reason})"
+    if num_unreached:
         logger.warning(
             "%d servers could not be reached, such as that of %s; the next start tries them again",
-            len(unreached),
-            unreached[0],
+            num_unreached,
+            unreached,
         )
     return num_failed
 

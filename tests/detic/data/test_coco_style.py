@@ -77,6 +77,11 @@ def test_run_length_masks_are_compressed(load):
         ({**IMAGE, "file_name": None}, {}, "image a1: has no file_name"),
         (IMAGE, {"segmentation": {"size": [4, 4]}}, "annotation 1: 'segmentation' is neither"),
         (IMAGE, {"segmentation": [3]}, "annotation 1: 'segmentation' is neither"),
+        (
+            IMAGE,
+            {"segmentation": {"size": [4, 4], "counts": [-1, 17]}},
+            "annotation 1: 'segmentation' is neither",
+        ),
     ],
 )
 def test_malformed_records_are_named(load, image, fields, message):

@@ -129,7 +129,9 @@ def test_open_images_pass_writes_the_class_array(register, tmp_path, caplog, mon
 
 def test_a_hierarchy_that_was_asked_for_must_exist(register, tmp_path):
     register("pets_tree", "oid")
-    with pytest.raises(InputError, match=r"class hierarchy none\.json not found; `python tools/che"):
+    with pytest.raises(
+        InputError, match=r"class hierarchy none\.json not found; `python tools/che"
+    ):
         build_evaluator("pets_tree", tmp_path, tasks=["bbox"], hierarchy_file="none.json")
 
 

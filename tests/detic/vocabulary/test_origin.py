@@ -46,7 +46,7 @@ def test_openai_is_known_by_all_its_names_without_the_weights(model):
 
 @pytest.mark.usefixtures("no_copy_of_openai")
 def test_other_names_are_refused_where_no_fingerprint_can_be_compared():
-    with pytest.raises(InputError, match="text encoder tiny.pt .*the detector's is openai"):
+    with pytest.raises(InputError, match=r"text encoder tiny\.pt .*the detector's is openai"):
         check_text_encoder("v.safetensors", "tiny.pt", OTHER, "openai")
 
 

@@ -163,6 +163,11 @@ class TestClassTars:
         load_class_tars(root, CLASSES)
         assert [path.stat().st_mtime_ns for path in files] == before
 
+    def test_thousands_of_tar_files_show_their_progress(self, root, capsys, monkeypatch):
+        monkeypatch.setattr("sys.stderr.isatty", lambda: True)
+        load_class_tars(root, CLASSES)
+        assert "tar files: 100%" in capsys.readouterr().err
+
     def test_leftovers_of_macos_are_no_tar_files(self, root):
         (root / "._cup.tar").write_bytes(b"attributes")
         assert len(load_class_tars(root, CLASSES)) == 3
