@@ -43,10 +43,12 @@ def _class_embeddings(cfg) -> Tensor:
     if node.ZEROSHOT_WEIGHT_PATH == _RANDOM:
         return random_embeddings(num_classes, dim)
     path = dataset_path(node.ZEROSHOT_WEIGHT_PATH)
-    text_encoder = cfg.MODEL.TEXT_ENCODER
     if is_class_list(path):
+        text_encoder = cfg.MODEL.TEXT_ENCODER
         return embed_class_list(path, text_encoder.WEIGHTS, text_encoder.PROMPT, dim, num_classes)
-    return read_embeddings(path, dim, num_classes, text_encoder.WEIGHTS).embeddings
+    # add_detic_config alone, as upstream programs call it, declares no text encoder.
+    text_weights = cfg.MODEL.TEXT_ENCODER.WEIGHTS if "TEXT_ENCODER" in cfg.MODEL else None
+    return read_embeddings(path, dim, num_classes, text_weights).embeddings
 
 
 def class_logits_by_slice(

@@ -41,3 +41,9 @@ def test_embeddings_of_the_text_encoder_are_taken(recipe):
 def test_embeddings_of_another_clip_are_refused(recipe):
     with pytest.raises(InputError, match=r"v\.safetensors was made by a different CLIP"):
         build_classifier(recipe("0" * 16), 4)
+
+
+def test_configurations_without_a_text_encoder_trust_the_file(recipe):
+    cfg = recipe("0" * 16)
+    del cfg.MODEL["TEXT_ENCODER"]
+    assert build_classifier(cfg, 4).num_classes == NUM_CLASSES
