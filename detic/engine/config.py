@@ -18,6 +18,6 @@ def add_engine_config(cfg: CN) -> None:
     cfg.MODEL.TEXT_ENCODER.WEIGHTS = "openai"  # or a file: turns class names into embeddings
     cfg.MODEL.TEXT_ENCODER.PROMPT = "a"  # a template's name, or a text with {} for the class name
 
-    cfg.TEST.FIXED_AP = False  # LVIS: 10 000 detections per class instead of 300 per image
+    cfg.TEST.FIXED_AP = False  # LVIS: AP of the best 10 000 detections of each class too
     # A vocabulary (name or file) per test set instead of TEST_CLASSIFIERS; "": the model's own
     cfg.TEST.VOCABULARIES = []

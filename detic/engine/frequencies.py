@@ -12,36 +12,27 @@ from detic.data.train_source import train_sources
 from detic.data.training_data import load_dataset
 from detic.errors import InputError
 from detic.files import write_json
-from detic.paths import dataset_path
 
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "class_frequencies.json"
 
 
-def with_class_frequencies(cfg: CfgNode, *, training: bool) -> CfgNode:
-    """Return the configuration with class frequencies, or without need of them.
+def with_class_frequencies(cfg: CfgNode) -> CfgNode:
+    """Return the configuration with class frequencies, if ``CAT_FREQ_PATH`` is empty.
 
-    For training, if ``CAT_FREQ_PATH`` is empty, the main process counts the boxes to train on and
-    writes the counts into the output folder. An evaluation needs none: without such a file the
-    losses that do are off.
+    The main process counts the boxes to train on and writes the counts into the output folder.
 
     Raises:
         InputError: the training data cannot be loaded.
     """
     node = cfg.MODEL.ROI_BOX_HEAD
     reads_them = node.USE_FED_LOSS or node.IGNORE_ZERO_CATS or cfg.MODEL.DYNAMIC_CLASSIFIER
-    is_named = bool(node.CAT_FREQ_PATH)
-    if not reads_them or (is_named and (training or dataset_path(node.CAT_FREQ_PATH).is_file())):
+    if node.CAT_FREQ_PATH or not reads_them:
         return cfg
     completed = cfg.clone()
     completed.defrost()
-    if training:
-        completed.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH = str(_count_classes(cfg))
-    else:
-        completed.MODEL.ROI_BOX_HEAD.USE_FED_LOSS = False
-        completed.MODEL.ROI_BOX_HEAD.IGNORE_ZERO_CATS = False
-        completed.MODEL.DYNAMIC_CLASSIFIER = False
+    completed.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH = str(_count_classes(cfg))
     completed.freeze()
     return completed
 

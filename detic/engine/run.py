@@ -30,7 +30,7 @@ from detic.engine.trainer import LoopParams, Trainer
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
 from detic.files import write_text
-from detic.modeling import build_detector
+from detic.modeling import build_detector, without_training_parts
 from detic.recipes import load_recipe
 
 logger = logging.getLogger(__name__)
@@ -77,7 +77,7 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     cfg = _with_common_seed(cfg)
     _start_logging(cfg)
     seed_all_rng(cfg.SEED)
-    cfg = with_class_frequencies(cfg, training=not eval_only)
+    cfg = without_training_parts(cfg) if eval_only else with_class_frequencies(cfg)
     model = build_detector(cfg)
     if eval_only:
         load_initial_weights(cfg, model, purpose="inference")

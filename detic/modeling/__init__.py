@@ -2,7 +2,15 @@
 
 from detic.modeling import meta_arch
 from detic.modeling.backbone import swin, timm
-from detic.modeling.build import build_detector
+from detic.modeling.build import build_detector, without_training_parts
 from detic.modeling.roi_heads import cascade, res5
 
-__all__ = ["build_detector", "cascade", "meta_arch", "res5", "swin", "timm"]
+__all__ = [
+    "build_detector",
+    "cascade",
+    "meta_arch",
+    "res5",
+    "swin",
+    "timm",
+    "without_training_parts",
+]

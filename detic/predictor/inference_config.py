@@ -6,6 +6,7 @@ import torch
 from detectron2.config import CfgNode
 
 from detic.errors import InputError
+from detic.modeling.build import without_training_parts
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device
     Raises:
         InputError: the recipe's model cannot change its vocabulary.
     """
-    cfg = cfg.clone()
+    cfg = without_training_parts(cfg)
     node = cfg.MODEL
     if node.META_ARCHITECTURE != "CustomRCNN" or not node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
         raise InputError(
@@ -43,12 +44,6 @@ def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device
     node.ROI_HEADS.ONE_CLASS_PER_PROPOSAL = params.one_class_per_proposal
     node.ROI_HEADS.NUM_CLASSES = 1  # the place of a classifier that is never used
     node.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = "rand"
-    node.ROI_BOX_HEAD.USE_FED_LOSS = False
-    node.ROI_BOX_HEAD.IGNORE_ZERO_CATS = False
-    node.ROI_BOX_HEAD.WITH_SOFTMAX_PROP = False
-    node.DYNAMIC_CLASSIFIER = False
-    node.WITH_CAPTION = False
-    node.TIMM.PRETRAINED = False
     return cfg
 
 

@@ -42,7 +42,7 @@ def test_a_class_that_the_model_does_not_have_is_named():
 
 def test_boxes_to_train_on_are_counted_and_the_log_says_so(cfg, tmp_path, caplog):
     caplog.set_level("INFO")
-    path = with_class_frequencies(cfg, training=True).MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH
+    path = with_class_frequencies(cfg).MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH
     assert path == str(tmp_path / "class_frequencies.json")
     counts = {c["id"]: c["image_count"] for c in json.loads((tmp_path / path).read_text())}
     assert counts == {1: 1, 2: 0, 3: 2, 4: 0}
@@ -51,17 +51,6 @@ def test_boxes_to_train_on_are_counted_and_the_log_says_so(cfg, tmp_path, caplog
     assert cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH == ""
 
 
-def test_an_evaluation_needs_no_frequencies_and_no_training_data(cfg):
-    cfg.DATASETS.TRAIN = ("not there",)
-    node = with_class_frequencies(cfg, training=False).MODEL.ROI_BOX_HEAD
-    assert not node.USE_FED_LOSS
-
-
 def test_a_file_of_frequencies_is_used_as_it_is(cfg):
     cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH = "counts.json"
-    assert with_class_frequencies(cfg, training=True) is cfg
-
-
-def test_an_evaluation_does_not_need_the_file_of_frequencies(cfg):
-    cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH = "nowhere.json"
-    assert not with_class_frequencies(cfg, training=False).MODEL.ROI_BOX_HEAD.USE_FED_LOSS
+    assert with_class_frequencies(cfg) is cfg

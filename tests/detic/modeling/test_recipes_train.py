@@ -8,7 +8,7 @@ from detectron2.utils.events import EventStorage
 from detic.engine.optimizer import build_optimizer
 from detic.engine.step import PrecisionParams, TrainingStep
 from detic.errors import InputError
-from detic.modeling import build_detector, meta_arch
+from detic.modeling import build_detector, meta_arch, without_training_parts
 from detic.vocabulary.text_encoder import CLIPTextEncoder
 from tests.detic.modeling.conftest import CONFIGS, make_batch
 
@@ -128,3 +128,10 @@ def test_step_in_bfloat16_is_finite(small_recipe, name):
 def test_gpu_step_in_mixed_precision_is_finite(small_recipe, name, precision):
     cfg, model = build(small_recipe, name, "MODEL.DEVICE", "cuda", *PRECISIONS[precision])
     take_step_in_mixed_precision(cfg, model)
+
+
+@pytest.mark.parametrize("name", ["BoxSup_OVCOCO_CLIP_R50_1x", "Detic_OVCOCO_CLIP_R50_1x_caption"])
+def test_evaluation_needs_no_file_that_only_losses_read(small_recipe, monkeypatch, name):
+    monkeypatch.setattr(meta_arch, "build_text_encoder", None)
+    cfg = small_recipe(name, "MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH", "nowhere.json")
+    build_detector(without_training_parts(cfg))
