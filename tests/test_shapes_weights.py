@@ -76,6 +76,14 @@ def test_documented_examples(monkeypatch):
     assert results.failed == 0
 
 
+def test_vocabulary_file_of_the_readme():
+    assert Path(ROOT / "docs/things.yaml").read_text() in Path(ROOT / "README.md").read_text()
+    names = detector.Detector.from_pretrained(
+        "shapes-detic", ROOT / "docs/things.yaml", device="cpu", score_threshold=0.4
+    )(ROOT / "docs/pictures/scene.png").names
+    assert sorted(names.tolist()) == ["green cogwheel", "red star", "yellow cup"]
+
+
 def test_python_of_the_readme_runs(monkeypatch, capsys):
     monkeypatch.chdir(ROOT)
     blocks = re.findall(r"^```python\n(.*?)^```", Path("README.md").read_text(), re.M | re.S)
