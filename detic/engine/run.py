@@ -27,7 +27,7 @@ from detic.engine.processes import run_processes
 from detic.engine.progress import ProgressLine
 from detic.engine.step import PrecisionParams, TrainingStep
 from detic.engine.trainer import LoopParams, Trainer
-from detic.engine.weights import load_initial_weights
+from detic.engine.weights import load_initial_weights, with_classes_of_weights
 from detic.errors import InputError
 from detic.files import write_text
 from detic.modeling import build_detector, without_training_parts
@@ -77,7 +77,10 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     cfg = _with_common_seed(cfg)
     _start_logging(cfg)
     seed_all_rng(cfg.SEED)
-    cfg = without_training_parts(cfg) if eval_only else with_class_frequencies(cfg)
+    if eval_only:
+        cfg = with_classes_of_weights(without_training_parts(cfg))
+    else:
+        cfg = with_class_frequencies(cfg)
     model = build_detector(cfg)
     if eval_only:
         load_initial_weights(cfg, model, purpose="inference")

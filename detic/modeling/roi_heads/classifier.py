@@ -13,7 +13,7 @@ from detic.vocabulary.embedding_file import read_embeddings
 from detic.vocabulary.model_classes import embed_class_list, is_class_list
 
 # MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH of a model whose vocabulary is set after building.
-_RANDOM = "rand"
+RANDOM = "rand"
 
 
 def build_classifier(cfg, in_features: int) -> ZeroShotClassifier | nn.Linear:
@@ -32,7 +32,7 @@ def build_classifier(cfg, in_features: int) -> ZeroShotClassifier | nn.Linear:
         normalize=node.NORM_WEIGHT,
         temperature=node.NORM_TEMP,
         bias=node.USE_BIAS if node.USE_BIAS < 0 else None,
-        learn_embeddings=node.ZEROSHOT_WEIGHT_PATH == _RANDOM,
+        learn_embeddings=node.ZEROSHOT_WEIGHT_PATH == RANDOM,
     )
 
 
@@ -40,7 +40,7 @@ def _class_embeddings(cfg) -> Tensor:
     """Return the embeddings (C, D) of a zero-shot classifier."""
     node = cfg.MODEL.ROI_BOX_HEAD
     num_classes, dim = cfg.MODEL.ROI_HEADS.NUM_CLASSES, node.ZEROSHOT_WEIGHT_DIM
-    if node.ZEROSHOT_WEIGHT_PATH == _RANDOM:
+    if node.ZEROSHOT_WEIGHT_PATH == RANDOM:
         return random_embeddings(num_classes, dim)
     path = dataset_path(node.ZEROSHOT_WEIGHT_PATH)
     if is_class_list(path):

@@ -5,7 +5,7 @@ import torch
 from torch import nn
 
 from detic.checkpoint.weight_file import write_checkpoint
-from detic.engine.weights import load_initial_weights
+from detic.engine.weights import load_initial_weights, with_classes_of_weights
 from detic.errors import InputError
 from detic.recipes import default_config
 
@@ -43,3 +43,32 @@ def test_random_weights_are_not_evaluated():
         load_initial_weights(cfg, Classifier(1.0), purpose="inference")
     cfg.MODEL.ALLOW_PARTIAL_WEIGHTS = True
     load_initial_weights(cfg, Classifier(1.0), purpose="inference")
+
+
+@pytest.fixture
+def evaluation_cfg(tmp_path):
+    """A recipe whose file of embeddings is missing, with weights for two classes."""
+    cfg = default_config()
+    cfg.MODEL.WEIGHTS = str(tmp_path / "w.pth")
+    cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS = True
+    cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = "nowhere.npy"
+    write_checkpoint(cfg.MODEL.WEIGHTS, {"model": Classifier(2.0).state_dict()})
+    return with_classes_of_weights(cfg)
+
+
+def test_an_evaluation_takes_the_classes_in_the_weights(evaluation_cfg):
+    model = Classifier(1.0)
+    load_initial_weights(evaluation_cfg, model, purpose="inference")
+    assert model.value() == 2.0
+
+
+def test_random_classes_are_not_evaluated(evaluation_cfg):
+    model = Classifier(1.0)
+    model.roi_heads.box_predictor.cls_score.zs_weight = torch.zeros(4, 8)
+    model.roi_heads.extra = nn.Parameter(torch.zeros(1))
+    write_checkpoint(
+        evaluation_cfg.MODEL.WEIGHTS,
+        {"model": Classifier(2.0).state_dict() | {"roi_heads.extra": torch.zeros(1)}},
+    )
+    with pytest.raises(InputError, match="has no embeddings of 80 classes"):
+        load_initial_weights(evaluation_cfg, model, purpose="inference")
