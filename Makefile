@@ -14,6 +14,7 @@ install: $(STAMP) ## Create .venv and install everything into it
 
 $(STAMP): pyproject.toml requirements.txt $(PORTABLE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing into $(VENV): minutes, 6 GB with torch"
 	$(BIN)/python -m pip install --disable-pip-version-check --quiet ./portable -e '.[dev]'
 	@touch $@
 

@@ -51,6 +51,7 @@ def start(datasets, recipe, output, *options, launcher=(), flags=("--num-gpus", 
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
+        start_new_session=True,  # a group of its own, which can be signalled
     )
 
 
@@ -97,13 +98,17 @@ def test_killed_training_resumes_to_the_same_numbers(datasets, tmp_path):
     )
 
 
-def test_sigterm_saves_and_exits_with_0(datasets, tmp_path):
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+def test_signals_save_and_exit_with_0(datasets, tmp_path, signum):
     process = start(
-        datasets, "BoxSup", tmp_path, "SOLVER.MAX_ITER", "1000", "SOLVER.CHECKPOINT_PERIOD", "2"
+        *(datasets, "BoxSup", tmp_path, "SOLVER.MAX_ITER", "1000", "SOLVER.CHECKPOINT_PERIOD", "2"),
+        *("DATALOADER.NUM_WORKERS", "1"),
     )
     wait_for(tmp_path / "model_0000001.pth", process)
-    process.send_signal(signal.SIGTERM)
-    assert "continue with --resume" in finish(process)
+    os.killpg(process.pid, signum)  # as a terminal or a scheduler does
+    text = finish(process)
+    assert "continue with --resume" in text
+    assert "Traceback" not in text
     assert (tmp_path / "last_checkpoint").read_text() == "model_last.pth"
 
 

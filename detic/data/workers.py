@@ -124,6 +124,7 @@ def _start_worker(worker_id: int, *, training_process: int) -> None:
     """
     # The garbage collector stays away from what a forked process shares with its parent.
     gc.freeze()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the training process too
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_obey, args=(training_process,), daemon=True).start()

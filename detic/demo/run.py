@@ -124,5 +124,6 @@ def _report(tally: Tally) -> int:
     counts = ", ".join(f"{count} {name}" for name, count in tally.objects.most_common(10))
     total = tally.objects.total()
     inputs = "1 input" if tally.num_read == 1 else f"{tally.num_read} inputs"
-    logger.info("%d objects in %s%s", total, inputs, counts and f": {counts}")
+    objects = "1 object" if total == 1 else f"{total} objects"
+    logger.info("%s in %s%s", objects, inputs, counts and f": {counts}")
     return 0

@@ -57,15 +57,19 @@ class TrainingCheckpoints:
         write_text(self.folder / _POINTER, path.name)
         logger.info("saved %s", path)
 
+    def exist(self) -> bool:
+        """Return whether a training has left checkpoints in the folder."""
+        return (self.folder / _POINTER).is_file()
+
     def newest(self) -> Path | None:
         """Return the newest checkpoint, if there is one.
 
         Raises:
             InputError: the folder names a checkpoint that is missing.
         """
-        pointer = self.folder / _POINTER
-        if not pointer.is_file():
+        if not self.exist():
             return None
+        pointer = self.folder / _POINTER
         path = self.folder / pointer.read_text().strip()
         if not path.is_file():
             raise InputError(

@@ -61,7 +61,7 @@ def configure(arguments: argparse.Namespace) -> CfgNode:
     if arguments.num_gpus == 0:
         cfg.MODEL.DEVICE = "cpu"
     elif cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
-        raise InputError("no GPU is available; train on the CPU with --num-gpus 0")
+        raise InputError("no GPU is available; use the CPU with --num-gpus 0")
     if arguments.eval_only and not cfg.DATASETS.TEST:
         raise InputError("nothing to evaluate on: DATASETS.TEST is empty")
     if arguments.allow_partial:
@@ -91,6 +91,10 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     if newest is not None:
         trainer.load_state_dict(load_training_state(newest))
         logger.info("resumed from %s", newest)
+    elif resume:
+        logger.warning("nothing to resume in %s; the training starts anew", cfg.OUTPUT_DIR)
+    elif trainer.checkpoints.exist():
+        logger.warning("%s has checkpoints, which are replaced; --resume goes on", cfg.OUTPUT_DIR)
     trainer.train()
 
 

@@ -33,23 +33,29 @@ class LoopParams:
 
 
 class StopRequest:
-    """Whether SIGTERM came, with which a scheduler can stop and requeue a training."""
+    """Whether SIGTERM came, with which schedulers stop and requeue a training, or Ctrl-C.
+
+    A second Ctrl-C interrupts at once.
+    """
 
     def __init__(self):
         self._requested = False
-        self._previous = None
+        self._previous: dict[int, Any] = {}
 
     def __enter__(self) -> "StopRequest":
         # Python delivers signals to the main thread only.
         if threading.current_thread() is threading.main_thread():
-            self._previous = signal.signal(signal.SIGTERM, self._note)
+            for signum in (signal.SIGTERM, signal.SIGINT):
+                self._previous[signum] = signal.signal(signum, self._note)
         return self
 
     def __exit__(self, *exc_info) -> None:
-        if self._previous is not None:
-            signal.signal(signal.SIGTERM, self._previous)
+        for signum, handler in self._previous.items():
+            signal.signal(signum, handler)
 
     def _note(self, signum: int, frame: Any) -> None:
+        if signum == signal.SIGINT and self._requested:
+            raise KeyboardInterrupt
         self._requested = True
 
     def is_set(self) -> bool:
@@ -96,7 +102,7 @@ class Trainer:
     def train(self) -> dict[str, float]:
         """Train up to ``max_iter`` and return the last evaluation's metrics.
 
-        After SIGTERM, saves and returns {} early. A training that is over is only evaluated.
+        After SIGTERM or Ctrl-C, saves and returns {} early. A training that is over is only evaluated.
         """
         logger.info("training from iteration %d to %d", self.iteration, self.loop.max_iter)
         with ExitStack() as stack:
@@ -116,7 +122,7 @@ class Trainer:
                 self.iteration += 1
                 if stop.is_set():
                     self._save(FINAL if self.iteration == self.loop.max_iter else ROLLING)
-                    logger.info("stopped by SIGTERM; continue with --resume")
+                    logger.info("stopped by a signal; continue with --resume")
                     return {}
                 metrics = self._after_iteration(storage) or metrics
         return metrics

@@ -47,6 +47,7 @@ def quickstart(output: Path, datasets: Path) -> None:
     output.mkdir(parents=True, exist_ok=True)
     logger.info("1/4 a first picture, searched for names typed in, one of them misspelt")
     run_program("demo.py", *first_picture_arguments(output / "first_picture.png"))
+    logger.info("look at %s", output / "first_picture.png")
     logger.info("2/4 the world: pictures, boxes and image labels")
     prepare_world(datasets, SEED, TEXT_WEIGHTS)
     logger.info("3/4 two trainings from one box-supervised detector")
@@ -129,7 +130,7 @@ class names has seen captioned crops of all nouns, novel ones included, never a 
 Pictures as both see them: compared_*.png. Metrics: metrics.json, and inference_shapes_val/report.html in
 the folder of each training.
 
-To go on:
+To go on (after `. .venv/bin/activate`):
 
     python demo.py {" ".join(map(_quoted, first_picture_arguments(Path("out.png"))))}
     python train_net.py --config-file configs/shapes/Detic.yaml --num-gpus 0 --eval-only \\

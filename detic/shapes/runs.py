@@ -3,6 +3,7 @@
 import json
 import logging
 import os
+import shlex
 import subprocess
 import sys
 from collections.abc import Mapping, Sequence
@@ -53,7 +54,7 @@ def run_program(script: str, *arguments: str, datasets: Path | None = None) -> N
     Raises:
         InputError: it failed, and has said why.
     """
-    logger.info("$ python %s %s", script, " ".join(arguments))
+    logger.info("$ %s", shlex.join(["python", script, *arguments]))
     # A second thread gains a tenth on models of this size, but waits for its core by spinning:
     # with anything else running, steps take many times as long.
     environment = {"OMP_NUM_THREADS": "1"} | os.environ
