@@ -8,9 +8,15 @@ from detectron2.utils.events import EventWriter, get_event_storage
 
 logger = logging.getLogger(__name__)
 
+_WINDOW = 20  # iterations
+
 
 class ProgressLine(EventWriter):
-    """A line in the log: how far, how long still, the losses, the speed."""
+    """A line in the log: how far, how long still, the losses, the speed.
+
+    Losses are means over the last iterations. Where batches of several kinds take turns each has the
+    losses of all kinds, 0 for those of others, so the last values alone would jump.
+    """
 
     def __init__(self, max_iter: int):
         self.max_iter = max_iter
@@ -19,16 +25,18 @@ class ProgressLine(EventWriter):
         storage = get_event_storage()
         done = storage.iter + 1
         latest = {
-            name: value for name, (value, _) in storage.latest_with_smoothing_hint(20).items()
+            name: value for name, (value, _) in storage.latest_with_smoothing_hint(_WINDOW).items()
         }
         seconds = storage.history("time").avg(100)
         eta = timedelta(seconds=int(seconds * (self.max_iter - done)))
-        losses = "  ".join(f"{k} {latest[k]:.3f}" for k in _loss_names(latest))
+        losses = "  ".join(
+            f"{name} {storage.history(name).avg(_WINDOW):.3f}" for name in _loss_names(latest)
+        )
         parts = [
             f"iteration {done}/{self.max_iter}",
             f"eta {eta}",
             losses,
-            f"{latest['images_per_second']:.1f} img/s",
+            f"{storage.history('images_per_second').avg(_WINDOW):.1f} img/s",
             f"waiting for data {100 * latest['data_time'] / max(latest['time'], 1e-9):.0f}%",
             f"lr {latest['lr']:.2e}",
         ]
