@@ -130,6 +130,11 @@ def test_names_that_are_no_utf8_end_in_results(run, tmp_path):
     assert sorted(names) == ["in/b.png", r"in/caf\xe9.png"]
 
 
+def test_missing_files_are_told_before_weights_are_looked_for(run, capsys):
+    assert run("--input", "nothere.jpg", "--custom_vocabulary", "cat", "--output", "out") == 2
+    assert capsys.readouterr().err == "error: there is no file nothere.jpg\n"
+
+
 def test_nothing_readable_ends_in_status_2(run, tmp_path, caplog):
     (tmp_path / "text.jpg").write_text("no picture")
     with caplog.at_level("INFO"):

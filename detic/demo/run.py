@@ -16,6 +16,7 @@ from detic.demo.places import DataFile, check_clashes, check_data_files
 from detic.demo.run_pictures import run_pictures
 from detic.demo.run_videos import run_live, run_videos
 from detic.demo.session import Session, Tally, Wishes
+from detic.errors import InputError
 from detic.outputs import WRITERS
 from detic.predictor import Detector
 from detic.predictor.vocabulary_reader import VocabularyLike
@@ -75,6 +76,8 @@ def _plan(
         files = [video_file(args.video_input)]
     else:
         files = find_inputs(args.input, recursive=args.recursive, output=args.output)
+    if not any(file.path.exists() for file in files):  # before any weights are fetched
+        raise InputError(f"there is no file {', '.join(str(file.path) for file in files[:3])}")
     destination = plan_destination(args.output, files, overwrite=args.overwrite)
     check_clashes(outputs, files, destination.paths.values() if destination else ())
     return partial(_run_files, files=files), destination
