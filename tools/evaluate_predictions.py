@@ -20,7 +20,6 @@ from detic.errors import InputError
 
 def main(args: Namespace) -> None:
     # Imported here so that --help is quick.
-    from detic.data import registration  # noqa: F401 (importing registers the datasets)
     from detic.evaluation.build import ScoreOptions, choose_protocol
     from detic.evaluation.evaluation_set import annotated_set, registered_set
     from detic.evaluation.evaluator import write_outputs

@@ -6,7 +6,7 @@ every process has a batch at every step whatever the stream brings.
 Shapes: N images, S sources.
 """
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -38,22 +38,6 @@ class Buckets:
             return None
         self.contents[bucket] = []
         return items
-
-
-def batches_by_bucket(
-    items: Iterable[tuple[int, Item]], capacities: Sequence[int]
-) -> Iterator[list[Item]]:
-    """Yield a batch whenever a bucket is full; items that are left over at the end are dropped.
-
-    Args:
-        items: bucket and item.
-        capacities: number of items that fill each bucket.
-    """
-    buckets = Buckets(capacities)
-    for bucket, item in items:
-        batch = buckets.add(bucket, item)
-        if batch is not None:
-            yield batch
 
 
 @dataclass(frozen=True)

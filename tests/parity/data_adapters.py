@@ -2,11 +2,12 @@
 
 from itertools import chain
 
+import numpy as np
 import torch
 
 from detic.annotation import AnnotationKind
 from detic.data import augmentation
-from detic.data.batching import batches_by_bucket
+from detic.data.batching import Buckets, source_and_shape_buckets
 from detic.data.index_stream import Epoch, StrideReader
 from detic.data.mapper import build_train_mapper
 from detic.data.sampling import dataset_weights, repeat_factors, tag_repeat_factors, weighted_draw
@@ -36,17 +37,23 @@ class MultiDatasetSampler:
         return (torch.tensor(element.index) for element in StrideReader(first, 0, 1))
 
 
-def _buckets(stream):
-    return ((2 * d["dataset_source"] + (d["width"] <= d["height"]), d) for d in stream)
+def _batches(stream, capacities):
+    buckets = Buckets(capacities)
+    for record in stream:
+        is_wide = record["width"] > record["height"]
+        bucket = source_and_shape_buckets(np.array(record["dataset_source"]), np.array(is_wide))
+        batch = buckets.add(int(bucket), record)
+        if batch is not None:
+            yield batch
 
 
 def DIFFMDAspectRatioGroupedDataset(stream, batch_sizes, num_datasets):
     capacities = list(chain.from_iterable((size, size) for size in batch_sizes))
-    return batches_by_bucket(_buckets(stream), capacities)
+    return _batches(stream, capacities)
 
 
 def MDAspectRatioGroupedDataset(stream, batch_size, num_datasets):
-    return batches_by_bucket(_buckets(stream), [batch_size] * 2 * num_datasets)
+    return _batches(stream, [batch_size] * 2 * num_datasets)
 
 
 def build_custom_augmentation(cfg, is_train):

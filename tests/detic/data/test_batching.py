@@ -7,8 +7,8 @@ import pytest
 
 from detic.data.batching import (
     BatchLayout,
+    Buckets,
     PlannerFactory,
-    batches_by_bucket,
     source_and_shape_buckets,
 )
 from detic.data.sampling import shuffled_draw
@@ -27,7 +27,10 @@ def plan(planner, count):
 
 def test_a_bucket_is_emitted_when_it_is_full():
     items = [(0, "a"), (1, "b"), (0, "c"), (1, "d"), (0, "e"), (1, "f"), (1, "g")]
-    assert list(batches_by_bucket(items, [2, 3])) == [["a", "c"], ["b", "d", "f"]]
+    buckets = Buckets([2, 3])
+    emitted = [buckets.add(*item) for item in items]
+    assert emitted == [None, None, ["a", "c"], None, None, ["b", "d", "f"], None]
+    assert buckets.contents == [["e"], ["g"]]
 
 
 def test_sources_and_orientations_have_buckets_of_their_own():
