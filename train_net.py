@@ -20,7 +20,8 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument(
         "--resume",
         action="store_true",
-        help="continue from the last checkpoint in OUTPUT_DIR, if there is one",
+        help="continue from the last checkpoint in OUTPUT_DIR, if there is one; evaluate it with "
+        "--eval-only",
     )
     parser.add_argument(
         "--eval-only", action="store_true", help="evaluate MODEL.WEIGHTS, do not train"

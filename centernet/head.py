@@ -20,7 +20,7 @@ class HeadOutput(NamedTuple):
 
 
 class Scale(nn.Module):
-    """Multiplication by one learned number."""
+    """Multiplication of a tensor of any shape by one learned number."""
 
     def __init__(self):
         super().__init__()

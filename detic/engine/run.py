@@ -73,20 +73,35 @@ def configure(arguments: argparse.Namespace) -> CfgNode:
 
 
 def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
-    """Train ``cfg``, or evaluate its weights, in this process of the job."""
+    """Train ``cfg``, or evaluate its weights, in this process of the job.
+
+    Args:
+        resume: continue the training in OUTPUT_DIR, or evaluate its last checkpoint.
+        resume_eval: skip the images that an interrupted evaluation has finished.
+    """
     cfg = _with_common_seed(cfg)
     _start_logging(cfg)
     seed_all_rng(cfg.SEED)
     if eval_only:
-        cfg = with_classes_of_weights(without_training_parts(cfg))
+        _evaluate(_with_last_checkpoint(cfg) if resume else cfg, resume_eval)
     else:
-        cfg = with_class_frequencies(cfg)
+        _train(with_class_frequencies(cfg), resume)
+
+
+def _evaluate(cfg: CfgNode, resume: bool) -> None:
+    output = Path(cfg.OUTPUT_DIR)
+    if _checkpoints(cfg).exist() and Path(cfg.MODEL.WEIGHTS).resolve().parent != output.resolve():
+        logger.warning(
+            "evaluating %s; for the last checkpoint in %s say --resume", cfg.MODEL.WEIGHTS, output
+        )
+    cfg = with_classes_of_weights(without_training_parts(cfg))
     model = build_detector(cfg)
-    if eval_only:
-        load_initial_weights(cfg, model, purpose="inference")
-        evaluate_model(cfg, model, resume=resume_eval)
-        return
-    trainer = build_trainer(cfg, model)
+    load_initial_weights(cfg, model, purpose="inference")
+    evaluate_model(cfg, model, resume=resume)
+
+
+def _train(cfg: CfgNode, resume: bool) -> None:
+    trainer = build_trainer(cfg, build_detector(cfg))
     newest = trainer.checkpoints.newest() if resume else None
     if newest is not None:
         trainer.load_state_dict(load_training_state(newest))
@@ -96,6 +111,31 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     elif trainer.checkpoints.exist():
         logger.warning("%s has checkpoints, which are replaced; --resume goes on", cfg.OUTPUT_DIR)
     trainer.train()
+
+
+def _checkpoints(cfg: CfgNode) -> TrainingCheckpoints:
+    return TrainingCheckpoints(
+        cfg.OUTPUT_DIR, cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_MINUTES
+    )
+
+
+def _with_last_checkpoint(cfg: CfgNode) -> CfgNode:
+    """Return ``cfg`` with the last checkpoint of its training as weights.
+
+    Raises:
+        InputError: there is none.
+    """
+    newest = _checkpoints(cfg).newest()
+    if newest is None:
+        raise InputError(
+            f"no checkpoint to evaluate in {cfg.OUTPUT_DIR}; leave out --resume to evaluate "
+            "MODEL.WEIGHTS"
+        )
+    continued = cfg.clone()
+    continued.defrost()
+    continued.MODEL.WEIGHTS = str(newest)
+    continued.freeze()
+    return continued
 
 
 def _with_common_seed(cfg: CfgNode) -> CfgNode:
@@ -127,9 +167,7 @@ def build_trainer(cfg: CfgNode, model: nn.Module) -> Trainer:
             world_size=comm.get_world_size(),
             accumulate=cfg.SOLVER.ACCUMULATE,
         ),
-        checkpoints=TrainingCheckpoints(
-            cfg.OUTPUT_DIR, cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_MINUTES
-        ),
+        checkpoints=_checkpoints(cfg),
         writers=_writers(cfg),
         evaluate=lambda at_end: flat_metrics(evaluate_model(cfg, model, report=at_end)),
         averaged=averaged,

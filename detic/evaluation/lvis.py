@@ -25,7 +25,7 @@ from detic.evaluation.precision_arrays import (
 from detic.evaluation.results_file import ResultsFile, top_per_group
 from detic.evaluation.scores import FREQUENCY_NAMES, ClassTable, Evaluation, TaskScore
 
-DETECTIONS_PER_IMAGE = 300
+DETECTIONS_PER_IMAGE = 300  # rule of the LVIS benchmark
 DETECTIONS_PER_CLASS = 10_000  # over the whole dataset, for fixed AP
 NO_LIMIT = -1
 

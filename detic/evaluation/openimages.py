@@ -20,7 +20,7 @@ from detic.evaluation.openimages_truth import VerifiedImages, read_verified_imag
 from detic.evaluation.results_file import ResultsFile, check_fits, top_per_group
 from detic.evaluation.scores import Evaluation, TaskScore, class_table
 
-DETECTIONS_PER_IMAGE = 300
+DETECTIONS_PER_IMAGE = 300  # as the released models were scored
 
 logger = logging.getLogger(__name__)
 

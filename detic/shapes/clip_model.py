@@ -19,7 +19,7 @@ from detic.vocabulary.text_encoder import CLIPTextEncoder
 
 EMBED_DIM = 64
 TEXT_SIZES = {"context_length": 16, "vocab_size": 2048, "width": 128, "heads": 2, "layers": 2}
-MAX_SCALE = 100.0
+MAX_SCALE = 100.0  # of cosines, as in CLIP (arXiv 2103.00020, section 2.5)
 
 
 class ImageTower(nn.Module):

@@ -55,7 +55,7 @@ SWIN_SIZES = {
 
 
 class Mlp(nn.Module):
-    """Two linear layers around a GELU, four times as wide inside."""
+    """Two linear layers around a GELU, four times as wide inside: (..., channels) to the same."""
 
     def __init__(self, channels: int):
         super().__init__()

@@ -32,6 +32,7 @@ class ResNet50In21k(ResNet):
         self.level_shapes = {1: (64, 4), 2: (256, 4), 3: (512, 8), 4: (1024, 16), 5: (2048, 32)}
 
     def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps (B, C_l, H / stride_l, W / stride_l) of images (B, 3, H, W)."""
         x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
         maps = {1: x}
         for level, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), 2):

@@ -84,7 +84,10 @@ class DefaultAnchorGenerator(nn.Module):
         return torch.tensor([[-width, -height, width, height] for width, height in half_sizes])
 
     def forward(self, features: list[torch.Tensor]) -> list[Boxes]:
-        """Return, per feature map, its H * W * A anchors: row-major cells, then anchors."""
+        """Return, per feature map (B, C, H, W), its anchors: row-major cells, then their A anchors.
+
+        Each Boxes is (H * W * A, 4), xyxy in pixels of the image.
+        """
         return [
             Boxes(_place_on_grid(anchors, feature.shape[-2:], stride, self.offset))
             for anchors, feature, stride in zip(

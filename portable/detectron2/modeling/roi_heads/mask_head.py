@@ -117,7 +117,11 @@ class MaskRCNNConvUpsampleHead(nn.Sequential):
     def forward(
         self, x: torch.Tensor, instances: list[Instances]
     ) -> dict[str, torch.Tensor] | list[Instances]:
-        """Return `loss_mask` in training, else the instances with `pred_masks`."""
+        """Return `loss_mask` in training, else the instances with `pred_masks`.
+
+        Args:
+            x: (N, C, H, W) pooled features of all instances.
+        """
         logits = super().forward(x)  # (N, K, 2 * H, 2 * W)
         if self.training:
             return {"loss_mask": mask_rcnn_loss(logits, instances) * self.loss_weight}
