@@ -27,5 +27,8 @@ class AnnotationKind(str, Enum):
 
     @property
     def has_image_labels(self) -> bool:
-        """Whether labels of whole images supervise the classifier."""
-        return self in (self.IMAGE, self.CAPTION_AND_TAGS)
+        """Whether labels of whole images, where there are any, supervise the classifier.
+
+        The C4 heads also take those of proposal batches; the cascade heads skip such batches.
+        """
+        return self not in (self.BOX, self.CAPTION)

@@ -92,6 +92,14 @@ def test_deformable_detr_is_refused_by_name(small_recipe, name):
         build(small_recipe, name)
 
 
+def test_tags_of_proposal_batches_train_the_c4_heads(small_recipe):
+    _, model = build(small_recipe, "Detic_OVCOCO_CLIP_R50_1x_max-size")
+    with EventStorage():
+        losses = {kind: model(make_batch(kind, 0)) for kind in ("prop", "proptag", "box")}
+    assert losses["proptag"]["image_loss"] > 0
+    assert losses["prop"]["image_loss"] == losses["box"]["image_loss"] == 0  # without labels
+
+
 def test_frequencies_of_other_classes_are_refused(small_recipe):
     name = "BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"
     with pytest.raises(InputError, match="has 30 classes, the model has 20"):
