@@ -1,4 +1,4 @@
-"""Detect the objects of any vocabulary in pictures, videos and cameras.
+"""Detect the objects of any vocabulary in images, videos and cameras.
 
     python demo.py --input desk.jpg --output out.jpg --vocabulary lvis
     python demo.py --input desk.jpg --output out.jpg --custom_vocabulary "headphone,paper cup"
@@ -59,7 +59,7 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         "--input",
         nargs="+",
         metavar="PATH",
-        help="pictures, videos, folders or quoted patterns; - reads paths from standard input",
+        help="images, videos, folders or quoted patterns; - reads paths from standard input",
     )
     source.add_argument("--video-input", metavar="FILE", help="a video, whatever its suffix")
     source.add_argument(
@@ -143,7 +143,7 @@ def _add_drawing(group: argparse._ArgumentGroup) -> None:
         type=positive_int,
         default=1,
         metavar="K",
-        help="enlarge small pictures K times",
+        help="enlarge small images K times",
     )
     group.add_argument("--font", metavar="FILE", help="a .ttf font for scripts that show as codes")
 

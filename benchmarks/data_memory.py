@@ -23,10 +23,10 @@ from detectron2.structures import BoxMode
 from PIL import Image
 
 from detic.annotation import AnnotationKind
-from detic.data import TrainLoader, build_train_loader
-from detic.data.augmentation import EfficientDetResizeCrop
-from detic.data.mapper import TrainMapper
-from detic.data.picture_reader import PictureReader
+from detic.loading import TrainLoader, build_train_loader
+from detic.loading.augmentation import EfficientDetResizeCrop
+from detic.loading.image_reader import ImageReader
+from detic.loading.mapper import TrainMapper
 from detic.recipes import default_config
 
 MIB = 2**20
@@ -66,7 +66,7 @@ def _annotation(rng: np.random.Generator) -> dict:
     }
 
 
-def write_picture(path: Path) -> None:
+def write_image(path: Path) -> None:
     """Write a 640 x 480 JPEG file with some texture, about as large as those of COCO."""
     rng = np.random.default_rng(0)
     coarse = Image.fromarray(rng.integers(0, 256, (60, 80, 3), dtype=np.uint8))
@@ -78,7 +78,7 @@ def write_picture(path: Path) -> None:
 def build_mapper(size: int, scale: tuple[float, float]) -> TrainMapper:
     """Return the mapper of the LVIS recipes."""
     return TrainMapper(
-        read_picture=PictureReader("RGB"),
+        read_image=ImageReader("RGB"),
         augmentations=[[EfficientDetResizeCrop(size, scale), T.RandomFlip()]],
         kinds=[AnnotationKind.BOX],
         mask_format="polygon",
@@ -108,9 +108,9 @@ def _kib(line: str) -> int:
     return int(line.split()[1])
 
 
-def build_loader(num_images: int, picture: Path, arguments: argparse.Namespace) -> TrainLoader:
+def build_loader(num_images: int, image: Path, arguments: argparse.Namespace) -> TrainLoader:
     """Return the loader of a recipe for boxes, over made-up images."""
-    DatasetCatalog.register("made_up", lambda: list(lvis_like_records(num_images, str(picture))))
+    DatasetCatalog.register("made_up", lambda: list(lvis_like_records(num_images, str(image))))
     cfg = default_config()
     cfg.MODEL.ROI_HEADS.NUM_CLASSES = NUM_CLASSES
     cfg.MODEL.MASK_ON = True
@@ -129,11 +129,11 @@ def build_loader(num_images: int, picture: Path, arguments: argparse.Namespace) 
 def measure(arguments: argparse.Namespace) -> None:
     """Print what the loader needs when it is built and while it runs."""
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "picture.jpg"
-        write_picture(picture)
+        image = Path(folder) / "image.jpg"
+        write_image(image)
         before, _ = memory_mib([os.getpid()])
         started = time.perf_counter()
-        loader = build_loader(arguments.images, picture, arguments)
+        loader = build_loader(arguments.images, image, arguments)
         seconds = time.perf_counter() - started
         built, of_list = memory_mib([os.getpid()])
         print(f"{len(loader.records)} images loaded in {seconds:.0f} s; before: {before:.0f} MiB")

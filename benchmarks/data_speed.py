@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from data_memory import build_mapper, lvis_like_records, write_picture
+from data_memory import build_mapper, lvis_like_records, write_image
 from detectron2.data import transforms as T
 from PIL import Image
 from tabulate import tabulate
@@ -58,8 +58,8 @@ def measure_setting(setting: Setting, records: Sequence[dict]) -> list:
     mapper.mask_format = setting.mask_format
     if setting.name.startswith("labels"):
         records = [record | {"annotations": []} for record in records]
-    image = mapper.read_picture(records[0])
-    decode = cpu_ms(mapper.read_picture, records)
+    image = mapper.read_image(records[0])
+    decode = cpu_ms(mapper.read_image, records)
     augment = cpu_ms(lambda _: mapper.augmentations[0](T.AugInput(image)), records)
     whole = cpu_ms(mapper, records)
     return [setting.name, decode, augment, whole - decode - augment, whole, 1000 / whole]
@@ -69,9 +69,9 @@ def measure_draft(content: bytes, repetitions: int) -> list[list]:
     """Return rows with the decoding time at full and at reduced resolution."""
 
     def decode(divisor: int) -> np.ndarray:
-        picture = Image.open(io.BytesIO(content))
-        picture.draft("RGB", (picture.width // divisor, picture.height // divisor))
-        return np.asarray(picture)
+        image = Image.open(io.BytesIO(content))
+        image.draft("RGB", (image.width // divisor, image.height // divisor))
+        return np.asarray(image)
 
     return [[f"1/{d}", cpu_ms(decode, [d] * repetitions)] for d in (1, 2, 4)]
 
@@ -85,16 +85,16 @@ def main() -> None:
     arguments = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as folder:
-        picture = Path(folder) / "picture.jpg"
-        write_picture(picture)
+        image = Path(folder) / "image.jpg"
+        write_image(image)
         records = [
             record | {"dataset_source": 0}
-            for record in lvis_like_records(arguments.images, str(picture))
+            for record in lvis_like_records(arguments.images, str(image))
         ]
         rows = [measure_setting(setting, records) for setting in SETTINGS]
         columns = ["setting", "decode ms", "resize, flip ms", "targets ms", "total ms", "images/s"]
         print(tabulate(rows, columns, floatfmt=".1f"))
-        draft = measure_draft(picture.read_bytes(), arguments.images)
+        draft = measure_draft(image.read_bytes(), arguments.images)
         print(tabulate(draft, ["JPEG decoded at", "ms"], floatfmt=".1f"))
 
 

@@ -68,11 +68,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--instances", type=int, default=20, help="objects of the picture")
-    parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT of the picture")
+    parser.add_argument("--instances", type=int, default=20, help="objects of the image")
+    parser.add_argument("--size", default="640x480", help="WIDTHxHEIGHT of the image")
     parser.add_argument("--rounds", type=int, default=30, help="drawings timed; the median counts")
     parser.add_argument("--threads", type=int, default=1, help="of OpenCV")
-    parser.add_argument("--save", metavar="FILE", help="write the picture, to look at it")
+    parser.add_argument("--save", metavar="FILE", help="write the image, to look at it")
     args = parser.parse_args()
 
     cv2.setNumThreads(args.threads)

@@ -4,11 +4,10 @@ Importing registers the model, its backbones and heads and the datasets with det
 
     from detic import Detector
     detector = Detector.from_pretrained("shapes-detic", vocabulary=["red star", "blue mug"])
-    detections = detector("picture.jpg")
+    detections = detector("image.jpg")
 """
 
-from detic import data, modeling
+from detic import datasets, modeling
 from detic.predictor import Detector
-from detic.shapes import backbone as shapes_backbone
 
-__all__ = ["Detector", "data", "modeling", "shapes_backbone"]
+__all__ = ["Detector", "datasets", "modeling"]

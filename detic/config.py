@@ -50,7 +50,7 @@ def _add_supervision(cfg: CN) -> None:
     # Which proposal an image label supervises: a key of PROPOSAL_SELECTORS, wsddn or wsod.
     node.IMAGE_LABEL_LOSS = "max_size"
     node.IMAGE_LOSS_WEIGHT = 0.1
-    node.WS_NUM_PROPS = 128  # proposals per image-labelled picture
+    node.WS_NUM_PROPS = 128  # proposals per image-labelled image
     node.ADD_IMAGE_BOX = False  # append a centred box to them
     node.IMAGE_BOX_SIZE = 1.0  # its side relative to the image's
     node.WITH_SOFTMAX_PROP = False  # predict a score over proposals too (WSDDN)
@@ -140,3 +140,49 @@ def _add_accepted(cfg: CN) -> None:
     cfg.IS_DEBUG = False
     cfg.SAVE_DEBUG_PATH = "output/save_debug/"
     cfg.GEN_PSEDO_LABELS = False  # score every dataset by the LVIS evaluator
+
+
+def add_extension_config(cfg: CN) -> None:
+    """Add the keys that published recipes do not know to ``cfg`` in place."""
+    _add_own_data(cfg)
+    _add_training(cfg)
+    _add_text_encoder(cfg)
+    _add_evaluation(cfg)
+
+
+def _add_own_data(cfg: CN) -> None:
+    node = cfg.DATALOADER
+    # Image-labelled data of one's own, each a mapping with name, format (folder, tars, shards or
+    # csv), path and maybe classes, class_map; see detic.datasets.image_labels.registration
+    node.IMAGE_SOURCES = []
+    # Data with boxes of one's own, each a mapping with name, format (coco or lvis), annotations,
+    # images; or with name and a registered dataset; see detic.datasets.box_sources
+    node.BOX_SOURCES = []
+    # Share of unreadable images above which training stops; they are skipped and listed
+    node.MAX_BAD_FRACTION = 0.01
+    # How worker processes are started: fork, forkserver or spawn; "": as Python does by default
+    node.START_METHOD = ""
+    node.PREFETCH = 2  # batches that each worker prepares ahead
+
+
+def _add_training(cfg: CN) -> None:
+    cfg.SOLVER.ACCUMULATE = 1  # batches per process and step; they stand for as many processes
+    cfg.SOLVER.AMP.DTYPE = "float16"  # or bfloat16; for SOLVER.AMP.ENABLED, the whole model
+    cfg.SOLVER.EMA_DECAY = 0.0  # average the weights with this decay per step; 0: off
+    # Total batch of the first dataset that BASE_LR was tuned for; BASE_LR scales with ours. 0: off
+    cfg.SOLVER.LR_REFERENCE_BATCH = 0
+    cfg.SOLVER.CHECKPOINT_MINUTES = 20.0  # besides CHECKPOINT_PERIOD, a rolling checkpoint; 0: off
+    cfg.MODEL.COMPILE_BACKBONE = False  # torch.compile, in training
+    cfg.MODEL.ALLOW_PARTIAL_WEIGHTS = False  # run although detector weights are missing
+
+
+def _add_text_encoder(cfg: CN) -> None:
+    cfg.MODEL.TEXT_ENCODER = CN()
+    cfg.MODEL.TEXT_ENCODER.WEIGHTS = "openai"  # or a file: turns class names into embeddings
+    cfg.MODEL.TEXT_ENCODER.PROMPT = "a"  # a template's name, or a text with {} for the class name
+
+
+def _add_evaluation(cfg: CN) -> None:
+    cfg.TEST.FIXED_AP = False  # LVIS: AP of the best 10 000 detections of each class too
+    # A vocabulary (name or file) per test set instead of TEST_CLASSIFIERS; "": the model's own
+    cfg.TEST.VOCABULARIES = []

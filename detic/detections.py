@@ -1,6 +1,6 @@
-"""What was found in one picture, as numpy arrays.
+"""What was found in one image, as numpy arrays.
 
-Shape legend: N detections, H x W picture, C classes, D embedding width.
+Shape legend: N detections, H x W image, C classes, D embedding width.
 """
 
 from dataclasses import dataclass, replace
@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, eq=False)
 class Detections:
-    """Objects of one picture, highest score first; row i of every array is the i-th object.
+    """Objects of one image, highest score first; row i of every array is the i-th object.
 
     ``detections[mask_or_slice_or_index]`` selects rows, ``detections[3]`` gives one row, still as
     Detections.

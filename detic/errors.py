@@ -1,4 +1,12 @@
-"""The exception for mistakes that the person at the keyboard can repair."""
+"""The exception for mistakes that the person at the keyboard can repair.
+
+And the commonest of them: a name that is not among those to choose from.
+"""
+
+from collections.abc import Collection
+from difflib import get_close_matches
+
+MAX_LISTED = 20  # more choices than this are counted rather than listed
 
 
 class InputError(ValueError):
@@ -6,3 +14,30 @@ class InputError(ValueError):
 
     The message says what was expected, what was found and what to do about it.
     """
+
+
+def unknown_choice(
+    what: str, given: str, choices: Collection[str], *, where: str = ""
+) -> InputError:
+    """Return the error for an unknown name, with the choices and the nearest of them.
+
+    Args:
+        what: the kind of thing that was named.
+        given: the name that is not known.
+        choices: the names that are, at least one.
+        where: the place the name was found in, put in front.
+
+    >>> str(unknown_choice("vocabulary", "lviz", ["lvis", "coco"]))
+    "unknown vocabulary 'lviz'; choose lvis or coco (did you mean 'lvis'?)"
+    """
+    nearest = get_close_matches(given, choices, n=1)
+    suggestion = f" (did you mean '{nearest[0]}'?)" if nearest else ""
+    place = f"{where}: " if where else ""
+    return InputError(f"{place}unknown {what} '{given}'; choose {_list(choices)}{suggestion}")
+
+
+def _list(choices: Collection[str]) -> str:
+    if len(choices) > MAX_LISTED:
+        return f"one of the {len(choices)} known ones"
+    *head, last = choices
+    return f"{', '.join(head)} or {last}" if head else last

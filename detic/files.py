@@ -64,3 +64,12 @@ def write_json(path: str | os.PathLike, content: dict | list) -> None:
     """Write a JSON file without spaces."""
     # json.dump would encode piece by piece in Python, several times slower.
     write_text(path, json.dumps(content, separators=(",", ":")))
+
+
+def fingerprint(path: str | os.PathLike) -> list[int]:
+    """Return what changes when a file does: its size in bytes and its time in nanoseconds.
+
+    Compare for equality: a file that was moved into another's place may be older than it.
+    """
+    status = os.stat(path)
+    return [status.st_size, status.st_mtime_ns]

@@ -7,9 +7,7 @@ from pathlib import Path
 from detectron2.config import CfgNode, get_cfg
 
 from centernet.config import add_centernet_config
-from detic.config import add_detic_config
-from detic.data.config import add_data_config
-from detic.engine.config import add_engine_config
+from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
 
 
@@ -18,8 +16,7 @@ def default_config() -> CfgNode:
     cfg = get_cfg()
     add_centernet_config(cfg)
     add_detic_config(cfg)
-    add_data_config(cfg)
-    add_engine_config(cfg)
+    add_extension_config(cfg)
     return cfg
 
 

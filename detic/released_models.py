@@ -9,8 +9,7 @@ from pathlib import Path
 
 from detectron2.utils.file_io import PathManager
 
-from detic.choices import unknown_choice
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 from detic.vocabulary.text_weights import SHAPES_ENCODER
 
 logger = logging.getLogger(__name__)

@@ -23,7 +23,7 @@ def tiny_files(tmp_path_factory):
 
 @pytest.fixture
 def run(tiny_files, tmp_path, monkeypatch):
-    """Runs the program in a folder with two pictures; returns its exit status."""
+    """Runs the program in a folder with two images; returns its exit status."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))
     (tmp_path / "in").mkdir()
@@ -98,8 +98,8 @@ def test_parent_queries_find_kinds(run, tmp_path, caplog):
     with caplog.at_level("INFO"):
         assert run(*arguments.split(), "--custom_vocabulary", "tools, xyzzy") == 0
     assert "classes of lvis join the vocabulary: tools (29)" in caplog.messages
-    (picture,) = json.loads((tmp_path / "found.json").read_text())
-    kinds = [found for found in picture["detections"] if "parent" in found]
+    (image,) = json.loads((tmp_path / "found.json").read_text())
+    kinds = [found for found in image["detections"] if "parent" in found]
     assert kinds
     assert {found["parent"] for found in kinds} == {"tools"}
     assert f"tools ({kinds[0]['name']})" in caplog.messages[-1]
@@ -126,7 +126,7 @@ def test_names_that_are_no_utf8_end_in_results(run, tmp_path):
     (tmp_path / "in" / "a.png").rename(tmp_path / "in" / "caf\udce9.png")
     arguments = ("--input", "in", "--json", "f.json", "--format", "voc", "--save-to", "xml")
     assert run(*arguments, "--custom_vocabulary", "cat") == 0
-    names = [picture["file_name"] for picture in json.loads((tmp_path / "f.json").read_text())]
+    names = [image["file_name"] for image in json.loads((tmp_path / "f.json").read_text())]
     assert sorted(names) == ["in/b.png", r"in/caf\xe9.png"]
 
 
@@ -136,14 +136,14 @@ def test_missing_files_are_told_before_weights_are_looked_for(run, capsys):
 
 
 def test_nothing_readable_ends_in_status_2(run, tmp_path, caplog):
-    (tmp_path / "text.jpg").write_text("no picture")
+    (tmp_path / "text.jpg").write_text("no image")
     with caplog.at_level("INFO"):
         status = run(
             "--input", "text.jpg", "missing.jpg", "--output", "out", "--custom_vocabulary", "cat"
         )
     assert status == 2
-    assert "text.jpg' is not a picture" in caplog.text
-    assert "there is no picture 'missing.jpg'" in caplog.text
+    assert "text.jpg' is not an image" in caplog.text
+    assert "there is no image 'missing.jpg'" in caplog.text
     assert "no input could be read" in caplog.text
 
 
@@ -153,7 +153,7 @@ def test_some_readable_is_a_success(run, tmp_path, caplog):
             "--input", "in/a.png", "missing.jpg", "--output", "out", "--custom_vocabulary", "cat"
         )
     assert status == 0
-    assert "skipped: there is no picture 'missing.jpg'" in caplog.text
+    assert "skipped: there is no image 'missing.jpg'" in caplog.text
 
 
 def test_batch_size_must_be_positive(run, capsys):

@@ -45,8 +45,8 @@ def test_demo_finds_what_is_typed_even_misspelt(tmp_path):
         *("--opts", "MODEL.WEIGHTS", "models/shapes/detic.pth"),
         DETIC_CACHE=str(tmp_path),
     )
-    (picture,) = json.loads(found.read_text())
-    boxes = {d["name"]: d["box_xyxy"] for d in picture["detections"]}
+    (image,) = json.loads(found.read_text())
+    boxes = {d["name"]: d["box_xyxy"] for d in image["detections"]}
     assert boxes.keys() == {"green gear", "yelow mug"}
     # Where they were drawn, in pixels.
     assert boxes["green gear"] == pytest.approx([30, 16, 70, 58], abs=4)

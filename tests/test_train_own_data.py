@@ -1,4 +1,4 @@
-"""train_net.py on data of one's own: boxes, pictures and replay that a recipe names."""
+"""train_net.py on data of one's own: boxes, images and replay that a recipe names."""
 
 import json
 import os
@@ -59,9 +59,9 @@ def trained(run, tmp_path_factory):
     return output, run("OwnData", output, *options)
 
 
-def test_boxes_pictures_and_replay_train_together(trained):
+def test_boxes_images_and_replay_train_together(trained):
     output, log = trained
-    for name in ("my_boxes", "my_pictures", "replay", "replay_pictures"):
+    for name in ("my_boxes", "my_images", "replay", "replay_images"):
         assert f"\n{name} " in log
     weights = torch.load(output / "model_final.pth", weights_only=True)["model"]
     assert weights[COLUMNS].shape == (64, 128 + 1)

@@ -1,4 +1,4 @@
-"""A detector of random weights that finds something in any picture, in a fraction of a second."""
+"""A detector of random weights that finds something in any image, in a fraction of a second."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -55,5 +55,5 @@ def write_tiny_files(folder: Path) -> TinyFiles:
 
 
 def noise(height: int = 60, width: int = 80, seed: int = 0) -> np.ndarray:
-    """Return a picture (height, width, 3) uint8 without meaning."""
+    """Return an image (height, width, 3) uint8 without meaning."""
     return np.random.default_rng(seed).integers(0, 256, (height, width, 3), dtype=np.uint8)

@@ -2,7 +2,7 @@
 
     python tools/check_data.py lvis_v1_train_norare imagenet_lvis_v1
     python tools/check_data.py                           (all datasets)
-    python tools/check_data.py --deep coco_2017_val      (also look at every annotation and picture)
+    python tools/check_data.py --deep coco_2017_val      (also look at every annotation and image)
 
 Ends with status 0 if the datasets are ready, 1 if something is missing or wrong, 2 for an unknown
 name. The datasets root is datasets, or the folder that the environment variable DETECTRON2_DATASETS
@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
-    from detic.data.specs import DatasetSpec
+    from detic.datasets.table import DatasetSpec
 
 
 def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -26,17 +26,17 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--deep",
         action="store_true",
-        help="check the records of annotation files, that pictures exist and have the sizes the "
+        help="check the records of annotation files, that images exist and have the sizes the "
         "files say, also in tar files, and that boxes, masks and lists of verified classes are valid",
     )
-    parser.add_argument("--workers", type=int, default=8, help="pictures at a time (default: 8)")
+    parser.add_argument("--workers", type=int, default=8, help="images at a time (default: 8)")
     return parser.parse_args(argv)
 
 
 def main(arguments: argparse.Namespace) -> int:
-    from detic.data.preparation.checklist import missing_files
-    from detic.data.specs import SPECS, find_spec
+    from detic.datasets.table import SPECS, find_spec
     from detic.paths import datasets_root
+    from detic.preparation.checklist import missing_files
 
     specs = [find_spec(name) for name in arguments.datasets or SPECS]
     root = datasets_root()
@@ -55,7 +55,7 @@ def main(arguments: argparse.Namespace) -> int:
 
 def print_steps(missing: Mapping[str, Sequence[str]], root: Path) -> None:
     """Print what to fetch and which commands to run to get the missing files."""
-    from detic.data.preparation.checklist import steps_to
+    from detic.preparation.checklist import steps_to
 
     steps = steps_to([path for files in missing.values() for path in files], root)
     for number, step in enumerate(steps, start=1):
@@ -65,8 +65,8 @@ def print_steps(missing: Mapping[str, Sequence[str]], root: Path) -> None:
 
 def looks_sound(spec: "DatasetSpec", root: Path, workers: int) -> bool:
     """Print what a close look at a dataset finds; return whether there is no problem."""
-    from detic.data.preparation.verify import verify_dataset
     from detic.errors import InputError
+    from detic.preparation.verify import verify_dataset
 
     print(f"\n{spec.name}")
     try:

@@ -28,9 +28,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.preparation.openimages_split import SPLITS, convert_split
-    from detic.data.preparation.output import save
     from detic.paths import dataset_path
+    from detic.preparation.openimages_split import SPLITS, convert_split
+    from detic.preparation.output import save
 
     split = SPLITS[arguments.split]
     root = dataset_path(arguments.path)

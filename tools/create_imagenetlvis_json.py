@@ -1,10 +1,10 @@
-"""List the ImageNet pictures of LVIS's classes with their labels.
+"""List the ImageNet images of LVIS's classes with their labels.
 
     python tools/create_imagenetlvis_json.py --imagenet_path datasets/imagenet/ImageNet-LVIS/ \\
         --out_path datasets/imagenet/annotations/imagenet_lvis_image_info.json
 
-The folders are those that tools/unzip_imagenet_lvis.py makes. Sizes of pictures are remembered in
-.picture_sizes.json beside them, so an interrupted run goes on where it was. Without unpacking, pictures are
+The folders are those that tools/unzip_imagenet_lvis.py makes. Sizes of images are remembered in
+.picture_sizes.json beside them, so an interrupted run goes on where it was. Without unpacking, images are
 listed where they are in the tar files; train with DATALOADER.USE_TAR_DATASET True then:
 
     python tools/create_imagenetlvis_json.py --from_tars \\
@@ -25,7 +25,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
         help="folder with a folder for each class (default: %(default)s)",
     )
     parser.add_argument(
-        "--from_tars", action="store_true", help="take the pictures of the tar index instead"
+        "--from_tars", action="store_true", help="take the images of the tar index instead"
     )
     parser.add_argument(
         "--tarfile_path",
@@ -52,12 +52,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.imagenet21k import tar_images
-    from detic.data.preparation.imagenet_lvis import image_label_document, list_pictures
-    from detic.data.preparation.output import save
-    from detic.data.preparation.tables import imagenet_to_lvis
+    from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
+    from detic.preparation.imagenet21k import tar_images
+    from detic.preparation.imagenet_lvis import image_label_document, list_images
+    from detic.preparation.output import save
+    from detic.preparation.tables import imagenet_to_lvis
     from detic.vocabulary import builtin_categories
 
     categories = builtin_categories("lvis")
@@ -69,7 +69,7 @@ def main(arguments: argparse.Namespace) -> None:
         images = tar_images(*index, imagenet_to_lvis(), arguments.workers)
     else:
         folder = dataset_path(arguments.imagenet_path)
-        images = list_pictures(folder, imagenet_to_lvis(), arguments.workers)
+        images = list_images(folder, imagenet_to_lvis(), arguments.workers)
     document = image_label_document(images, categories)
     print(save(dataset_path(arguments.out_path), document))
 

@@ -40,11 +40,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.imagenet21k import merged_categories, with_merged_ids
-    from detic.data.preparation.output import marked, save
+    from detic.datasets.annotation_file import read_checked_document
     from detic.files import write_json
     from detic.paths import dataset_path
+    from detic.preparation.imagenet21k import merged_categories, with_merged_ids
+    from detic.preparation.output import marked, save
 
     source = dataset_path(arguments.lvis_path)
     lvis = read_checked_document(source, ("images", "categories"))

@@ -1,9 +1,9 @@
-"""Fetch the pictures of Conceptual Captions and list them with their captions.
+"""Fetch the images of Conceptual Captions and list them with their captions.
 
     python tools/download_cc.py --ann datasets/cc3m/GCC-training.tsv \\
         --save_image_path datasets/cc3m/training/ --out_path datasets/cc3m/train_image_info.json
 
-The list has a caption, a tab and an address a line. The picture of line 7 is saved as 7.jpg. An
+The list has a caption, a tab and an address a line. The image of line 7 is saved as 7.jpg. An
 interrupted run goes on where it was; addresses that failed are noted beside the output and not
 tried again, unless that file is deleted. Servers that could not be reached are tried again by the
 next run, as the network may have been down. Many addresses no longer answer.
@@ -23,7 +23,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--save_image_path",
         default="datasets/cc3m/training/",
-        help="folder for the pictures (default: %(default)s)",
+        help="folder for the images (default: %(default)s)",
     )
     parser.add_argument(
         "--cat_info",
@@ -38,7 +38,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--not_download_image",
         action="store_true",
-        help="fetch nothing, list the pictures that are there",
+        help="fetch nothing, list the images that are there",
     )
     parser.add_argument("--workers", type=int, default=64, help="connections (default: 64)")
     parser.add_argument(
@@ -48,15 +48,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.cc3m import (
+    from detic.datasets.annotation_file import read_checked_document
+    from detic.paths import dataset_path
+    from detic.preparation.cc3m import (
         FetchParams,
         captioned_images,
-        fetch_pictures,
+        fetch_images,
         read_addresses,
     )
-    from detic.data.preparation.output import save
-    from detic.paths import dataset_path
+    from detic.preparation.output import save
     from detic.vocabulary import builtin_categories
 
     addresses = read_addresses(dataset_path(arguments.ann))
@@ -68,7 +68,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not arguments.not_download_image:
         failures = out.with_name(f"{out.stem}_failed.tsv")
         params = FetchParams(workers=arguments.workers, timeout_s=arguments.timeout)
-        num_failed = fetch_pictures(addresses, folder, failures, params)
+        num_failed = fetch_images(addresses, folder, failures, params)
         print(f"{num_failed} addresses failed, see {failures}")
     images = captioned_images(addresses, folder)
     print(save(out, {"images": images, "categories": categories, "annotations": []}))

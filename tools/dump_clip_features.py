@@ -47,9 +47,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.embeddings import class_embeddings, class_sentences
+    from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
+    from detic.preparation.embeddings import class_embeddings, class_sentences
     from detic.vocabulary import (
         EmbeddingTable,
         TextEmbedder,

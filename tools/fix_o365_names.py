@@ -28,11 +28,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.objects365 import fix_names, read_name_fixes
-    from detic.data.preparation.output import marked, save
-    from detic.data.preparation.tables import objects365_names
+    from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
+    from detic.preparation.objects365 import fix_names, read_name_fixes
+    from detic.preparation.output import marked, save
+    from detic.preparation.tables import objects365_names
 
     fixes = objects365_names()
     if arguments.fix_name_map:

@@ -29,11 +29,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.objects365 import without_missing_images
-    from detic.data.preparation.output import marked, save
+    from detic.datasets.annotation_file import read_checked_document
     from detic.errors import InputError
     from detic.paths import dataset_path
+    from detic.preparation.objects365 import without_missing_images
+    from detic.preparation.output import marked, save
 
     source, folder = dataset_path(arguments.ann), dataset_path(arguments.img_dir)
     document = read_checked_document(source, ("images", "annotations", "categories"))

@@ -39,15 +39,15 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document, read_document
-    from detic.data.preparation.caption_tags import (
+    from detic.datasets.annotation_file import read_checked_document, read_document
+    from detic.paths import dataset_path
+    from detic.preparation.caption_tags import (
         captions_by_image,
         tag_images,
         with_lvis_synonyms,
     )
-    from detic.data.preparation.output import marked, save
-    from detic.data.preparation.tables import coco_to_lvis
-    from detic.paths import dataset_path
+    from detic.preparation.output import marked, save
+    from detic.preparation.tables import coco_to_lvis
     from detic.vocabulary import builtin_categories
 
     sections = ("images", "annotations") if arguments.convert_caption else ("images",)

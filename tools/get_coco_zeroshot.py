@@ -28,10 +28,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.coco_zeroshot import GROUPS, keep_group
-    from detic.data.preparation.output import save
+    from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
+    from detic.preparation.coco_zeroshot import GROUPS, keep_group
+    from detic.preparation.output import save
 
     source, out = dataset_path(arguments.annotations), dataset_path(arguments.out_path)
     for split, groups in GROUPS.items():

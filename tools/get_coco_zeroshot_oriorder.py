@@ -30,10 +30,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.coco_zeroshot import with_categories
-    from detic.data.preparation.output import marked, save
+    from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
+    from detic.preparation.coco_zeroshot import with_categories
+    from detic.preparation.output import marked, save
 
     source = dataset_path(arguments.data_path)
     document = read_checked_document(source, ("images", "annotations"))

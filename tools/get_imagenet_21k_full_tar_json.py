@@ -1,9 +1,9 @@
-"""List all pictures of an indexed ImageNet-21K with their labels.
+"""List all images of an indexed ImageNet-21K with their labels.
 
     python tools/get_imagenet_21k_full_tar_json.py
 
 writes datasets/imagenet/annotations/imagenet-22k_image_info.json out of the index that
-tools/preprocess_imagenet22k.py makes. Sizes of pictures are remembered there, so an interrupted run
+tools/preprocess_imagenet22k.py makes. Sizes of images are remembered there, so an interrupted run
 goes on where it was.
 """
 
@@ -35,10 +35,10 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.preparation.imagenet21k import tar_categories, tar_images
-    from detic.data.preparation.imagenet_lvis import image_label_document
-    from detic.data.preparation.output import save
     from detic.paths import dataset_path
+    from detic.preparation.imagenet21k import tar_categories, tar_images
+    from detic.preparation.imagenet_lvis import image_label_document
+    from detic.preparation.output import save
 
     index = dataset_path(arguments.tarfile_path), dataset_path(arguments.tar_index_dir)
     categories = tar_categories(*index)

@@ -38,12 +38,12 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.lvis import count_classes, with_frequencies
-    from detic.data.preparation.output import marked
+    from detic.datasets.annotation_file import read_checked_document
     from detic.errors import InputError
     from detic.files import write_json
     from detic.paths import dataset_path
+    from detic.preparation.lvis import count_classes, with_frequencies
+    from detic.preparation.output import marked
     from detic.vocabulary import builtin_categories
 
     if arguments.builtin and not arguments.out_path:

@@ -31,9 +31,9 @@ def main(arguments: argparse.Namespace) -> None:
     from dataclasses import asdict
     from pathlib import Path
 
-    from detic.data.preparation.wordnet import read_nouns, with_ancestors
     from detic.files import write_bytes
     from detic.paths import dataset_path
+    from detic.preparation.wordnet import read_nouns, with_ancestors
     from detic.vocabulary import builtin_categories
 
     synsets = [category["synset"] for category in builtin_categories("imagenet21k")]

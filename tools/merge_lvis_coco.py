@@ -30,11 +30,11 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.annotation_file import read_checked_document
-    from detic.data.preparation.lvis import merge_coco, without_masks
-    from detic.data.preparation.output import marked, save
-    from detic.data.preparation.tables import coco_to_lvis
+    from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
+    from detic.preparation.lvis import merge_coco, without_masks
+    from detic.preparation.output import marked, save
+    from detic.preparation.tables import coco_to_lvis
 
     sections = ("images", "annotations", "categories")
     source = dataset_path(arguments.lvis_path)

@@ -1,4 +1,4 @@
-"""Index the tar files of ImageNet-21K, so that pictures can be read without unpacking them.
+"""Index the tar files of ImageNet-21K, so that images can be read without unpacking them.
 
     python tools/preprocess_imagenet22k.py --imagenet_path datasets/imagenet/ImageNet-21K/ \\
         --out_path datasets/imagenet/metadata-22k/
@@ -29,7 +29,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> None:
-    from detic.data.tar_collection import write_tar_collection
+    from detic.datasets.tar_collection import write_tar_collection
     from detic.errors import InputError
     from detic.paths import dataset_path
 
@@ -38,7 +38,7 @@ def main(arguments: argparse.Namespace) -> None:
     if not tars:
         raise InputError(f"no tar files such as n02682922.tar in {source}")
     index = write_tar_collection(tars, out / "tar_files.npy", out / "tarindex_npy", progress=True)
-    print(f"wrote {out}: {len(index)} pictures in {len(index.tar_paths)} tar files")
+    print(f"wrote {out}: {len(index)} images in {len(index.tar_paths)} tar files")
 
 
 if __name__ == "__main__":

@@ -32,9 +32,9 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def main(arguments: argparse.Namespace) -> int | None:
-    from detic.data.preparation.imagenet_lvis import read_wnids, unpack_classes
-    from detic.data.preparation.tables import imagenet_to_lvis
     from detic.paths import dataset_path
+    from detic.preparation.imagenet_lvis import read_wnids, unpack_classes
+    from detic.preparation.tables import imagenet_to_lvis
 
     wnids = list(imagenet_to_lvis())
     if arguments.data_path:

@@ -1,4 +1,4 @@
-"""The demonstration program: pictures, videos and cameras through the detector to files."""
+"""The demonstration program: images, videos and cameras through the detector to files."""
 
 from detic.demo.run import run_demo
 

@@ -1,4 +1,4 @@
-"""Where drawn pictures and videos are written."""
+"""Where drawn images and videos are written."""
 
 import os
 from collections import Counter
@@ -9,12 +9,12 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detic.demo.inputs import PICTURE_SUFFIXES, VIDEO_SUFFIXES, InputFile
-from detic.demo.places import check_place, refuse_existing
+from detic.demo.inputs import IMAGE_SUFFIXES, VIDEO_SUFFIXES, InputFile
+from detic.demo.output_checks import check_place, refuse_existing
 from detic.errors import InputError
 from detic.files import write_bytes
 
-# Pictures of other formats are written as PNG.
+# Images of other formats are written as PNG.
 _WRITABLE = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _VIDEO = ".mp4"
 
@@ -47,7 +47,7 @@ def plan_destination(
     if output is None:
         return None
     path = Path(output).expanduser()
-    is_file = path.suffix.lower() in PICTURE_SUFFIXES | VIDEO_SUFFIXES and not path.is_dir()
+    is_file = path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not path.is_dir()
     check_place(path, is_folder=not is_file)
     if is_file:
         _check_file(path, files)
@@ -112,11 +112,11 @@ def plan_recording(output: str | None, *, overwrite: bool) -> Path | None:
     return path
 
 
-def write_picture(path: Path, image_bgr: np.ndarray) -> None:
-    """Write a picture (H, W, 3) uint8 in the format of its suffix."""
+def write_image(path: Path, image_bgr: np.ndarray) -> None:
+    """Write an image (H, W, 3) uint8 in the format of its suffix."""
     is_encoded, content = cv2.imencode(path.suffix, image_bgr)
     if not is_encoded:
-        raise InputError(f"OpenCV cannot write {path.suffix} pictures; choose .jpg or .png")
+        raise InputError(f"OpenCV cannot write {path.suffix} images; choose .jpg or .png")
     write_bytes(path, content.tobytes())
 
 
@@ -127,10 +127,10 @@ def _check_file(path: Path, files: Sequence[InputFile]) -> None:
         )
     suffix, is_video = path.suffix.lower(), files[0].is_video
     if is_video != (suffix in VIDEO_SUFFIXES):
-        kind = "video" if is_video else "picture"
+        kind = "video" if is_video else "image"
         raise InputError(f"--output {path} does not suit {files[0].path}, which is a {kind}")
     if is_video and suffix != _VIDEO:
         raise InputError(f"videos are written as {_VIDEO}, not {path.suffix}")
     if not is_video and suffix not in _WRITABLE:
         choices = ", ".join(sorted(_WRITABLE))
-        raise InputError(f"pictures are written as {choices}, not {path.suffix}")
+        raise InputError(f"images are written as {choices}, not {path.suffix}")

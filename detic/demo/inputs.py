@@ -1,4 +1,4 @@
-"""The pictures and videos that a command line names."""
+"""The images and videos that a command line names."""
 
 import glob
 import os
@@ -11,7 +11,7 @@ from pathlib import Path
 from detic.errors import InputError
 from detic.outputs import ImageRecord
 
-PICTURE_SUFFIXES = frozenset(
+IMAGE_SUFFIXES = frozenset(
     (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
 )
 VIDEO_SUFFIXES = frozenset(
@@ -26,14 +26,14 @@ _PATTERN_CHARACTERS = frozenset("*?[")
 
 @dataclass(frozen=True)
 class InputFile:
-    """A picture or a video; whether it can be read shows when it is."""
+    """An image or a video; whether it can be read shows when it is."""
 
     path: Path  # as the user named it
     name: Path  # below the folder that all inputs share: what its results are called
     is_video: bool = False
 
     def record(self, image_id: int, frame: int | None = None) -> ImageRecord:
-        """Return what results call the picture, or a frame of the video, counted from 1.
+        """Return what results call the image, or a frame of the video, counted from 1.
 
         Bytes of a path that are no UTF-8 are written as their codes, ``caf\\xe9.jpg``.
         """
@@ -66,7 +66,7 @@ def find_inputs(
             roots.append(os.path.abspath(root))
     if not paths:
         hint = "" if recursive else "; --recursive looks into folders of folders"
-        raise InputError(f"no pictures or videos in {', '.join(arguments)}{hint}")
+        raise InputError(f"no images or videos in {', '.join(arguments)}{hint}")
     shared = os.path.commonpath(roots)
     return [
         InputFile(path, Path(os.path.relpath(absolute, shared)), _has_suffix(path, VIDEO_SUFFIXES))
@@ -81,9 +81,9 @@ def video_file(argument: str) -> InputFile:
 
 
 def image_ids(files: Sequence[InputFile]) -> list[int]:
-    """Return an id for each picture: the number it is called by if all are, else its place from 1.
+    """Return an id for each image: the number it is called by if all are, else its place from 1.
 
-    COCO calls its pictures by their ids.
+    COCO calls its images by their ids.
     """
     stems = [file.name.stem for file in files]
     if all(stem.isdecimal() for stem in stems):
@@ -125,7 +125,7 @@ def _without(drawings: Path | None, files: Sequence[Path], searched: Path) -> Se
 
 
 def _files_of(folder: Path, recursive: bool) -> list[Path]:
-    known = PICTURE_SUFFIXES | VIDEO_SUFFIXES
+    known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
     entries = folder.rglob("*") if recursive else folder.iterdir()
     return sorted(path for path in entries if _has_suffix(path, known) and path.is_file())
 

@@ -64,7 +64,7 @@ def check_display() -> None:
 
 
 def show(image_bgr: np.ndarray, wait_ms: int = 1) -> bool:
-    """Show a picture; return whether the user wants to go on rather than quit by q or Esc.
+    """Show an image; return whether the user wants to go on rather than quit by q or Esc.
 
     Args:
         wait_ms: for a key; 0 waits until one is pressed.

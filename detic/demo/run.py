@@ -8,19 +8,19 @@ from dataclasses import replace
 from functools import partial
 
 from detic.cli import USER_ERROR
-from detic.demo.choices import chosen_categories, chosen_vocabulary, chosen_weights, data_files
+from detic.demo.arguments import chosen_categories, chosen_vocabulary, chosen_weights, data_files
 from detic.demo.destination import Destination, plan_destination, plan_recording
+from detic.demo.detection_run import Session, Tally, Wishes
 from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
 from detic.demo.live import check_display, open_live
-from detic.demo.places import DataFile, check_clashes, check_data_files
-from detic.demo.run_pictures import run_pictures
+from detic.demo.output_checks import DataFile, check_clashes, check_data_files
+from detic.demo.run_images import run_images
 from detic.demo.run_videos import run_live, run_videos
-from detic.demo.session import Session, Tally, Wishes
 from detic.errors import InputError
 from detic.outputs import WRITERS
 from detic.predictor import Detector
-from detic.predictor.vocabulary_reader import VocabularyLike
 from detic.rendering import DrawStyle, vocabulary_colors
+from detic.vocabulary.vocabulary_reader import VocabularyLike
 
 logger = logging.getLogger(__name__)
 
@@ -84,9 +84,9 @@ def _plan(
 
 
 def _run_files(session: Session, files: Sequence[InputFile]) -> None:
-    pictures = [file for file in files if not file.is_video]
-    ids = image_ids(pictures)
-    run_pictures(session, list(zip(pictures, ids, strict=True)))
+    images = [file for file in files if not file.is_video]
+    ids = image_ids(images)
+    run_images(session, list(zip(images, ids, strict=True)))
     videos = [file for file in files if file.is_video]
     run_videos(session, videos, first_id=max(ids, default=0) + 1)
 

@@ -8,8 +8,8 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
+from detic.demo.detection_run import Session
 from detic.demo.inputs import InputFile
-from detic.demo.session import Session
 from detic.demo.video import Video, open_video, video_writer
 from detic.errors import InputError
 

@@ -14,11 +14,11 @@ from detectron2.utils import comm
 from torch import Tensor, nn
 from tqdm import tqdm
 
-from detic.data import build_test_loader
-from detic.data.own_data import check_class_order, register_own_data
+from detic.datasets.own_data import check_class_order, register_own_data
 from detic.engine.evaluation_classes import class_embeddings
 from detic.errors import InputError
 from detic.evaluation import DetectionEvaluator, build_evaluator
+from detic.loading.build import build_test_loader
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
 from detic.modeling.supervision import BatchVocabulary
 
@@ -35,7 +35,7 @@ def evaluate_model(cfg, model: nn.Module, *, resume: bool = False, report: bool 
     Args:
         model: not wrapped for parallel training.
         resume: skip the images that an interrupted evaluation of the same weights has finished.
-        report: write a page with tables and pictures too.
+        report: write a page with tables and images too.
     """
     register_own_data(cfg)
     if not (cfg.TEST.VOCABULARIES or cfg.MODEL.RESET_CLS_TESTS):

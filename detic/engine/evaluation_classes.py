@@ -8,15 +8,15 @@ import logging
 from detectron2.data import MetadataCatalog
 from torch import Tensor, nn
 
-from detic.data.class_lists import categories_of_file
-from detic.data.specs import SPECS
+from detic.datasets.class_lists import categories_of_file
+from detic.datasets.table import SPECS
 from detic.errors import InputError
 from detic.evaluation.evaluation_set import registered_set
 from detic.paths import dataset_path
-from detic.predictor.vocabulary_reader import VocabularyReader
 from detic.vocabulary import Vocabulary, builtin_vocabulary, read_embeddings
 from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.class_order import in_class_order
+from detic.vocabulary.vocabulary_reader import VocabularyReader
 
 logger = logging.getLogger(__name__)
 

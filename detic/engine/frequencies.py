@@ -7,11 +7,11 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from detectron2.utils import comm
 
-from detic.data.own_data import register_own_data
-from detic.data.train_source import train_sources
-from detic.data.training_data import load_dataset
+from detic.datasets.own_data import register_own_data
 from detic.errors import InputError
 from detic.files import write_json
+from detic.loading.train_source import train_sources
+from detic.loading.training_data import load_dataset
 
 logger = logging.getLogger(__name__)
 

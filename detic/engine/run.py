@@ -17,7 +17,6 @@ from detectron2.utils.logger import setup_logger
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from detic.data import build_train_loader
 from detic.engine.checkpoints import TrainingCheckpoints, load_training_state
 from detic.engine.ema import AveragedWeights
 from detic.engine.evaluation import evaluate_model, flat_metrics
@@ -30,6 +29,7 @@ from detic.engine.trainer import LoopParams, Trainer
 from detic.engine.weights import load_initial_weights, with_classes_of_weights
 from detic.errors import InputError
 from detic.files import write_text
+from detic.loading.build import build_train_loader
 from detic.modeling import build_detector, without_training_parts
 from detic.recipes import load_recipe
 

@@ -13,11 +13,11 @@ import torch
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage, EventWriter
 
-from detic.data import TrainLoader, merge_loader_states
 from detic.engine.checkpoints import FINAL, ROLLING, TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.step import Batch, TrainingStep, unwrap
 from detic.errors import InputError
+from detic.loading.loader import TrainLoader, merge_loader_states
 
 logger = logging.getLogger(__name__)
 

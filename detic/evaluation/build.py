@@ -6,9 +6,8 @@ from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 
-from detic.choices import unknown_choice
-from detic.data.class_lists import zeroshot_split
-from detic.errors import InputError
+from detic.datasets.class_lists import zeroshot_split
+from detic.errors import InputError, unknown_choice
 from detic.evaluation.coco import score_coco
 from detic.evaluation.cutouts import Draw, draw_rectangles
 from detic.evaluation.evaluation_set import EvaluationSet, category_ids, registered_set
@@ -63,7 +62,7 @@ def build_evaluator(
         origin: what detections depend on besides the dataset, such as the weights, by name; a run
             is only resumed with the same.
         report: whether to write report.html.
-        draw: puts boxes into the pictures of the report.
+        draw: puts boxes into the images of the report.
 
     Raises:
         InputError: the dataset cannot be evaluated so, its annotations are missing, or the run to

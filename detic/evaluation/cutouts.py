@@ -1,4 +1,4 @@
-"""Cut-out pictures of annotated objects and what was detected there.
+"""Cut-out cutouts of annotated objects and what was detected there.
 
 Boxes are XYXY in pixels unless a name says XYWH.
 """
@@ -14,8 +14,8 @@ from hotcoco import mask as rle
 
 from detic.evaluation.results_file import ImageId, ResultsFile
 
-PICTURES_PER_CLASS = 3
-TILE_PX = 200  # the longer side of a picture
+CUTOUTS_PER_CLASS = 3
+TILE_PX = 200  # the longer side of an image
 CONTEXT = 1.8  # side of a cut-out as a multiple of the object's longer side
 MIN_CUT_PX = 64
 JPEG_QUALITY = 82
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
-class Picture:
+class Cutout:
     """A cut-out with boxes drawn into it."""
 
     jpeg: bytes
@@ -55,15 +55,15 @@ def draw_rectangles(
     return image
 
 
-def pictures_of_classes(
+def cutouts_of_classes(
     category_ids: Iterable[int],
     annotations_of_class: AnnotationsOfClass,
     results: ResultsFile,
     class_names: Mapping[int, str],
     image_files: Mapping[ImageId, str],
     draw: Draw,
-) -> dict[int, list[Picture]]:
-    """Return pictures of the largest objects of each class, by category id.
+) -> dict[int, list[Cutout]]:
+    """Return cutouts of the largest objects of each class, by category id.
 
     Args:
         category_ids: the classes to show.
@@ -72,7 +72,7 @@ def pictures_of_classes(
         class_names: by category id.
         image_files: by image id. Objects in images that are not listed are not shown; nor those in
             files that cannot be read, which are warned of.
-        draw: puts boxes into a picture.
+        draw: puts boxes into an image.
     """
     objects = {
         category_id: _largest_objects(annotations_of_class(category_id), image_files)
@@ -84,7 +84,7 @@ def pictures_of_classes(
     detections_of = defaultdict(list)
     for row in results.rows_of_images(wanted):
         detections_of[row["image_id"]].append(row)
-    pictures, unreadable = defaultdict(list), []
+    cutouts, unreadable = defaultdict(list), []
     for category_id, of_class in objects.items():
         for annotations in of_class:
             image_id = annotations[0]["image_id"]
@@ -92,12 +92,12 @@ def pictures_of_classes(
             if image is None:
                 unreadable.append(image_files[image_id])
                 continue
-            picture = _picture(image, annotations, detections_of[image_id], class_names, draw)
-            pictures[category_id].append(picture)
+            cutout = _cutout(image, annotations, detections_of[image_id], class_names, draw)
+            cutouts[category_id].append(cutout)
     if unreadable:
         num_lost, first = len(unreadable), unreadable[0]
-        logger.warning("the report lacks %d pictures that cannot be read: %s ...", num_lost, first)
-    return pictures
+        logger.warning("the report lacks %d cutouts that cannot be read: %s ...", num_lost, first)
+    return cutouts
 
 
 def _largest_objects(
@@ -108,16 +108,16 @@ def _largest_objects(
     for annotation in sorted(annotations, key=lambda a: -a["bbox"][2] * a["bbox"][3]):
         if annotation["image_id"] in image_files:
             of_image[annotation["image_id"]].append(annotation)
-    return list(of_image.values())[:PICTURES_PER_CLASS]
+    return list(of_image.values())[:CUTOUTS_PER_CLASS]
 
 
-def _picture(
+def _cutout(
     image: np.ndarray,
     annotations: list[dict],
     detections: list[dict],
     class_names: Mapping[int, str],
     draw: Draw,
-) -> Picture:
+) -> Cutout:
     """Return the cut-out around the first of the annotations of one class in an image."""
     focus = annotations[0]
     shown = _seen_as(focus, detections)
@@ -138,7 +138,7 @@ def _picture(
 
     drawn = draw(tile, in_tile(annotations), in_tile(shown), texts)
     _, jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return Picture(jpeg.tobytes(), "; ".join(texts) or "not detected")
+    return Cutout(jpeg.tobytes(), "; ".join(texts) or "not detected")
 
 
 def _seen_as(focus: dict, detections: list[dict]) -> list[dict]:

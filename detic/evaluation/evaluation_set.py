@@ -8,9 +8,8 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from detic.choices import unknown_choice
-from detic.data.annotation_file import read_document
-from detic.errors import InputError
+from detic.datasets.annotation_file import read_document
+from detic.errors import InputError, unknown_choice
 from detic.evaluation.ground_truth import read_ground_truth
 from detic.evaluation.results_file import ImageId
 

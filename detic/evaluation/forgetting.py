@@ -13,8 +13,7 @@ from pathlib import Path
 import numpy as np
 from tabulate import tabulate
 
-from detic.choices import unknown_choice
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 from detic.files import write_json, write_text
 from detic.vocabulary.names import loose_name
 

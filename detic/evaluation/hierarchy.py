@@ -8,7 +8,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detic.data.annotation_file import read_json
+from detic.datasets.annotation_file import read_json
 from detic.errors import InputError
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detic.data.annotation_file import AnnotationFile, read_annotation_file
+from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
 from detic.errors import InputError
 from detic.evaluation.ground_truth import check_is_file
 from detic.evaluation.openimages_ap import mask_shapes

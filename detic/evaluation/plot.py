@@ -1,4 +1,4 @@
-"""A picture of the precision of all classes over how often they are seen, as SVG.
+"""An image of the precision of all classes over how often they are seen, as SVG.
 
 Colours are left to the style sheet of the page: classes ``group-0``, ``group-1``, ... for the
 groups of classes, ``axis``, ``tick`` and ``grid`` for the rest.

@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 from detectron2.utils import comm
 
-from detic.data.annotation_file import read_json
+from detic.datasets.annotation_file import read_json
 from detic.errors import InputError
 from detic.evaluation.detections import ImageDetections
 from detic.evaluation.results_file import ImageId, ResultsFile

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detic.evaluation.cutouts import Draw, Picture, draw_rectangles, pictures_of_classes
+from detic.evaluation.cutouts import Cutout, Draw, cutouts_of_classes, draw_rectangles
 from detic.evaluation.plot import class_plot
 from detic.evaluation.results_file import ImageId, ResultsFile
 from detic.evaluation.scores import Evaluation
@@ -39,13 +39,13 @@ def write_report(
         results: the detections that were scored.
         path: of the page.
         dataset_name: the title.
-        image_files: gives the image files by image id; {} for a report without pictures.
-        draw: puts boxes into a picture.
+        image_files: gives the image files by image id; {} for a report without cutouts.
+        draw: puts boxes into a cutout.
     """
     sections = [_numbers(evaluation, results), _table(evaluation), _plots(evaluation)]
     best, worst = best_and_worst(evaluation)
     ids, names = evaluation.classes.ids, evaluation.classes.names
-    pictures = pictures_of_classes(
+    cutouts = cutouts_of_classes(
         [ids[index] for index in best + worst],
         evaluation.annotations_of_class,
         results,
@@ -54,7 +54,7 @@ def write_report(
         draw,
     )
     for title, indices in (("Best classes", best), ("Worst classes", worst)):
-        sections.append(_class_section(title, indices, evaluation, pictures))
+        sections.append(_class_section(title, indices, evaluation, cutouts))
     page = _PAGE.format(title=escape(dataset_name), style=_STYLE, body="\n".join(sections))
     write_text(path, page)
     logger.info("the report is in %s", path)
@@ -112,7 +112,7 @@ def _class_section(
     title: str,
     indices: Sequence[int],
     evaluation: Evaluation,
-    pictures: Mapping[int, Sequence[Picture]],
+    cutouts: Mapping[int, Sequence[Cutout]],
 ) -> str:
     classes = evaluation.classes
     class_ap = next(iter(evaluation.tasks.values())).main_class_ap
@@ -122,16 +122,16 @@ def _class_section(
         cards.append(
             f"<article><h3>{escape(classes.names[index])} <b>{format_percent(class_ap[index])}</b>"
             f"</h3><p>{escape(', '.join(filter(None, details)))}</p>"
-            f'<div class="tiles">{"".join(map(_tile, pictures.get(classes.ids[index], ())))}</div>'
+            f'<div class="tiles">{"".join(map(_tile, cutouts.get(classes.ids[index], ())))}</div>'
             "</article>"
         )
     legend = '<p class="legend"><i class="gt"></i>annotated <i class="dt"></i>detected</p>'
     return f'<section><h2>{title}</h2>{legend}<div class="cards">{"".join(cards)}</div></section>'
 
 
-def _tile(picture: Picture) -> str:
-    encoded = base64.b64encode(picture.jpeg).decode("ascii")
-    caption = escape(picture.caption)
+def _tile(cutout: Cutout) -> str:
+    encoded = base64.b64encode(cutout.jpeg).decode("ascii")
+    caption = escape(cutout.caption)
     return (
         f'<figure><img src="data:image/jpeg;base64,{encoded}" alt="{caption}">'
         f"<figcaption>{caption}</figcaption></figure>"

@@ -8,7 +8,7 @@ from types import UnionType
 import numpy as np
 from hotcoco import mask as rle
 
-from detic.data.annotation_file import read_json
+from detic.datasets.annotation_file import read_json
 from detic.errors import InputError
 from detic.evaluation.results_file import ImageId, ResultsFile
 

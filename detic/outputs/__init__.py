@@ -7,10 +7,10 @@ write(image, detections)``. Files appear under their names when they are complet
 from detic.outputs.coco import write_coco_results, write_lvis_results
 from detic.outputs.features import write_features
 from detic.outputs.json_lines import write_json, write_json_lines
-from detic.outputs.places import FOLDER_FORMATS, check_pictures, result_paths
-from detic.outputs.record import Category, ImageRecord, Write, Writer, numbered_categories
+from detic.outputs.paths import FOLDER_FORMATS, check_images, result_paths
 from detic.outputs.table import write_csv
 from detic.outputs.voc import write_voc
+from detic.outputs.writer import Category, ImageRecord, Write, Writer, numbered_categories
 from detic.outputs.yolo import write_yolo
 
 WRITERS: dict[str, Writer] = {
@@ -31,7 +31,7 @@ __all__ = [
     "ImageRecord",
     "Write",
     "Writer",
-    "check_pictures",
+    "check_images",
     "numbered_categories",
     "result_paths",
 ]

@@ -13,7 +13,7 @@ from detic.detections import Detections
 from detic.files import unfinished_text
 from detic.outputs.encoding import box_xywh, rounded_score, run_lengths
 from detic.outputs.json_lines import json_list
-from detic.outputs.record import Category, ImageRecord, Write
+from detic.outputs.writer import Category, ImageRecord, Write
 
 # LVIS counts no more than this, the highest-scoring ones.
 LVIS_DETECTIONS_PER_IMAGE = 300
@@ -23,14 +23,14 @@ _LVIS_FIELDS = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
 
 @contextmanager
 def write_coco_results(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that adds the detections of a picture to a COCO results file."""
+    """Yield a function that adds the detections of an image to a COCO results file."""
     with _results(path, categories, {}) as write:
         yield write
 
 
 @contextmanager
 def write_lvis_results(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that adds the detections of a picture to an LVIS results file."""
+    """Yield a function that adds the detections of an image to an LVIS results file."""
     with _results(path, categories, _LVIS_FIELDS) as write:
         yield lambda image, detections: write(image, detections[:LVIS_DETECTIONS_PER_IMAGE])
 

@@ -1,6 +1,6 @@
 """NumPy: the embeddings of all objects of a run, for search and clustering.
 
-Shape legend: M objects of all pictures, C classes, D embedding width.
+Shape legend: M objects of all images, C classes, D embedding width.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,17 +11,17 @@ import numpy as np
 
 from detic.detections import Detections
 from detic.files import unfinished_path
-from detic.outputs.record import Category, ImageRecord, Write
+from detic.outputs.writer import Category, ImageRecord, Write
 
 
 @contextmanager
 def write_features(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that collects the objects of a picture; the file is written at the end.
+    """Yield a function that collects the objects of an image; the file is written at the end.
 
     Arrays: ``features`` (M, D) float16 of unit length, ``file_names`` and ``names`` (M,) str,
-    ``frames`` (M,) int64, 0 in pictures, ``boxes_xyxy`` (M, 4), ``scores`` and ``labels`` (M,),
+    ``frames`` (M,) int64, 0 in images, ``boxes_xyxy`` (M, 4), ``scores`` and ``labels`` (M,),
     ``class_names`` (C,) and, where detections have them, ``parents`` (M,) str and
-    ``class_scores`` (M, C). Without any picture M and D are 0, and there are no ``class_scores``.
+    ``class_scores`` (M, C). Without any image M and D are 0, and there are no ``class_scores``.
     """
     parts: dict[str, list[np.ndarray]] = {}
 
@@ -38,7 +38,7 @@ def write_features(path: Path, categories: Sequence[Category]) -> Iterator[Write
 
 
 def _nothing(categories: Sequence[Category]) -> Detections:
-    """Return detections of no picture."""
+    """Return detections of no image."""
     has_parents = any(category.parent for category in categories)
     return Detections(
         boxes_xyxy=np.zeros((0, 4), np.float32),

@@ -1,4 +1,4 @@
-"""JSON: one record a picture, in lines or in one document."""
+"""JSON: one record an image, in lines or in one document."""
 
 import json
 from collections.abc import Iterator, Sequence
@@ -8,12 +8,12 @@ from pathlib import Path
 from detic.detections import Detections
 from detic.files import unfinished_text
 from detic.outputs.encoding import rounded_box, rounded_score, run_lengths
-from detic.outputs.record import Category, ImageRecord, Write
+from detic.outputs.writer import Category, ImageRecord, Write
 
 
 @contextmanager
 def write_json_lines(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that writes one line a picture."""
+    """Yield a function that writes one line an image."""
     with unfinished_text(path) as file:
 
         def write(image: ImageRecord, detections: Detections) -> None:
@@ -24,7 +24,7 @@ def write_json_lines(path: Path, categories: Sequence[Category]) -> Iterator[Wri
 
 @contextmanager
 def write_json(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that adds one picture to a list, which is one JSON document."""
+    """Yield a function that adds one image to a list, which is one JSON document."""
     with json_list(path) as append:
         yield lambda image, detections: append(image_entry(image, detections))
 
@@ -45,7 +45,7 @@ def json_list(path: Path) -> Iterator:
 
 
 def image_entry(image: ImageRecord, detections: Detections) -> dict:
-    """Return a picture with its detections as JSON objects."""
+    """Return an image with its detections as JSON objects."""
     height, width = detections.image_size_hw
     frame = {} if image.frame is None else {"frame": image.frame}
     return {

@@ -8,7 +8,7 @@ from pathlib import Path
 from detic.detections import Detections
 from detic.files import unfinished_text
 from detic.outputs.encoding import rounded_box, rounded_score
-from detic.outputs.record import Category, ImageRecord, Write
+from detic.outputs.writer import Category, ImageRecord, Write
 
 COLUMNS = (
     *("file_name", "frame", "image_width", "image_height"),
@@ -18,7 +18,7 @@ COLUMNS = (
 
 @contextmanager
 def write_csv(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that writes the rows of a picture.
+    """Yield a function that writes the rows of an image.
 
     ``frame`` is empty but in videos, ``parent`` is empty for classes without.
     """

@@ -1,4 +1,4 @@
-"""Pascal VOC: an XML file per picture."""
+"""Pascal VOC: an XML file per image."""
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -10,13 +10,13 @@ import numpy as np
 from detic.detections import Detections
 from detic.files import write_bytes
 from detic.outputs.encoding import rounded_score
-from detic.outputs.per_picture import PicturePaths
-from detic.outputs.record import Category, ImageRecord, Write
+from detic.outputs.per_image import ImagePaths
+from detic.outputs.writer import Category, ImageRecord, Write
 
 
 @contextmanager
 def write_voc(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that writes ``<picture>.xml`` below ``path``."""
+    """Yield a function that writes ``<image>.xml`` below ``path``."""
     paths = annotation_paths(path)
 
     def write(image: ImageRecord, detections: Detections) -> None:
@@ -27,13 +27,13 @@ def write_voc(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
     yield write
 
 
-def annotation_paths(folder: Path) -> PicturePaths:
+def annotation_paths(folder: Path) -> ImagePaths:
     """Return the names of the annotation files."""
-    return PicturePaths(folder, ".xml")
+    return ImagePaths(folder, ".xml")
 
 
 def annotation(image: ImageRecord, detections: Detections) -> ElementTree.Element:
-    """Return the annotation element of a picture."""
+    """Return the annotation element of an image."""
     height, width = detections.image_size_hw
     path = Path(image.file_name)
     root = ElementTree.Element("annotation")

@@ -1,4 +1,4 @@
-"""YOLO: a text file per picture, a line per detection, in fractions of the picture's size.
+"""YOLO: a text file per image, a line per detection, in fractions of the image's size.
 
 Boxes are ``class x_centre y_centre width height``; where there are masks, lines are polygons,
 ``class x1 y1 x2 y2 ...``, of the largest part of each. Classes count from 0.
@@ -14,24 +14,24 @@ import yaml
 from detic.detections import Detections
 from detic.files import unfinished_text
 from detic.outputs.encoding import outline
-from detic.outputs.per_picture import PicturePaths
-from detic.outputs.record import Category, ImageRecord, Write
+from detic.outputs.per_image import ImagePaths
+from detic.outputs.writer import Category, ImageRecord, Write
 
 _CLASS_LIST = "classes.txt"
 
 
 @contextmanager
 def write_yolo(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
-    """Yield a function that writes ``labels/<picture>.txt`` below ``path``.
+    """Yield a function that writes ``labels/<image>.txt`` below ``path``.
 
     ``data.yaml`` and ``labels/classes.txt`` name the classes for the programs that read either.
-    Trainers look for the pictures in ``images/``, where ``data.yaml`` sends them.
+    Trainers look for the images in ``images/``, where ``data.yaml`` sends them.
     """
     paths = label_paths(path)
     names = [category.name for category in categories]
     with unfinished_text(path / "data.yaml") as file:
-        pictures = {"train": "images", "val": "images"}
-        document = pictures | {"nc": len(names), "names": dict(enumerate(names))}
+        images = {"train": "images", "val": "images"}
+        document = images | {"nc": len(names), "names": dict(enumerate(names))}
         yaml.safe_dump(document, file, allow_unicode=True, sort_keys=False)
     with unfinished_text(paths.folder / _CLASS_LIST) as file:
         file.writelines(f"{name}\n" for name in names)
@@ -43,9 +43,9 @@ def write_yolo(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
     yield write
 
 
-def label_paths(folder: Path) -> PicturePaths:
+def label_paths(folder: Path) -> ImagePaths:
     """Return the names of the label files."""
-    return PicturePaths(folder / "labels", ".txt", taken={_CLASS_LIST: "the list of classes"})
+    return ImagePaths(folder / "labels", ".txt", taken={_CLASS_LIST: "the list of classes"})
 
 
 def label_lines(detections: Detections) -> Iterator[str]:

@@ -1,4 +1,4 @@
-"""The Python interface: a picture and a vocabulary in, detections out."""
+"""The Python interface: an image and a vocabulary in, detections out."""
 
 from detic.predictor.detector import Detector
 

@@ -1,6 +1,6 @@
-"""The detector as a function from pictures to detections.
+"""The detector as a function from images to detections.
 
-Shape legend: H x W picture.
+Shape legend: H x W image.
 """
 
 import os
@@ -15,16 +15,16 @@ from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.supervision import Extras
 from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
-from detic.predictor.pictures import InputFormat, Picture, load_picture
+from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.snapshot import prepare
-from detic.predictor.vocabulary_reader import VocabularyLike, VocabularyReader
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.vocabulary import Vocabulary
+from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
 
 class Detector:
-    """Detector of the objects of a vocabulary in pictures.
+    """Detector of the objects of a vocabulary in images.
 
     Threads may share a detector: each call uses the vocabulary that is set when it starts.
 
@@ -40,7 +40,7 @@ class Detector:
 
     Args:
         model: in evaluation mode, with a zero-shot classifier.
-        input_format: of the pictures it was trained on.
+        input_format: of the images it was trained on.
         vocabulary_reader: embeds class names.
         vocabulary: see ``set_vocabulary``.
         score_threshold: of classes without one of their own.
@@ -158,26 +158,26 @@ class Detector:
 
     def __call__(
         self,
-        pictures: Picture | Sequence[Picture],
+        images: ImageLike | Sequence[ImageLike],
         *,
         features: bool = False,
         all_scores: bool = False,
     ) -> Detections | list[Detections]:
-        """Return the detections of a picture, or of each picture of a list, run as one batch.
+        """Return the detections of an image, or of each image of a list, run as one batch.
 
         Args:
-            pictures: a path or an array (H, W, 3) uint8 in BGR order as OpenCV reads it, or a list
+            images: a path or an array (H, W, 3) uint8 in BGR order as OpenCV reads it, or a list
                 of them.
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
         """
-        if isinstance(pictures, list | tuple):
-            return self._detect(pictures, Extras(features, all_scores)) if pictures else []
-        return self._detect([pictures], Extras(features, all_scores))[0]
+        if isinstance(images, list | tuple):
+            return self._detect(images, Extras(features, all_scores)) if images else []
+        return self._detect([images], Extras(features, all_scores))[0]
 
-    def _detect(self, pictures: Sequence[Picture], extras: Extras) -> list[Detections]:
+    def _detect(self, images: Sequence[ImageLike], extras: Extras) -> list[Detections]:
         snapshot = self._snapshot  # another thread may replace it from here on
-        inputs = [self.input_format.model_input(load_picture(picture)) for picture in pictures]
+        inputs = [self.input_format.model_input(load_image(image)) for image in images]
         outputs = self.model.inference(inputs, snapshot.classifier, extras)
         return [
             from_instances(output["instances"], snapshot.names, snapshot.parents)

@@ -1,4 +1,4 @@
-"""Where labels go: near their boxes, inside the picture, never on top of each other.
+"""Where labels go: near their boxes, inside the image, never on top of each other.
 
 Shape legend: N boxes, H x W canvas; boxes are xyxy pixels of the canvas.
 """

@@ -1,6 +1,6 @@
 """Translucent masks with outlines.
 
-Shape legend: N masks, H x W picture, K enlargement; the canvas is (K H, K W, 3) uint8 BGR.
+Shape legend: N masks, H x W image, K enlargement; the canvas is (K H, K W, 3) uint8 BGR.
 """
 
 from collections.abc import Sequence
@@ -11,7 +11,7 @@ import numpy as np
 from detic.rendering.palette import RGB
 
 _OUTLINE_PX = 0.7  # how far outlines may leave the pixels they follow; it smooths their steps
-_SMOOTHING = 0.6  # of enlarged masks, pixels of the picture
+_SMOOTHING = 0.6  # of enlarged masks, pixels of the image
 
 
 def paint_masks(

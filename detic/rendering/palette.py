@@ -1,4 +1,4 @@
-"""Colours of classes: a name has the same colour in every picture and every vocabulary.
+"""Colours of classes: a name has the same colour in every image and every vocabulary.
 
 Colours are (red, green, blue) from 0 to 255 unless a name says otherwise.
 """
@@ -20,7 +20,7 @@ _OKABE_ITO: tuple[RGB, ...] = (
     (213, 94, 0),
     (204, 121, 167),
 )
-# One of many, with which the classes that pictures show most (person, car, chair, dog, cat...) have
+# One of many, with which the classes that images show most (person, car, chair, dog, cat...) have
 # colours far apart.
 _SALT = (3853).to_bytes(2, "big")
 # (lightness, chroma) in OKLCH. Neighbouring hues differ in tone more often than not.

@@ -3,13 +3,12 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from detic.choices import unknown_choice
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 from detic.rendering.palette import PALETTES, RGB, class_color
 from detic.rendering.text import Font
 from detic.vocabulary import Vocabulary
 
-# Text height and line width at 640 x 480; they grow slower than the picture does.
+# Text height and line width at 640 x 480; they grow slower than the image does.
 _REFERENCE_SIDE_PX = (640 * 480) ** 0.5
 _TEXT_PX = 14
 _GROWTH = 0.75
@@ -28,14 +27,14 @@ class DrawStyle:
     class_colors: Mapping[str, RGB] = field(default_factory=dict)  # by name, before the palette
     mask_opacity: float = 0.3
     scale: float = 1.0  # of text and lines
-    upscale: int = 1  # enlarges small pictures before anything is drawn
+    upscale: int = 1  # enlarges small images before anything is drawn
     font_file: str | None = None  # TrueType; the built-in font lacks few scripts
 
     def __post_init__(self):
         if self.palette not in PALETTES:
             raise unknown_choice("palette", self.palette, PALETTES)
         if not 1 <= self.upscale <= 16:
-            raise InputError(f"pictures are enlarged 1 to 16 times, not {self.upscale} times")
+            raise InputError(f"images are enlarged 1 to 16 times, not {self.upscale} times")
         Font(SMALLEST_TEXT_PX, self.font_file)  # whether the file is a font shows here
 
     def color(self, name: str) -> RGB:

@@ -1,6 +1,6 @@
 """Annotation files of a world, in the format of LVIS.
 
-Annotation is federated as in LVIS: in each picture some absent classes are verified as absent,
+Annotation is federated as in LVIS: in each image some absent classes are verified as absent,
 and what is neither annotated nor verified is unknown.
 """
 
@@ -12,14 +12,14 @@ import numpy as np
 from detic.shapes.captions import NOUN_SYNONYMS
 from detic.shapes.classes import ShapeClass
 from detic.shapes.masks import mask_to_box_xywh, mask_to_polygons
-from detic.shapes.scene import DrawnObject, Picture
+from detic.shapes.scene import DrawnObject, Image
 
 DESCRIPTION = "Shapes: a procedurally drawn open-vocabulary world"
 
 
 @dataclass(frozen=True)
 class FederationRates:
-    """How completely pictures are annotated."""
+    """How completely images are annotated."""
 
     negative: float  # share of the absent classes that are verified as absent
     hidden: float = 0.03  # share of the present classes that are left unannotated
@@ -31,12 +31,12 @@ VAL_RATES = FederationRates(negative=0.5)
 
 
 def annotate(
-    picture: Picture, class_ids: Sequence[int], rates: FederationRates, rng: np.random.Generator
+    image: Image, class_ids: Sequence[int], rates: FederationRates, rng: np.random.Generator
 ) -> tuple[dict, list[dict]]:
-    """Return what is known about a picture and its annotations, both still without image id.
+    """Return what is known about an image and its annotations, both still without image id.
 
     Args:
-        picture: the picture with its objects.
+        image: the image with its objects.
         class_ids: ids of all classes of the world.
         rates: how completely to annotate.
         rng: draws the classes that each rate applies to.
@@ -45,11 +45,11 @@ def annotate(
         The fields ``neg_category_ids`` and ``not_exhaustive_category_ids`` of the image, and one
         annotation for each object, from back to front.
     """
-    present = sorted({drawn.shape_class.id for drawn in picture.objects})
+    present = sorted({drawn.shape_class.id for drawn in image.objects})
     absent = sorted(set(class_ids) - set(present))
     hidden = _chosen(present, rates.hidden, rng)
     partly = _chosen(sorted(set(present) - set(hidden)), rates.not_exhaustive, rng)
-    shown = [drawn for drawn in picture.objects if drawn.shape_class.id not in hidden]
+    shown = [drawn for drawn in image.objects if drawn.shape_class.id not in hidden]
     for class_id in partly:
         of_class = [drawn for drawn in shown if drawn.shape_class.id == class_id]
         if len(of_class) > 1:
@@ -104,7 +104,7 @@ def with_counts(categories: Iterable[dict], annotations: Iterable[dict]) -> list
 def with_frequencies(categories: Sequence[dict], classes: Sequence[ShapeClass]) -> list[dict]:
     """Return the categories with ``frequency``: r for novel classes, c or f for base classes.
 
-    Base classes in fewer pictures than the median base class are c, the others f.
+    Base classes in fewer images than the median base class are c, the others f.
     """
     novel_ids = {shape_class.id for shape_class in classes if shape_class.novel}
     median = np.median(
@@ -134,7 +134,7 @@ def document(categories: list[dict], images: list[dict], annotations: list[dict]
 def without_rare(source: dict) -> dict:
     """Return the document without the annotations of classes with frequency r.
 
-    Everything else stays: the novel objects are in the pictures, unlabelled, and the categories
+    Everything else stays: the novel objects are in the images, unlabelled, and the categories
     keep their counts.
     """
     rare = {entry["id"] for entry in source["categories"] if entry["frequency"] == "r"}

@@ -1,6 +1,6 @@
-"""What lies behind the objects, and what the camera does to the finished picture.
+"""What lies behind the objects, and what the camera does to the finished image.
 
-H, W picture height and width in pixels.
+H, W image height and width in pixels.
 """
 
 import colorsys
@@ -20,15 +20,15 @@ def draw_background(size_hw: tuple[int, int], rng: np.random.Generator) -> np.nd
     for _ in range(rng.integers(2, 6)):
         blob = _blob(x, y, rng)
         coarse = coarse * (1 - blob) + _muted_color(rng) * blob
-    picture = cv2.resize(coarse.astype(np.float32), size_hw[::-1], interpolation=cv2.INTER_CUBIC)
-    return np.clip(picture + _grain(size_hw, rng), 0, 255).astype(np.float32)
+    image = cv2.resize(coarse.astype(np.float32), size_hw[::-1], interpolation=cv2.INTER_CUBIC)
+    return np.clip(image + _grain(size_hw, rng), 0, 255).astype(np.float32)
 
 
-def expose(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
-    """Return the picture as a camera records it: blur, contrast, brightness, sensor noise.
+def expose(image: np.ndarray, rng: np.random.Generator) -> np.ndarray:
+    """Return the image as a camera records it: blur, contrast, brightness, sensor noise.
 
     Args:
-        picture: (H, W, 3), float32 in 0..255.
+        image: (H, W, 3), float32 in 0..255.
         rng: draws the strength of each effect.
 
     Returns:
@@ -36,10 +36,10 @@ def expose(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """
     blur_px = rng.uniform(0, 0.7)
     if blur_px > 0.3:
-        picture = cv2.GaussianBlur(picture, (0, 0), blur_px)
+        image = cv2.GaussianBlur(image, (0, 0), blur_px)
     contrast, brightness = rng.uniform(0.88, 1.1), rng.uniform(-14, 14)
-    noise = rng.standard_normal(picture.shape, dtype=np.float32) * np.float32(rng.uniform(1, 6))
-    exposed = (picture - 128) * np.float32(contrast) + np.float32(128 + brightness) + noise
+    noise = rng.standard_normal(image.shape, dtype=np.float32) * np.float32(rng.uniform(1, 6))
+    exposed = (image - 128) * np.float32(contrast) + np.float32(128 + brightness) + noise
     return np.clip(np.round(exposed), 0, 255).astype(np.uint8)
 
 
@@ -61,7 +61,7 @@ def _gradient(x: np.ndarray, y: np.ndarray, rng: np.random.Generator) -> np.ndar
 
 
 def _soft_noise(rng: np.random.Generator, cells: int, strength: float) -> np.ndarray:
-    """Return noise, mostly grey, that varies over a ``cells``-th of the picture, (S, S, 3)."""
+    """Return noise, mostly grey, that varies over a ``cells``-th of the image, (S, S, 3)."""
     noise = rng.standard_normal((cells, cells, 3), dtype=np.float32) * np.float32(0.4)
     noise += rng.standard_normal((cells, cells, 1), dtype=np.float32)
     return cv2.resize(noise, (COARSE_PX, COARSE_PX), interpolation=cv2.INTER_CUBIC) * strength

@@ -1,4 +1,4 @@
-"""What people write below pictures: class names in many wordings, sometimes misspelt."""
+"""What people write below images: class names in many wordings, sometimes misspelt."""
 
 import numpy as np
 

@@ -13,7 +13,7 @@ from timm.data import IMAGENET_DEFAULT_MEAN, IMAGENET_DEFAULT_STD
 from torch import nn
 from torch.nn import functional as F
 
-from detic.shapes.backbone import BACKBONE_NAME
+from detic.modeling.backbone.tiny_resnet import BACKBONE_NAME
 from detic.shapes.crops import CROP_SIDE_PX
 from detic.vocabulary.text_encoder import CLIPTextEncoder
 

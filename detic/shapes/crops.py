@@ -1,4 +1,4 @@
-"""Tight crops of drawn objects, the pictures that the tiny CLIP sees.
+"""Tight crops of drawn objects, the images that the tiny CLIP sees.
 
 N objects, K crops, S side of a scene in pixels.
 """
@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from detic.shapes.classes import ShapeClass
+from detic.shapes.images import random_scene
 from detic.shapes.masks import mask_to_box_xywh
-from detic.shapes.pictures import random_scene
 from detic.shapes.streams import Stream, generator
 
 CROP_SIDE_PX = 48
@@ -44,15 +44,15 @@ def draw_objects(
         seed: seed of the scenes.
         stream: the random numbers they are drawn from.
     """
-    pictures = [random_scene(classes, generator(seed, stream, n)) for n in range(num_scenes)]
+    images = [random_scene(classes, generator(seed, stream, n)) for n in range(num_scenes)]
     place_of_id = {shape_class.id: place for place, shape_class in enumerate(classes)}
     rows = []
-    for scene_index, picture in enumerate(pictures):
-        for drawn in picture.objects:
+    for scene_index, image in enumerate(images):
+        for drawn in image.objects:
             box_xywh = mask_to_box_xywh(drawn.mask)
             rows.append((scene_index, place_of_id[drawn.shape_class.id], *box_xywh))
     table = np.array(rows)
-    scenes = np.stack([picture.rgb for picture in pictures])
+    scenes = np.stack([image.rgb for image in images])
     return CroppableObjects(scenes, table[:, 0], table[:, 2:], table[:, 1])
 
 

@@ -1,6 +1,6 @@
 """Masks into the boxes and polygons of an annotation file.
 
-H, W picture height and width in pixels; coordinates run along pixel edges, so that a single pixel
+H, W image height and width in pixels; coordinates run along pixel edges, so that a single pixel
 is a square from its corner (x, y) to (x + 1, y + 1).
 """
 

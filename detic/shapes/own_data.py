@@ -3,7 +3,7 @@
     python -m detic.shapes.own_data
 
 Draws a world of nouns that the benchmark holds out: boxes (COCO format) of 24 classes, folders of
-pictures of 8 more. Continues the shipped detector on them twice, with and without the data that it
+images of 8 more. Continues the shipped detector on them twice, with and without the data that it
 was trained on before, and compares both with the detector as it was, on old and new classes.
 """
 
@@ -40,7 +40,7 @@ NEW_SIZES = {"train_images": 300, "val_images": 200, "labels_per_class": 30}
 OWN_FOLDER = "own_shapes"  # below the datasets root, where configs/shapes/OwnData.yaml looks
 TEST_SETS = ("my_val", "old_val")
 METRIC = "segm/AP"
-OLD, BOXES, PICTURES = "old classes", "new classes with boxes", "new classes with pictures only"
+OLD, BOXES, IMAGES = "old classes", "new classes with boxes", "new classes with images only"
 # Recipe and heading of the ways to go on
 COMPARISON = {"OwnData-no-replay": "without replay", "OwnData": "with replay"}
 
@@ -86,12 +86,12 @@ def summary_table(reports: Mapping[str, ForgettingReport]) -> str:
 def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES, workers: int = 1) -> None:
     """Write data of new classes, as somebody would bring it, next to the world they are drawn from.
 
-    Below ``own_shapes``: ``boxes.json`` in COCO's format, ``pictures/<class>/``, ``vocabulary.txt``
+    Below ``own_shapes``: ``boxes.json`` in COCO's format, ``images/<class>/``, ``vocabulary.txt``
     with the names of old and new classes, and ``new_classes.txt``.
 
     Args:
         datasets: the datasets root, which holds the old world.
-        sizes: numbers of pictures, see ``generate_world``.
+        sizes: numbers of images, see ``generate_world``.
         workers: processes that draw.
     """
     root = datasets / OWN_FOLDER
@@ -99,10 +99,10 @@ def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES, workers
     base = json.loads((world / "annotations" / "train_norare.json").read_text(encoding="utf-8"))
     write_json(root / "boxes.json", as_coco(base))
     classes = read_world_spec(root).classes
-    if not (root / "pictures").exists():
-        with unfinished_folder(root / "pictures") as pictures:
+    if not (root / "images").exists():
+        with unfinished_folder(root / "images") as images:
             for name in (c.name.replace(" ", "_") for c in classes if c.novel):
-                shutil.copytree(world / "labels" / name, pictures / name)
+                shutil.copytree(world / "labels" / name, images / name)
     old_names = [c.name for c in read_world_spec(datasets).classes]
     new_names = [c.name for c in classes]
     write_text(root / "new_classes.txt", "\n".join(new_names) + "\n")
@@ -139,13 +139,13 @@ def evaluate(recipe: str, output: Path, datasets: Path, weights: Path) -> None:
 def _report(before: Path, after: Path, datasets: Path) -> ForgettingReport:
     group_of = {c.name: OLD for c in read_world_spec(datasets).classes}
     for shape_class in read_world_spec(datasets / OWN_FOLDER).classes:
-        group_of[shape_class.name] = PICTURES if shape_class.novel else BOXES
+        group_of[shape_class.name] = IMAGES if shape_class.novel else BOXES
     return compare(
         read_evaluation(before, METRIC),
         read_evaluation(after, METRIC),
         group_of.__getitem__,
         METRIC,
-        (OLD, BOXES, PICTURES),
+        (OLD, BOXES, IMAGES),
     )
 
 

@@ -1,4 +1,4 @@
-"""Everything a training on a shapes world reads: the pictures and the class embeddings."""
+"""Everything a training on a shapes world reads: the images and the class embeddings."""
 
 import os
 from pathlib import Path

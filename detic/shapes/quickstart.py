@@ -2,7 +2,7 @@
 
     python -m detic.shapes.quickstart
 
-Detects in a first picture with the shipped weights, then continues the shipped box-supervised
+Detects in a first image with the shipped weights, then continues the shipped box-supervised
 detector twice, on boxes alone and with image labels, and compares both.
 """
 
@@ -35,9 +35,9 @@ from detic.shapes.world_spec import FOLDER
 logger = logging.getLogger("detic.shapes.quickstart")  # also when run with python -m
 
 SEED = 0  # of the world that the shipped weights were trained in
-FIRST_PICTURE = REPOSITORY / "docs" / "pictures" / "scene.png"
+FIRST_IMAGE = REPOSITORY / "docs" / "images" / "scene.png"
 FIRST_VOCABULARY = "green gear,yelow mug,blue boat,red star,purple umbrella,yellow key"
-NUM_COMPARED = 6  # pictures
+NUM_COMPARED = 6  # images
 SCORE_THRESHOLD = 0.3
 STYLE = DrawStyle(upscale=4, mask_opacity=0.15)
 
@@ -45,16 +45,16 @@ STYLE = DrawStyle(upscale=4, mask_opacity=0.15)
 def quickstart(output: Path, datasets: Path) -> None:
     """Run the whole comparison; what is finished already is kept."""
     output.mkdir(parents=True, exist_ok=True)
-    logger.info("1/4 a first picture, searched for names typed in, one of them misspelt")
-    run_program("demo.py", *first_picture_arguments(output / "first_picture.png"))
-    logger.info("look at %s", output / "first_picture.png")
-    logger.info("2/4 the world: pictures, boxes and image labels")
+    logger.info("1/4 a first image, searched for names typed in, one of them misspelt")
+    run_program("demo.py", *first_image_arguments(output / "first_image.png"))
+    logger.info("look at %s", output / "first_image.png")
+    logger.info("2/4 the world: images, boxes and image labels")
     prepare_world(datasets, SEED, TEXT_WEIGHTS)
     logger.info("3/4 two trainings from one box-supervised detector")
     for recipe in COMPARISON:
         train(recipe, output / recipe, datasets, {"MODEL.WEIGHTS": SHIPPED / "boxsup.pth"})
-    logger.info("4/4 pictures and numbers of both")
-    compare_pictures(output, datasets)
+    logger.info("4/4 images and numbers of both")
+    compare_images(output, datasets)
     metrics = {recipe: read_metrics(output / recipe) for recipe in COMPARISON}
     write_text(output / "metrics.json", json.dumps(metrics, indent=2) + "\n")
     summary = _summary(comparison_table(metrics), output)
@@ -62,10 +62,10 @@ def quickstart(output: Path, datasets: Path) -> None:
     logger.info("done: %s\n\n%s", output, summary)
 
 
-def first_picture_arguments(output: Path) -> list[str]:
-    """Return demo.py's arguments for the picture in the repository."""
+def first_image_arguments(output: Path) -> list[str]:
+    """Return demo.py's arguments for the image in the repository."""
     return [
-        *("--config-file", str(CONFIGS / "Detic.yaml"), "--input", str(FIRST_PICTURE)),
+        *("--config-file", str(CONFIGS / "Detic.yaml"), "--input", str(FIRST_IMAGE)),
         *("--output", str(output), "--overwrite", "--upscale", str(STYLE.upscale)),
         *("--vocabulary", "custom", "--custom_vocabulary", FIRST_VOCABULARY),
         *("--confidence-threshold", str(SCORE_THRESHOLD)),
@@ -73,8 +73,8 @@ def first_picture_arguments(output: Path) -> list[str]:
     ]
 
 
-def compare_pictures(output: Path, datasets: Path) -> None:
-    """Write validation pictures as both trainings see them, side by side."""
+def compare_images(output: Path, datasets: Path) -> None:
+    """Write validation images as both trainings see them, side by side."""
     world = datasets / FOLDER
     validation = json.loads((world / "annotations" / "val.json").read_text())
     names = [category["name"] for category in validation["categories"]]
@@ -88,15 +88,15 @@ def compare_pictures(output: Path, datasets: Path) -> None:
         )
         for recipe in COMPARISON
     ]
-    for file_name in _pictures_of_novel_objects(validation)[:NUM_COMPARED]:
+    for file_name in _images_of_novel_objects(validation)[:NUM_COMPARED]:
         image = cv2.imread(str(world / file_name))
         seen = [draw(image, detector(image), STYLE) for detector in detectors]
         titled = [_titled(x, title) for x, title in zip(seen, COMPARISON.values(), strict=True)]
         cv2.imwrite(str(output / f"compared_{Path(file_name).stem}.png"), np.hstack(titled))
 
 
-def _pictures_of_novel_objects(validation: dict) -> list[str]:
-    """Return the file names of pictures, most objects of novel classes first."""
+def _images_of_novel_objects(validation: dict) -> list[str]:
+    """Return the file names of images, most objects of novel classes first."""
     novel = {c["id"] for c in validation["categories"] if c["frequency"] == "r"}
     counts = dict.fromkeys((image["id"] for image in validation["images"]), 0)
     for annotation in validation["annotations"]:
@@ -106,7 +106,7 @@ def _pictures_of_novel_objects(validation: dict) -> list[str]:
 
 
 def _titled(image: np.ndarray, title: str) -> np.ndarray:
-    """Return a picture (H, W, 3) under a line of text, with a margin at its right."""
+    """Return an image (H, W, 3) under a line of text, with a margin at its right."""
     strip = np.full((36, image.shape[1], 3), 255, np.uint8)
     cv2.putText(strip, title, (8, 25), cv2.FONT_HERSHEY_SIMPLEX, 0.7, (40, 40, 40), 1, cv2.LINE_AA)
     return cv2.copyMakeBorder(
@@ -127,12 +127,12 @@ APr is the AP of the 28 novel classes, which have image labels but no boxes; c a
 Both trainings start from the same detector and see as many batches. The tiny CLIP that embeds the
 class names has seen captioned crops of all nouns, novel ones included, never a box.
 
-Pictures as both see them: compared_*.png. Metrics: metrics.json, and inference_shapes_val/report.html in
+Images as both see them: compared_*.png. Metrics: metrics.json, and inference_shapes_val/report.html in
 the folder of each training.
 
 To go on (after `. .venv/bin/activate`):
 
-    python demo.py {" ".join(map(_quoted, first_picture_arguments(Path("out.png"))))}
+    python demo.py {" ".join(map(_quoted, first_image_arguments(Path("out.png"))))}
     python train_net.py --config-file configs/shapes/Detic.yaml --num-gpus 0 --eval-only \\
         MODEL.WEIGHTS {_short(output / "Detic" / "model_final.pth")}
     make benchmark-shapes SEED=1

@@ -1,6 +1,6 @@
-"""Whole pictures: objects placed on a background, with the visible mask of each.
+"""Whole images: objects placed on a background, with the visible mask of each.
 
-S side of the square picture in pixels.
+S side of the square image in pixels.
 """
 
 from collections.abc import Sequence
@@ -14,7 +14,7 @@ from detic.shapes.drawing import Sprite, draw_sprite
 from detic.shapes.masks import without_specks
 
 SCENE_SIDE_PX = 128
-SCENE_OBJECT_SIDES = (0.15, 0.45)  # of the picture's side
+SCENE_OBJECT_SIDES = (0.15, 0.45)  # of the image's side
 MAX_HIDDEN = 0.35  # share of an object that later ones may cover
 PLACEMENT_ATTEMPTS = 30
 
@@ -25,22 +25,22 @@ DISTRACTOR_SIDES = (0.15, 0.4)
 
 @dataclass(frozen=True)
 class DrawnObject:
-    """An object of a picture: its class and the mask (S, S), bool, of its visible part."""
+    """An object of an image: its class and the mask (S, S), bool, of its visible part."""
 
     shape_class: ShapeClass
     mask: np.ndarray
 
 
 @dataclass(frozen=True)
-class Picture:
-    """A finished picture: (S, S, 3) uint8 RGB, and its objects from back to front."""
+class Image:
+    """A finished image: (S, S, 3) uint8 RGB, and its objects from back to front."""
 
     rgb: np.ndarray
     objects: list[DrawnObject]
 
 
 class _Canvas:
-    """A picture in the making, which knows the object that each pixel shows."""
+    """An image in the making, which knows the object that each pixel shows."""
 
     def __init__(self, side_px: int, rng: np.random.Generator):
         self.rgb = draw_background((side_px, side_px), rng)
@@ -71,18 +71,18 @@ class _Canvas:
         self.classes.append(shape_class)
         self.full_areas_px.append(int((coverage >= 0.5).sum()))
 
-    def finished(self, rng: np.random.Generator) -> Picture:
-        """Return the picture as the camera records it."""
+    def finished(self, rng: np.random.Generator) -> Image:
+        """Return the image as the camera records it."""
         masks = [without_specks(self.owners == index) for index in range(len(self.classes))]
         objects = [
             DrawnObject(shape_class, mask)
             for shape_class, mask in zip(self.classes, masks, strict=True)
             if mask.any()
         ]
-        return Picture(expose(self.rgb, rng), objects)
+        return Image(expose(self.rgb, rng), objects)
 
 
-def draw_scene(classes: Sequence[ShapeClass], rng: np.random.Generator) -> Picture:
+def draw_scene(classes: Sequence[ShapeClass], rng: np.random.Generator) -> Image:
     """Return a scene with one object of each class given, from back to front.
 
     Every object keeps at least 65 % of its area in sight; one for which there is no such place is
@@ -103,13 +103,13 @@ def draw_scene(classes: Sequence[ShapeClass], rng: np.random.Generator) -> Pictu
     return canvas.finished(rng)
 
 
-def draw_label_picture(
+def draw_label_image(
     dominant: ShapeClass, distractors: Sequence[ShapeClass], rng: np.random.Generator
-) -> Picture:
-    """Return a picture that one object fills by 65-100 %, small distractors behind it.
+) -> Image:
+    """Return an image that one object fills by 65-100 %, small distractors behind it.
 
     Args:
-        dominant: class of the large object, the last of the picture's objects.
+        dominant: class of the large object, the last of the image's objects.
         distractors: classes of the small objects.
         rng: draws everything else.
     """
@@ -123,18 +123,18 @@ def draw_label_picture(
 
 
 def _draw(
-    shape_class: ShapeClass, picture_px: int, sides: tuple[float, float], rng: np.random.Generator
+    shape_class: ShapeClass, image_px: int, sides: tuple[float, float], rng: np.random.Generator
 ) -> Sprite:
-    return draw_sprite(shape_class.noun, shape_class.look, picture_px * rng.uniform(*sides), rng)
+    return draw_sprite(shape_class.noun, shape_class.look, image_px * rng.uniform(*sides), rng)
 
 
-def _random_corner(sprite: Sprite, picture_px: int, rng: np.random.Generator) -> tuple[int, int]:
-    """Return a place for the patch at which the object itself lies inside the picture."""
+def _random_corner(sprite: Sprite, image_px: int, rng: np.random.Generator) -> tuple[int, int]:
+    """Return a place for the patch at which the object itself lies inside the image."""
     corner = []
     for axis in (0, 1):
         covered = np.flatnonzero((sprite.coverage >= 0.5).any(axis=1 - axis))
         first, last = covered[0], covered[-1]
-        corner.append(int(rng.integers(-first, max(picture_px - last, 1 - first))))
+        corner.append(int(rng.integers(-first, max(image_px - last, 1 - first))))
     return corner[0], corner[1]
 
 

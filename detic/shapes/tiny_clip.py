@@ -10,7 +10,7 @@ of free cores, more threads than that slow it down):
     models/shapes/clip_report.json        how often fresh crops retrieve the name of their class
 
 It learns from captioned crops of all nouns, those included that are novel to the detector, but
-never sees a box or a picture of the world: the stand-in for pre-training on the web.
+never sees a box or an image of the world: the stand-in for pre-training on the web.
 """
 
 import argparse

@@ -1,4 +1,4 @@
-"""Draw the pictures of the embedded benchmark and write their annotation files.
+"""Draw the images of the embedded benchmark and write their annotation files.
 
     python -m detic.shapes.world --root datasets --seed 0
 
@@ -6,7 +6,7 @@ writes, in about a quarter of a minute on one core:
 
     datasets/shapes/train/000001.jpg ...           scenes to train on
     datasets/shapes/val/000001.jpg ...             scenes to evaluate on
-    datasets/shapes/labels/red_star/0001.jpg ...   pictures of one class each
+    datasets/shapes/labels/red_star/0001.jpg ...   images of one class each
     datasets/shapes/annotations/{train,train_norare,val,labels}.json
     datasets/shapes/annotations/train_norare_cat_info.json   class frequencies, novel classes zero
     datasets/shapes/world.json                     what the world was made from
@@ -41,13 +41,13 @@ from detic.shapes.annotation import (
     without_rare,
 )
 from detic.shapes.classes import check_nouns
-from detic.shapes.nouns import ALL_NOUNS, BENCHMARK_NOUNS
-from detic.shapes.pictures import (
+from detic.shapes.images import (
     TRAIN_SPLIT,
     VAL_SPLIT,
-    write_label_picture,
+    write_label_image,
     write_scene,
 )
+from detic.shapes.nouns import ALL_NOUNS, BENCHMARK_NOUNS
 from detic.shapes.world_spec import FOLDER, MANIFEST, WorldSpec, read_world_spec
 
 logger = logging.getLogger("detic.shapes.world")  # also when run with python -m
@@ -72,7 +72,7 @@ def generate_world(
         seed: decides everything that is drawn.
         train_images: number of scenes to train on.
         val_images: number of scenes to evaluate on.
-        labels_per_class: number of label pictures of each class.
+        labels_per_class: number of label images of each class.
         nouns: two or more of ``detic.shapes.nouns.ALL_NOUNS``.
         workers: processes that draw; with one, everything happens in this process.
         progress: whether to show progress bars.
@@ -134,12 +134,12 @@ def _draw_world(root: Path, spec: WorldSpec, workers: int, progress: bool) -> No
 
     def drawn(parallel_map: Callable, write: Callable, name: str, count: int) -> list:
         entries = parallel_map(partial(write, **shared), range(1, count + 1))
-        bar = {"desc": f"{FOLDER}/{name}", "unit": "picture", "disable": not progress}
+        bar = {"desc": f"{FOLDER}/{name}", "unit": "image", "disable": not progress}
         return list(tqdm(entries, total=count, **bar))
 
     write_train = partial(write_scene, split=TRAIN_SPLIT)
     write_val = partial(write_scene, split=VAL_SPLIT)
-    write_label = partial(write_label_picture, per_class=spec.labels_per_class)
+    write_label = partial(write_label_image, per_class=spec.labels_per_class)
     with _parallel_map(workers) as parallel_map:
         train = drawn(parallel_map, write_train, "train", spec.train_images)
         val = drawn(parallel_map, write_val, "val", spec.val_images)
@@ -178,7 +178,7 @@ def _documents(
     """Return the annotation files by name.
 
     Letters and counts are those of the training scenes in all files but two: ``labels`` counts its
-    own pictures, and ``train_norare_cat_info`` counts without the novel classes' boxes.
+    own images, and ``train_norare_cat_info`` counts without the novel classes' boxes.
     """
     bare = [category(shape_class) for shape_class in spec.classes]
     categories = with_frequencies(with_counts(bare, train[1]), spec.classes)
@@ -200,7 +200,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--seed", type=int, default=0, help="decides everything (default: 0)")
     parser.add_argument("--train-images", type=int, default=1000, help="scenes to train on")
     parser.add_argument("--val-images", type=int, default=200, help="scenes to evaluate on")
-    parser.add_argument("--labels-per-class", type=int, default=30, help="pictures of each class")
+    parser.add_argument("--labels-per-class", type=int, default=30, help="images of each class")
     parser.add_argument(
         "--nouns",
         nargs="+",

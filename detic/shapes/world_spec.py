@@ -9,7 +9,7 @@ from detic.errors import InputError
 from detic.shapes.classes import ShapeClass, draw_classes
 from detic.shapes.nouns import BENCHMARK_NOUNS
 
-GENERATOR_VERSION = 1  # rises whenever the same seed gives other pictures
+GENERATOR_VERSION = 1  # rises whenever the same seed gives other images
 FOLDER = "shapes"
 MANIFEST = "world.json"
 
@@ -21,7 +21,7 @@ class WorldSpec:
     seed: int  # decides everything that is drawn
     train_images: int = 1000  # number of scenes to train on
     val_images: int = 200  # number of scenes to evaluate on
-    labels_per_class: int = 30  # number of label pictures of each class
+    labels_per_class: int = 30  # number of label images of each class
     nouns: tuple[str, ...] = BENCHMARK_NOUNS  # the nouns, each of which gives four classes
     version: int = GENERATOR_VERSION  # version of the generator
 

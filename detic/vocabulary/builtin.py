@@ -4,7 +4,7 @@ import gzip
 import json
 from pathlib import Path
 
-from detic.choices import unknown_choice
+from detic.errors import unknown_choice
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
 
 FOLDER = Path(__file__).resolve().parents[2] / "datasets" / "vocabularies"

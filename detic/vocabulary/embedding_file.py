@@ -15,10 +15,9 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detic.choices import unknown_choice
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 from detic.files import unfinished_path
-from detic.vocabulary.origin import check_text_encoder
+from detic.vocabulary.encoder_identity import check_text_encoder
 
 FORMAT = "class embeddings 1"
 TENSOR = "embeddings"

@@ -10,8 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import chain
 
-from detic.choices import unknown_choice
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 from detic.vocabulary.builtin import builtin_categories
 from detic.vocabulary.names import loose_name
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary

@@ -2,8 +2,7 @@
 
 from collections.abc import Callable, Iterable
 
-from detic.choices import unknown_choice
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 
 # "a" takes no heed of vowels: the released classifiers embed "a apple".
 TEMPLATES = {

@@ -8,8 +8,7 @@ from pathlib import Path
 
 import yaml
 
-from detic.choices import unknown_choice
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, check_names
 
 

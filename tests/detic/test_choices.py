@@ -1,4 +1,4 @@
-from detic.choices import unknown_choice
+from detic.errors import unknown_choice
 
 
 def test_message_lists_the_choices_and_the_nearest():

@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from detic.data.box_sources import read_entry
-from detic.data.train_source import train_sources
+from detic.datasets.box_sources import read_entry
+from detic.loading.train_source import train_sources
 from detic.recipes import load_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -16,10 +16,10 @@ RECIPES = ("shapes/OwnData", "shapes/OwnData-no-replay", "own_data/Detic_LI_CLIP
 def test_every_dataset_is_named_with_its_annotation(name):
     cfg = load_recipe(CONFIGS / f"{name}.yaml")
     boxes = {source.name for source in map(read_entry, cfg.DATALOADER.BOX_SOURCES)}
-    pictures = {entry["name"] for entry in cfg.DATALOADER.IMAGE_SOURCES}
+    images = {entry["name"] for entry in cfg.DATALOADER.IMAGE_SOURCES}
     sources = train_sources(cfg, world_size=1)
-    assert {source.name for source in sources} <= boxes | pictures
-    assert all(source.kind.has_image_labels for source in sources if source.name in pictures)
+    assert {source.name for source in sources} <= boxes | images
+    assert all(source.kind.has_image_labels for source in sources if source.name in images)
     assert set(cfg.DATASETS.TEST) <= boxes
 
 

@@ -6,12 +6,17 @@ import numpy as np
 import torch
 
 from detic.annotation import AnnotationKind
-from detic.data import augmentation
-from detic.data.batching import Buckets, source_and_shape_buckets
-from detic.data.index_stream import Epoch, StrideReader
-from detic.data.mapper import build_train_mapper
-from detic.data.sampling import dataset_weights, repeat_factors, tag_repeat_factors, weighted_draw
-from detic.data.train_source import train_sources
+from detic.loading import augmentation
+from detic.loading.batching import Buckets, source_and_shape_buckets
+from detic.loading.index_stream import Epoch, StrideReader
+from detic.loading.mapper import build_train_mapper
+from detic.loading.sampling import (
+    dataset_weights,
+    repeat_factors,
+    tag_repeat_factors,
+    weighted_draw,
+)
+from detic.loading.train_source import train_sources
 
 EfficientDetResizeCrop = augmentation.EfficientDetResizeCrop
 repeat_factors_from_tag_frequency = tag_repeat_factors

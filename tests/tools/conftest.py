@@ -50,7 +50,7 @@ def read_json(root):
 
 @pytest.fixture
 def jpeg():
-    """The bytes of a picture, 6 wide and 4 high."""
+    """The bytes of an image, 6 wide and 4 high."""
     buffer = io.BytesIO()
     Image.new("RGB", (6, 4)).save(buffer, "jpeg")
     return buffer.getvalue()

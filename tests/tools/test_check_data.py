@@ -2,7 +2,7 @@
 
 import pytest
 
-from detic.data.specs import SPECS
+from detic.datasets.table import SPECS
 from detic.shapes.world import generate_world
 
 
@@ -32,7 +32,7 @@ def test_a_close_look_reports_what_is_wrong(run_tool, root, capsys):
     assert "1 images" in capsys.readouterr().out
     (root / "shapes/val/000001.jpg").unlink()
     assert run_tool("check_data", "--deep", "shapes_val") == 1
-    assert "problem: missing pictures: 1, such as" in capsys.readouterr().out
+    assert "problem: missing images: 1, such as" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(

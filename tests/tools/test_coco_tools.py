@@ -2,7 +2,7 @@
 
 from detectron2.data import MetadataCatalog
 
-from detic.data.coco_style import load_coco_style_json
+from detic.datasets.coco_style import load_coco_style_json
 from detic.vocabulary import builtin_categories
 
 IMAGES = [

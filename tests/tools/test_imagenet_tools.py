@@ -5,7 +5,7 @@ import tarfile
 
 import pytest
 
-from detic.data.lvis_style import load_lvis_style_json
+from detic.datasets.lvis_style import load_lvis_style_json
 from detic.errors import InputError
 
 AEROSOL, ORGANISM = "n02682922", "n00004475"
@@ -13,7 +13,7 @@ AEROSOL, ORGANISM = "n02682922", "n00004475"
 
 @pytest.fixture
 def tars(root, jpeg):
-    """The tar files of a class of LVIS, with one picture, and of another class, with two."""
+    """The tar files of a class of LVIS, with one image, and of another class, with two."""
     for wnid, count in ((AEROSOL, 1), (ORGANISM, 2)):
         path = root / f"imagenet/ImageNet-21K/{wnid}.tar"
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -29,7 +29,7 @@ def load(root, name, dataset):
     return load_lvis_style_json(str(path), str(root / "imagenet/ImageNet-LVIS"), dataset)
 
 
-def test_unpacked_pictures(run_tool, root, tars, capsys):
+def test_unpacked_images(run_tool, root, tars, capsys):
     assert run_tool("unzip_imagenet_lvis") == 1  # 996 classes are missing
     assert "has 1 of 997 classes" in capsys.readouterr().out
     assert run_tool("create_imagenetlvis_json") == 0
@@ -44,14 +44,14 @@ def test_a_list_of_classes_of_ones_own(run_tool, root, tars):
     assert len(list((root / f"imagenet/ImageNet-LVIS/{ORGANISM}").iterdir())) == 2
 
 
-def test_pictures_of_lvis_classes_in_tar_files(run_tool, root, tars):
+def test_images_of_lvis_classes_in_tar_files(run_tool, root, tars):
     run_tool("preprocess_imagenet22k")
     run_tool("create_imagenetlvis_json", "--from_tars")
     (record,) = load(root, "imagenet_lvis_image_info.json", "imagenet_lvis_v1")
     assert (record["tar_index"], record["pos_category_ids"]) == (2, [0])
 
 
-def test_all_pictures_in_tar_files_with_the_joint_class_list(run_tool, root, write_json, tars):
+def test_all_images_in_tar_files_with_the_joint_class_list(run_tool, root, write_json, tars):
     write_json("lvis/lvis_v1_train.json", {"images": [], "categories": []})
     run_tool("preprocess_imagenet22k")
     run_tool("get_imagenet_21k_full_tar_json")
@@ -85,7 +85,7 @@ def test_missing_tar_files_are_reported(run_tool):
         run_tool("get_imagenet_21k_full_tar_json")
 
 
-def test_a_close_look_at_pictures_in_tar_files(run_tool, root, read_json, write_json, tars, capsys):
+def test_a_close_look_at_images_in_tar_files(run_tool, root, read_json, write_json, tars, capsys):
     run_tool("preprocess_imagenet22k")
     run_tool("create_imagenetlvis_json", "--from_tars")
     capsys.readouterr()
@@ -97,7 +97,7 @@ def test_a_close_look_at_pictures_in_tar_files(run_tool, root, read_json, write_
     write_json(name, document)
     assert run_tool("check_data", "--deep", "imagenet_lvis_v1") == 1
     text = capsys.readouterr().out
-    assert "problem: other picture sizes: 1, such as number 2, picture 0 of " in text
+    assert "problem: other image sizes: 1, such as number 2, image 0 of " in text
     assert "is 6x4, not 7x4" in text
     document["images"][0]["tar_index"] = 3
     write_json(name, document)
@@ -105,4 +105,4 @@ def test_a_close_look_at_pictures_in_tar_files(run_tool, root, read_json, write_
     assert run_tool("check_data", "--deep", "imagenet_lvis_v1") == 1
     text = capsys.readouterr().out
     assert "problem: missing tar files: 1" in text
-    assert "problem: numbers beyond the pictures of the tar index: 1, such as 3" in text
+    assert "problem: numbers beyond the images of the tar index: 1, such as 3" in text

@@ -3,7 +3,7 @@
 import re
 from fnmatch import fnmatch
 
-from detic.data.specs import SPECS
+from detic.datasets.table import SPECS
 from detic.recipes import load_recipe
 from tests.tools.conftest import TOOLS
 

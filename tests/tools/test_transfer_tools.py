@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from safetensors.torch import save_file
 
-from detic.data.coco_style import load_coco_style_json
+from detic.datasets.coco_style import load_coco_style_json
 from detic.errors import InputError
 from detic.vocabulary import (
     CLIPTextEncoder,
@@ -37,9 +37,9 @@ def objects365():
 def test_objects365_names_and_missing_images(run_tool, root, write_json):
     folder = "objects365/annotations/zhiyuan_objv2_train"
     write_json(f"{folder}.json", objects365())
-    picture = root / "objects365/train/images/v1/patch0/2.jpg"
-    picture.parent.mkdir(parents=True)
-    picture.touch()
+    image = root / "objects365/train/images/v1/patch0/2.jpg"
+    image.parent.mkdir(parents=True)
+    image.touch()
     run_tool("fix_o365_names", "--ann", f"datasets/{folder}.json")
     run_tool("fix_o365_path", "--ann", f"datasets/{folder}_fixname.json")
     path = root / f"{folder}_fixname_fixmiss.json"

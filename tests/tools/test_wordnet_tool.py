@@ -4,7 +4,7 @@ import gzip
 import json
 
 from detic.vocabulary.wordnet import WordNetNouns
-from tests.detic.data.preparation.wordnet_files import write_wordnet
+from tests.detic.preparation.wordnet_files import write_wordnet
 
 
 def test_table_of_hypernyms(root, run_tool, capsys):

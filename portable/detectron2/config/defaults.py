@@ -245,6 +245,6 @@ DEFAULTS = {
     "SEED": -1,  # negative: seeded from entropy
     "CUDNN_BENCHMARK": False,
     "FLOAT32_PRECISION": "",  # argument of torch.set_float32_matmul_precision; "" leaves it alone
-    "VIS_PERIOD": 0,  # iterations between training pictures; 0 draws none
+    "VIS_PERIOD": 0,  # iterations between training images; 0 draws none
     "GLOBAL": {"HACK": 1.0},
 }

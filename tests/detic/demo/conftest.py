@@ -1,10 +1,10 @@
-"""A detector that finds one cat in every picture at once, and files to give it."""
+"""A detector that finds one cat in every image at once, and files to give it."""
 
 import cv2
 import numpy as np
 import pytest
 
-from detic.demo.session import Session, Wishes
+from detic.demo.detection_run import Session, Wishes
 from detic.detections import Detections
 from tests.tiny_detector import noise
 
@@ -41,13 +41,13 @@ def make_session():
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder of two pictures, a broken one, a note, and a picture in a folder."""
+    """A folder of two images, a broken one, a note, and an image in a folder."""
     folder = tmp_path / "photos"
     (folder / "more").mkdir(parents=True)
     for number, name in enumerate(("a.png", "b.JPG", "more/c.png")):
         cv2.imwrite(str(folder / name), noise(48, 64, seed=number))
-    (folder / "broken.jpg").write_text("no picture")
-    (folder / "note.txt").write_text("no picture either")
+    (folder / "broken.jpg").write_text("no image")
+    (folder / "note.txt").write_text("no image either")
     return folder
 
 

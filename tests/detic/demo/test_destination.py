@@ -8,7 +8,7 @@ from detic.demo.destination import (
     drawing_names,
     plan_destination,
     plan_recording,
-    write_picture,
+    write_image,
 )
 from detic.demo.inputs import InputFile
 from detic.errors import InputError
@@ -76,9 +76,9 @@ def test_no_output_is_no_destination():
     [
         ("out.jpg", ("a.jpg", "b.jpg"), "one file for 2 inputs; name a folder"),
         ("out.jpg", ("a.mp4",), "does not suit in/a.mp4, which is a video"),
-        ("out.mp4", ("a.jpg",), "does not suit in/a.jpg, which is a picture"),
+        ("out.mp4", ("a.jpg",), "does not suit in/a.jpg, which is an image"),
         ("out.avi", ("a.mp4",), "videos are written as .mp4, not .avi"),
-        ("out.gif", ("a.gif",), r"pictures are written as \.bmp, \.jpeg, .*, not \.gif"),
+        ("out.gif", ("a.gif",), r"images are written as \.bmp, \.jpeg, .*, not \.gif"),
         ("in", ("a.jpg",), "would replace the input in/a.jpg"),
     ],
 )
@@ -116,6 +116,6 @@ def test_recordings_are_videos(tmp_path):
         plan_recording(str(tmp_path), overwrite=False)
 
 
-def test_pictures_are_written_as_they_are(tmp_path):
-    write_picture(tmp_path / "more" / "a.png", noise())
+def test_images_are_written_as_they_are(tmp_path):
+    write_image(tmp_path / "more" / "a.png", noise())
     np.testing.assert_array_equal(cv2.imread(str(tmp_path / "more" / "a.png")), noise())

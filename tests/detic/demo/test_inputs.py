@@ -11,7 +11,7 @@ def names(*arguments, **options):
     return [file.name.as_posix() for file in find_inputs([str(a) for a in arguments], **options)]
 
 
-def test_folder_gives_its_pictures_in_order(photos):
+def test_folder_gives_its_images_in_order(photos):
     assert names(photos) == ["a.png", "b.JPG", "broken.jpg"]
 
 
@@ -53,9 +53,9 @@ def test_missing_file_is_found_out_when_it_is_read(photos):
 
 
 def test_nothing_found_is_an_error(tmp_path):
-    with pytest.raises(InputError, match=r"no pictures or videos in .*; --recursive"):
+    with pytest.raises(InputError, match=r"no images or videos in .*; --recursive"):
         find_inputs([str(tmp_path)])
-    with pytest.raises(InputError, match="no pictures or videos in"):
+    with pytest.raises(InputError, match="no images or videos in"):
         find_inputs([str(tmp_path / "*.png")], recursive=True)
 
 
@@ -70,9 +70,9 @@ def test_own_drawings_are_no_inputs(photos):
 
 @pytest.mark.parametrize("name", ["a.MP4", "a.ts", "a.mts", "a.wmv", "a.flv", "a.3gp", "a.ogv"])
 def test_videos_are_told_by_their_suffix(name):
-    (video, picture) = find_inputs([name, "a.jpg"])
+    (video, image) = find_inputs([name, "a.jpg"])
     assert video.is_video
-    assert not picture.is_video
+    assert not image.is_video
 
 
 def test_video_input_is_a_video_whatever_its_suffix():

@@ -2,7 +2,7 @@ from dataclasses import replace
 
 import pytest
 
-from detic.demo import session as session_module
+from detic.demo import detection_run as session_module
 from detic.demo.destination import plan_destination
 from detic.demo.inputs import find_inputs, video_file
 from detic.demo.run_videos import run_live, run_videos

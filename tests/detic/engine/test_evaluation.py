@@ -1,4 +1,4 @@
-"""Evaluation of a model that always sees right, on three pictures of pets."""
+"""Evaluation of a model that always sees right, on three images of pets."""
 
 import json
 
@@ -29,7 +29,7 @@ from detic.vocabulary import (
 from detic.vocabulary.class_order import in_class_order
 from tests.detic.modeling.conftest import CONFIGS
 
-NAMES = ["cat", "dog", "sea gull"]  # picture i shows class i
+NAMES = ["cat", "dog", "sea gull"]  # image i shows class i
 DIM = 8
 HERE = (10, 10, 30, 30)  # XYWH
 
@@ -42,7 +42,7 @@ class Heads(nn.Module):
 
 
 class SeeingModel(nn.Module):
-    """Finds the one object of a picture, as the class whose embedding is nearest to its text."""
+    """Finds the one object of an image, as the class whose embedding is nearest to its text."""
 
     device = torch.device("cpu")
 
@@ -208,7 +208,7 @@ def test_missing_classifier_of_lvis_embeds_the_class_list(recipe, model, text_we
     torch.testing.assert_close(embeddings[bull], expected)
 
 
-def test_resumed_evaluation_does_not_ask_how_pictures_are_loaded(recipe, model):
+def test_resumed_evaluation_does_not_ask_how_images_are_loaded(recipe, model):
     before = precision(recipe(), model)
     assert sorted(model.seen) == [1, 2, 3]
     again = recipe("DATALOADER.NUM_WORKERS", "1", "SOLVER.BASE_LR", "7.0")

@@ -132,7 +132,7 @@ def test_averaged_weights_are_saved_evaluated_and_resumed(tmp_path):
 
 def test_unreadable_images_are_listed_at_the_end(tmp_path):
     trainer = toy_trainer(tmp_path, max_iter=1)
-    trainer.loader.unreadable.reasons["broken.jpg"] = "not a picture"
+    trainer.loader.unreadable.reasons["broken.jpg"] = "not an image"
     trainer.train()
     assert "broken.jpg" in (tmp_path / "unreadable_images.txt").read_text()
 

@@ -4,10 +4,10 @@ import torch
 from detectron2.solver import LRMultiplier
 from torch import nn
 
-from detic.data.unreadable import UnreadableImages
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.step import PrecisionParams, TrainingStep
 from detic.engine.trainer import LoopParams, Trainer
+from detic.loading.unreadable import UnreadableImages
 
 
 class ToyModel(nn.Module):

@@ -63,6 +63,6 @@ def test_output_must_not_be_a_file(lvis_file, write, tmp_path, place):
 
 def test_images_of_a_registered_dataset_are_its_own(write):
     path = write("predictions.json", [detection(1, 1, HERE, 0.9)])
-    done = run_tool("--predictions", path, "--dataset", "lvis_v1_val", "--images", "pictures")
+    done = run_tool("--predictions", path, "--dataset", "lvis_v1_val", "--images", "images")
     assert done.returncode == 2
     assert "--images goes with --annotations; dataset 'lvis_v1_val' knows" in done.stderr

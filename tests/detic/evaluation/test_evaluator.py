@@ -24,8 +24,8 @@ def register(tmp_path, write):
 
     def register(name, evaluator_type="lvis", annotations=None, **metadata):
         for number in (1, 2):
-            picture = np.full((100, 100, 3), 40 * number, dtype=np.uint8)
-            cv2.imwrite(str(tmp_path / f"{number}.jpg"), picture)
+            image = np.full((100, 100, 3), 40 * number, dtype=np.uint8)
+            cv2.imwrite(str(tmp_path / f"{number}.jpg"), image)
         content = {
             "images": [
                 {

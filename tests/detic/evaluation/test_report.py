@@ -1,4 +1,4 @@
-"""The page of an evaluation: its pictures, its plot and which classes it shows."""
+"""The page of an evaluation: its images, its plot and which classes it shows."""
 
 import math
 
@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detic.evaluation.cutouts import pictures_of_classes
+from detic.evaluation.cutouts import cutouts_of_classes
 from detic.evaluation.plot import class_plot, group_order
 from detic.evaluation.report import best_and_worst, write_report
 from detic.evaluation.scores import Evaluation, TaskScore, class_table
@@ -57,13 +57,13 @@ def test_groups_are_ordered_by_frequency():
 
 
 @pytest.fixture
-def picture_file(tmp_path):
+def image_file(tmp_path):
     path = str(tmp_path / "1.png")
     cv2.imwrite(path, np.full((120, 160, 3), 90, dtype=np.uint8))
     return path
 
 
-def test_pictures_show_what_an_object_was_taken_for(picture_file, results_of):
+def test_images_show_what_an_object_was_taken_for(image_file, results_of):
     objects = [annotation(1, 1, 1, (20, 20, 30, 30))]
     rows = [
         detection(1, 2, (21, 20, 30, 30), 0.9),  # another class on the object, more certain
@@ -76,17 +76,17 @@ def test_pictures_show_what_an_object_was_taken_for(picture_file, results_of):
         drawn.append((image.shape, annotated.round(), texts))
         return image
 
-    names, files = {1: "cat", 2: "dog"}, {1: picture_file}
-    pictures = pictures_of_classes([1], lambda _: objects, results_of(rows), names, files, draw)
-    assert pictures[1][0].caption == "dog 0.90; cat 0.40"
+    names, files = {1: "cat", 2: "dog"}, {1: image_file}
+    images = cutouts_of_classes([1], lambda _: objects, results_of(rows), names, files, draw)
+    assert images[1][0].caption == "dog 0.90; cat 0.40"
     shape, annotated, texts = drawn[0]
     assert shape == (200, 200, 3)  # 64 x 64 pixels around (35, 35), enlarged 3.125 times
     np.testing.assert_allclose(annotated, [[53, 53, 147, 147]], atol=1)
     assert texts == ["dog 0.90", "cat 0.40"]
-    assert cv2.imdecode(np.frombuffer(pictures[1][0].jpeg, np.uint8), 1).shape == shape
+    assert cv2.imdecode(np.frombuffer(images[1][0].jpeg, np.uint8), 1).shape == shape
 
 
-def test_cut_out_stays_inside_the_image(picture_file, results_of):
+def test_cut_out_stays_inside_the_image(image_file, results_of):
     objects = [annotation(1, 1, 1, (130, 0, 30, 120))]
     shapes = []
 
@@ -94,18 +94,18 @@ def test_cut_out_stays_inside_the_image(picture_file, results_of):
         shapes.append(image.shape)
         return image
 
-    files = {1: picture_file}
-    pictures = pictures_of_classes([1], lambda _: objects, results_of([]), {}, files, draw)
+    files = {1: image_file}
+    images = cutouts_of_classes([1], lambda _: objects, results_of([]), {}, files, draw)
     assert shapes == [(150, 200, 3)]  # the whole 120 x 160 pixels
-    assert pictures[1][0].caption == "not detected"
+    assert images[1][0].caption == "not detected"
 
 
-def test_unreadable_picture_is_left_out_with_a_warning(tmp_path, results_of, caplog):
+def test_unreadable_image_is_left_out_with_a_warning(tmp_path, results_of, caplog):
     objects = [annotation(1, 1, 1, (20, 20, 30, 30))]
     files = {1: str(tmp_path / "gone.jpg")}
-    pictures = pictures_of_classes([1], lambda _: objects, results_of([]), {}, files, draw=None)
-    assert pictures == {}
-    assert "the report lacks 1 pictures that cannot be read" in caplog.text
+    images = cutouts_of_classes([1], lambda _: objects, results_of([]), {}, files, draw=None)
+    assert images == {}
+    assert "the report lacks 1 images that cannot be read" in caplog.text
     assert "gone.jpg" in caplog.text
 
 

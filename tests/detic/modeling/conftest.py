@@ -19,7 +19,7 @@ SMALL = [
     *("MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", "16"),
     *("MODEL.ROI_BOX_HEAD.FC_DIM", "64", "MODEL.ROI_BOX_HEAD.FED_LOSS_NUM_CAT", "10"),
     *("MODEL.ROI_MASK_HEAD.CONV_DIM", "16", "MODEL.FPN.OUT_CHANNELS", "64"),
-    # The sizes of interest for pictures of this size: every level has an object.
+    # The sizes of interest for images of this size: every level has an object.
     *("MODEL.CENTERNET.SOI", "[[0, 10], [8, 20], [16, 40], [32, 60], [50, 10000]]"),
     *("MODEL.CENTERNET.POST_NMS_TOPK_TRAIN", "20", "MODEL.NUM_SAMPLE_CATS", "10"),
     *("MODEL.RPN.PRE_NMS_TOPK_TRAIN", "100", "MODEL.RPN.POST_NMS_TOPK_TRAIN", "20"),

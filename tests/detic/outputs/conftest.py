@@ -1,4 +1,4 @@
-"""Detections of a picture of 40 x 60 pixels, with simple numbers."""
+"""Detections of an image of 40 x 60 pixels, with simple numbers."""
 
 from dataclasses import replace
 

@@ -9,18 +9,18 @@ from detic.outputs import WRITERS, Category, ImageRecord
 from detic.outputs.coco import images_path
 
 
-def write(name, folder, pictures, categories):
+def write(name, folder, records, categories):
     path = folder / f"{name}.json"
     with WRITERS[name](path, categories) as writer:
-        for image, found in pictures:
+        for image, found in records:
             writer(image, found)
     return path, images_path(path)
 
 
 def test_coco_results_load_with_pycocotools(tmp_path, found, image, categories):
     other = ImageRecord("photos/empty.jpg", image_id=8, stem="empty")
-    pictures = [(image, found), (other, found[[]])]
-    results, images = write("coco", tmp_path, pictures, categories)
+    records = [(image, found), (other, found[[]])]
+    results, images = write("coco", tmp_path, records, categories)
     coco = COCO(images)
     assert coco.imgs[7]["file_name"] == "photos/desk.jpg"
     assert coco.cats[2]["name"] == "café, large"
@@ -47,7 +47,7 @@ def test_lvis_results_load_with_an_lvis_reader(tmp_path, found, image, categorie
     assert {a["category_id"] for a in annotations} == {1, 2}
 
 
-def test_lvis_results_keep_the_best_300_of_a_picture(tmp_path, found, image, categories):
+def test_lvis_results_keep_the_best_300_of_an_image(tmp_path, found, image, categories):
     many = replace(found, masks=None)[np.repeat(np.arange(2), 200)]
     results, _ = write("lvis", tmp_path, [(image, many)], categories)
     scores = [entry["score"] for entry in json.loads(results.read_text())]

@@ -5,7 +5,7 @@ import numpy as np
 from detic.outputs import WRITERS, Category, ImageRecord
 
 
-def test_features_of_all_pictures_are_one_table(tmp_path, found, image, categories):
+def test_features_of_all_images_are_one_table(tmp_path, found, image, categories):
     path = tmp_path / "found.npz"
     features = np.eye(2, 4, dtype=np.float32)
     with WRITERS["npz"](path, categories) as write:
@@ -37,15 +37,15 @@ def test_class_scores_come_along_if_there_are_any(tmp_path, found, image, catego
     np.testing.assert_array_equal(np.load(tmp_path / "f.npz")["class_scores"], np.eye(2))
 
 
-def test_table_of_no_picture_has_all_arrays(tmp_path, found_kinds, image):
+def test_table_of_no_image_has_all_arrays(tmp_path, found_kinds, image):
     categories = [Category(1, "cat"), Category(2, "tea", parent="drink")]
-    for name, pictures in (
+    for name, detections_of in (
         ("none", []),
         ("one", [replace(found_kinds, region_embeddings=np.eye(2))]),
     ):
         with WRITERS["npz"](tmp_path / f"{name}.npz", categories) as write:
-            for picture in pictures:
-                write(image, picture)
+            for detections in detections_of:
+                write(image, detections)
     none, one = (np.load(tmp_path / f"{name}.npz") for name in ("none", "one"))
     assert none.keys() == one.keys()
     assert {len(none[name]) for name in none if name != "class_names"} == {0}

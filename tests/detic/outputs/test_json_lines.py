@@ -7,7 +7,7 @@ from pycocotools import mask as mask_util
 from detic.outputs import WRITERS, ImageRecord
 
 
-def test_json_lines_hold_one_picture_each(tmp_path, found, image, categories):
+def test_json_lines_hold_one_image_each(tmp_path, found, image, categories):
     path = tmp_path / "found.jsonl"
     frame = ImageRecord("clip.mp4", image_id=8, stem="clip_000003", frame=3)
     with WRITERS["jsonl"](path, categories) as write:
@@ -60,7 +60,7 @@ def test_json_is_one_document_of_the_same_records(tmp_path, found, image, catego
     )
 
 
-def test_json_of_no_pictures_is_an_empty_list(tmp_path, categories):
+def test_json_of_no_images_is_an_empty_list(tmp_path, categories):
     with WRITERS["json"](tmp_path / "f.json", categories):
         pass
     assert json.loads((tmp_path / "f.json").read_text()) == []

@@ -11,7 +11,7 @@ sv = pytest.importorskip("supervision")
 
 @pytest.fixture
 def photos(tmp_path):
-    """A folder with the picture, of the size that the detections are of."""
+    """A folder with the image, of the size that the detections are of."""
     (tmp_path / "photos").mkdir()
     cv2.imwrite(str(tmp_path / "photos" / "desk.jpg"), np.zeros((40, 60, 3), np.uint8))
     return tmp_path / "photos"

@@ -31,7 +31,7 @@ def test_parents_are_elements_of_their_own(found_kinds, image):
     assert second.find("parent") is None
 
 
-def test_pictures_in_folders_have_files_in_folders(tmp_path, found, categories):
+def test_images_in_folders_have_files_in_folders(tmp_path, found, categories):
     with WRITERS["voc"](tmp_path, categories) as write:
         write(ImageRecord("photos/a/desk.jpg", 1, "a/desk"), found)
     assert (tmp_path / "a" / "desk.xml").is_file()
@@ -40,7 +40,7 @@ def test_pictures_in_folders_have_files_in_folders(tmp_path, found, categories):
 @pytest.mark.parametrize(
     ("box", "pixels"),
     [
-        ((0, 0, 60, 40), (1, 1, 60, 40)),  # the whole picture
+        ((0, 0, 60, 40), (1, 1, 60, 40)),  # the whole image
         ((10.4, 5.4, 40.4, 20.4), (11, 6, 40, 20)),
         ((59.8, 39.8, 60, 40), (60, 40, 60, 40)),  # less than a pixel, in the last one
     ],

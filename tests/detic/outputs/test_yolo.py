@@ -53,19 +53,19 @@ def test_classes_are_named_beside_the_labels(tmp_path, categories):
     with WRITERS["yolo"](tmp_path, categories):
         pass
     document = yaml.safe_load((tmp_path / "data.yaml").read_text(encoding="utf-8"))
-    pictures = {"train": "images", "val": "images"}
-    assert document == pictures | {"nc": 2, "names": {0: "cat", 1: "café, large"}}
+    images = {"train": "images", "val": "images"}
+    assert document == images | {"nc": 2, "names": {0: "cat", 1: "café, large"}}
     names = (tmp_path / "labels" / "classes.txt").read_text(encoding="utf-8")
     assert names == "cat\ncafé, large\n"
 
 
-def test_pictures_without_detections_have_empty_files(tmp_path, found, image, categories):
+def test_images_without_detections_have_empty_files(tmp_path, found, image, categories):
     with WRITERS["yolo"](tmp_path, categories) as write:
         write(image, found[[]])
     assert (tmp_path / "labels" / "desk.txt").read_text() == ""
 
 
-def test_two_pictures_cannot_share_a_file(tmp_path, found, image, categories):
+def test_two_images_cannot_share_a_file(tmp_path, found, image, categories):
     with WRITERS["yolo"](tmp_path, categories) as write:
         write(image, found)
         with pytest.raises(InputError, match=r"photos/desk.jpg and photos/desk.png would both"):

@@ -14,7 +14,7 @@ def tiny_files(tmp_path_factory):
 @pytest.fixture(autouse=True)
 def one_thread():
     before = torch.get_num_threads()
-    torch.set_num_threads(1)  # pictures this small gain nothing from more
+    torch.set_num_threads(1)  # images this small gain nothing from more
     yield
     torch.set_num_threads(before)
 

@@ -27,7 +27,7 @@ def random_vocabulary(*entries):
     return Vocabulary(entries).with_embeddings(embeddings)
 
 
-def test_detections_lie_in_the_picture(detector):
+def test_detections_lie_in_the_image(detector):
     found = detector(noise(60, 80))
     assert len(found) > 5
     assert (np.diff(found.scores) <= 0).all()
@@ -43,10 +43,10 @@ def test_a_path_gives_the_same_as_its_pixels(detector, tmp_path):
     assert_same(detector(tmp_path / "a.png"), detector(noise()))
 
 
-def test_a_batch_gives_the_same_as_single_pictures(detector):
-    pictures = [noise(seed=1), noise(seed=2)]
-    for found, picture in zip(detector(pictures), pictures, strict=True):
-        assert_same(found, detector(picture))
+def test_a_batch_gives_the_same_as_single_images(detector):
+    images = [noise(seed=1), noise(seed=2)]
+    for found, image in zip(detector(images), images, strict=True):
+        assert_same(found, detector(image))
     assert detector([]) == []
 
 

@@ -11,7 +11,7 @@ from detic.shapes.annotation import (
     without_rare,
 )
 from detic.shapes.classes import ShapeClass
-from detic.shapes.scene import DrawnObject, Picture
+from detic.shapes.scene import DrawnObject, Image
 
 STAR, KEY, FISH = (
     ShapeClass(number, "red", noun, novel)
@@ -20,17 +20,17 @@ STAR, KEY, FISH = (
 IDS = (1, 2, 3)
 
 
-def picture_of(*classes):
+def image_of(*classes):
     masks = np.zeros((len(classes), 8, 40), bool)
     for index, mask in enumerate(masks):
         mask[2:6, 8 * index + 1 : 8 * index + 4] = True
     objects = [DrawnObject(entry, mask) for entry, mask in zip(classes, masks, strict=True)]
-    return Picture(np.zeros((8, 40, 3), np.uint8), objects)
+    return Image(np.zeros((8, 40, 3), np.uint8), objects)
 
 
 def annotated(*classes, **rates):
     federation = FederationRates(**{"negative": 0, "hidden": 0, "not_exhaustive": 0, **rates})
-    return annotate(picture_of(*classes), IDS, federation, np.random.default_rng(0))
+    return annotate(image_of(*classes), IDS, federation, np.random.default_rng(0))
 
 
 def test_annotation_describes_the_visible_mask():

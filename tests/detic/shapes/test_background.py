@@ -5,9 +5,9 @@ from detic.shapes.background import draw_background, expose
 
 def test_background_is_muted():
     for seed in range(8):
-        picture = draw_background((64, 96), np.random.default_rng(seed))
-        assert picture.shape == (64, 96, 3)
-        mean = picture.mean(axis=(0, 1))
+        image = draw_background((64, 96), np.random.default_rng(seed))
+        assert image.shape == (64, 96, 3)
+        mean = image.mean(axis=(0, 1))
         assert (mean.max() - mean.min()) / mean.max() < 0.35
 
 
@@ -16,8 +16,8 @@ def test_backgrounds_differ():
     assert np.abs(first - second).mean() > 5
 
 
-def test_exposure_keeps_the_picture_recognisable():
-    picture = np.tile(np.linspace(20, 230, 64, dtype=np.float32)[None, :, None], (64, 1, 3))
-    exposed = expose(picture, np.random.default_rng(0))
+def test_exposure_keeps_the_image_recognisable():
+    image = np.tile(np.linspace(20, 230, 64, dtype=np.float32)[None, :, None], (64, 1, 3))
+    exposed = expose(image, np.random.default_rng(0))
     assert exposed.dtype == np.uint8
-    assert np.corrcoef(exposed.ravel(), picture.ravel())[0, 1] > 0.98
+    assert np.corrcoef(exposed.ravel(), image.ravel())[0, 1] > 0.98

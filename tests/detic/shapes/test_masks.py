@@ -3,8 +3,8 @@ import pytest
 from pycocotools import mask as coco_mask
 
 from detic.shapes.classes import draw_classes
+from detic.shapes.images import random_scene
 from detic.shapes.masks import mask_to_box_xywh, mask_to_polygons, without_specks
-from detic.shapes.pictures import random_scene
 
 
 def rasterized(polygons, size_hw):

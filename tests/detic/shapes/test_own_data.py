@@ -25,17 +25,17 @@ def test_coco_has_what_is_boxed_and_nothing_of_lvis():
     assert coco["annotations"][0]["iscrowd"] == 0
 
 
-def test_own_data_has_new_classes_with_boxes_and_others_with_pictures(tmp_path):
+def test_own_data_has_new_classes_with_boxes_and_others_with_images(tmp_path):
     generate_world(tmp_path, 0, 1, 1, 1, nouns=BENCHMARK_NOUNS[:2], progress=False)
     write_own_data(tmp_path, SIZES)
     write_own_data(tmp_path, SIZES)  # what is there is kept
     root = tmp_path / "own_shapes"
     boxed = {c["name"] for c in json.loads((root / "boxes.json").read_text())["categories"]}
-    pictured = {path.name.replace("_", " ") for path in (root / "pictures").iterdir()}
+    imaged = {path.name.replace("_", " ") for path in (root / "images").iterdir()}
     new = read_vocabulary_file(root / "new_classes.txt").names
     assert {name.split()[-1] for name in new} == set(HELD_OUT_NOUNS)
-    assert len(pictured) == 8
-    assert boxed <= set(new) - pictured
+    assert len(imaged) == 8
+    assert boxed <= set(new) - imaged
     names = read_vocabulary_file(root / "vocabulary.txt").names
     assert len(names) == 8 + 32
     assert names[8:] == new

@@ -4,7 +4,7 @@ import pytest
 from detic.shapes import scene
 from detic.shapes.classes import draw_classes
 from detic.shapes.masks import mask_to_box_xywh
-from detic.shapes.scene import draw_label_picture, draw_scene
+from detic.shapes.scene import draw_label_image, draw_scene
 
 CLASSES = draw_classes(0)
 
@@ -15,10 +15,10 @@ def draw(seed, count=5):
 
 
 def test_scene_has_the_objects_asked_for():
-    picture = draw_scene(CLASSES[:3], np.random.default_rng(0))
-    assert picture.rgb.shape == (128, 128, 3)
-    assert picture.rgb.dtype == np.uint8
-    assert [drawn.shape_class for drawn in picture.objects] == list(CLASSES[:3])
+    image = draw_scene(CLASSES[:3], np.random.default_rng(0))
+    assert image.rgb.shape == (128, 128, 3)
+    assert image.rgb.dtype == np.uint8
+    assert [drawn.shape_class for drawn in image.objects] == list(CLASSES[:3])
 
 
 @pytest.mark.parametrize("seed", range(4))
@@ -45,17 +45,17 @@ def test_at_least_65_percent_of_each_object_stay_in_sight(monkeypatch):
     monkeypatch.setattr(scene._Canvas, "paste", record)
     for seed in range(10):
         placed.clear()
-        picture = draw(seed, count=7)
-        visible = [drawn.mask.sum() for drawn in picture.objects]
+        image = draw(seed, count=7)
+        visible = [drawn.mask.sum() for drawn in image.objects]
         for seen_px, full_px in zip(visible, placed, strict=True):
             assert seen_px >= 0.65 * full_px - 8  # specks that are dropped
 
 
-def test_dominant_object_fills_most_of_a_label_picture():
+def test_dominant_object_fills_most_of_a_label_image():
     for seed in range(10):
-        picture = draw_label_picture(CLASSES[7], CLASSES[:2], np.random.default_rng(seed))
-        assert picture.rgb.shape == (64, 64, 3)
-        dominant = picture.objects[-1]
+        image = draw_label_image(CLASSES[7], CLASSES[:2], np.random.default_rng(seed))
+        assert image.rgb.shape == (64, 64, 3)
+        dominant = image.objects[-1]
         assert dominant.shape_class == CLASSES[7]
         assert max(mask_to_box_xywh(dominant.mask)[2:]) >= 0.65 * 64 - 1.5
 

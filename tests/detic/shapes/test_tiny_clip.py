@@ -5,7 +5,7 @@ import pytest
 import timm
 import torch
 
-from detic.shapes.backbone import BACKBONE_NAME
+from detic.modeling.backbone.tiny_resnet import BACKBONE_NAME
 from detic.shapes.classes import draw_classes
 from detic.shapes.crops import draw_objects
 from detic.shapes.looks import LOOKS

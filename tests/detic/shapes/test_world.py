@@ -18,7 +18,7 @@ def digests(folder):
     return {str(f.relative_to(folder)): hashlib.sha256(f.read_bytes()).hexdigest() for f in files}
 
 
-def test_every_picture_that_is_named_exists_and_no_other(tiny_world_root):
+def test_every_image_that_is_named_exists_and_no_other(tiny_world_root):
     folder = tiny_world_root / "shapes"
     named = [
         image["file_name"]
@@ -58,7 +58,7 @@ def test_novel_classes_have_no_images_in_the_class_frequencies(tiny_world_root):
     assert all((c["image_count"] == 0) == (c["frequency"] == "r") for c in cat_info)
 
 
-def test_every_class_has_label_pictures(tiny_world_root):
+def test_every_class_has_label_images(tiny_world_root):
     labels = load(tiny_world_root, "labels")
     assert [image["pos_category_ids"] for image in labels["images"]] == [[n] for n in range(1, 13)]
     assert [category["image_count"] for category in labels["categories"]] == [1] * 12

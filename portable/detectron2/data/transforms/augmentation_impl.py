@@ -1,6 +1,6 @@
 """Flips, resizes and crops. Sizes are (height, width) in pixels or fractions.
 
-All draw from `np.random` in a fixed order, so a seed gives the same pictures everywhere.
+All draw from `np.random` in a fixed order, so a seed gives the same images everywhere.
 """
 
 import sys

@@ -63,8 +63,8 @@ def _resize_with_pil(
     img: np.ndarray, size_hw: tuple[int, int], interp: Image.Resampling
 ) -> np.ndarray:
     single_channel = img.ndim == 3 and img.shape[2] == 1
-    picture = Image.fromarray(img[:, :, 0] if single_channel else img)
-    resized = np.asarray(picture.resize(size_hw[::-1], interp))
+    image = Image.fromarray(img[:, :, 0] if single_channel else img)
+    resized = np.asarray(image.resize(size_hw[::-1], interp))
     return resized[:, :, None] if single_channel else resized
 
 

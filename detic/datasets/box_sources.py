@@ -1,0 +1,193 @@
+"""Naming data with boxes in a recipe, so that DATASETS.TRAIN and DATASETS.TEST can use them.
+
+    DATASETS:
+      TRAIN: ["my_boxes", "replay"]
+      TEST: ["my_val"]
+    DATALOADER:
+      BOX_SOURCES:
+        - {name: my_boxes, format: coco, annotations: datasets/my/train.json, images: datasets/my}
+        - {name: my_val, format: coco, annotations: datasets/my/val.json, images: datasets/my}
+        - {name: replay, dataset: lvis_v1_train_norare}
+
+``format`` is ``coco`` or ``lvis``: how the annotation file is read, and how detections are scored.
+``dataset`` stands for the format and the files of a registered dataset. Categories are matched to
+the model's classes by name, whatever their ids and their order. No file of the data is opened
+before the data are used.
+"""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from detectron2.config import CfgNode
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
+from detic.datasets.class_lists import LazyDict
+from detic.datasets.coco_style import coco_style_records
+from detic.datasets.image_labels.class_index import ClassIndex
+from detic.datasets.lvis_style import lvis_style_records
+from detic.datasets.table import find_spec
+from detic.errors import InputError, unknown_choice
+from detic.loading.records import keep_all_masks_or_none
+from detic.paths import dataset_path, datasets_root
+from detic.vocabulary.model_classes import model_class_names
+
+WHERE = "DATALOADER.BOX_SOURCES"
+OWN_FIELDS = ("name", "format", "annotations", "images")
+REGISTERED_FIELDS = ("name", "dataset")
+
+# By ``format`` of a recipe's entry
+FORMATS: dict[str, Callable[[AnnotationFile, str], list[dict]]] = {
+    "coco": coco_style_records,
+    "lvis": lvis_style_records,
+}
+
+
+@dataclass(frozen=True)
+class BoxSource:
+    """One entry of ``DATALOADER.BOX_SOURCES``."""
+
+    name: str
+    format: str  # of the annotation file, a key of FORMATS
+    evaluator: str  # how detections are scored
+    annotations: str  # path of the annotation file
+    images: str  # the folder that its file names are relative to
+
+
+def register_box_sources(cfg: CfgNode) -> None:
+    """Register what ``DATALOADER.BOX_SOURCES`` names; what is registered already stays.
+
+    Raises:
+        InputError: an entry lacks a field, has an unknown one, or its name is taken.
+    """
+    if not cfg.DATALOADER.BOX_SOURCES:
+        return
+    names = model_class_names(dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
+    for entry in cfg.DATALOADER.BOX_SOURCES:
+        source = read_entry(entry)
+        if source.name in DatasetCatalog.list():
+            metadata = MetadataCatalog.get(source.name)
+            if (metadata.get("box_source"), metadata.get("thing_classes")) != (source, names):
+                raise InputError(
+                    f"{WHERE}: there is another dataset {source.name!r}; choose another name"
+                )
+            continue
+        _register(source, names)
+
+
+def read_entry(entry: Mapping[str, str]) -> BoxSource:
+    """Return an entry of a recipe, with the paths where its files are.
+
+    Raises:
+        InputError: a field is missing, unknown or no text, or names something unknown.
+    """
+    if not isinstance(entry, Mapping):
+        raise InputError(f"{WHERE} has {entry!r}; expected mappings with {', '.join(OWN_FIELDS)}")
+    fields = REGISTERED_FIELDS if "dataset" in entry else OWN_FIELDS
+    for field in entry:
+        if field not in fields:
+            raise unknown_choice("field", field, fields, where=WHERE)
+    missing = [field for field in fields if not isinstance(entry.get(field), str)]
+    if missing:
+        raise InputError(f"{WHERE} has {dict(entry)!r}; give it {', '.join(missing)}")
+    if "dataset" in entry:
+        return _of_registered(entry["name"], entry["dataset"])
+    if entry["format"] not in FORMATS:
+        raise unknown_choice("format", entry["format"], FORMATS, where=WHERE)
+    return BoxSource(
+        name=entry["name"],
+        format=entry["format"],
+        evaluator=entry["format"],
+        annotations=str(dataset_path(entry["annotations"])),
+        images=str(dataset_path(entry["images"])),
+    )
+
+
+def _of_registered(name: str, dataset: str) -> BoxSource:
+    spec = find_spec(dataset)
+    return BoxSource(
+        name=name,
+        format="lvis" if spec.is_lvis_style else "coco",
+        evaluator=spec.evaluator,
+        annotations=os.path.join(datasets_root(), spec.annotation_file),
+        images=os.path.join(datasets_root(), spec.image_root),
+    )
+
+
+def _register(source: BoxSource, class_names: tuple[str, ...]) -> None:
+    DatasetCatalog.register(source.name, partial(load_box_source, source, class_names))
+    MetadataCatalog.get(source.name).set(
+        json_file=source.annotations,
+        image_root=source.images,
+        evaluator_type=source.evaluator,
+        thing_classes=class_names,
+        thing_dataset_id_to_contiguous_id=LazyDict(partial(_read_classes, source, class_names)),
+        box_source=source,
+    )
+
+
+def load_box_source(source: BoxSource, class_names: Sequence[str]) -> list[dict]:
+    """Return the records of a source, with the classes of the model.
+
+    Args:
+        source: where and how its files are.
+        class_names: of the model, by class.
+
+    Returns:
+        Records as ``load_lvis_style_json`` and ``load_coco_style_json`` return them. Unless all
+        annotations have a mask none has, because a batch has masks for all its boxes or for none.
+
+    Raises:
+        InputError: the file is malformed, or a category with annotations is no class of the model.
+    """
+    content = read_annotation_file(source.annotations)
+    class_of_id = match_categories(content, ClassIndex(class_names))
+    records = FORMATS[source.format](content, source.images)
+    class_of_rank = [class_of_id.get(category_id) for category_id in content.class_index]
+    for record in records:
+        for annotation in record["annotations"]:
+            annotation["category_id"] = class_of_rank[annotation["category_id"]]
+        for field in {"neg_category_ids", "pos_category_ids"} & record.keys():
+            matched = [class_of_rank[rank] for rank in record[field]]
+            record[field] = [index for index in matched if index is not None]
+    keep_all_masks_or_none(records, source.annotations)
+    return records
+
+
+def match_categories(content: AnnotationFile, classes: ClassIndex) -> dict[int, int]:
+    """Return the model's class of each category id.
+
+    Categories that are no class of the model are left out if nothing is annotated with them.
+
+    Raises:
+        InputError: something is annotated with such a category, or two categories are one class.
+    """
+    used = _used_categories(content)
+    class_of_id: dict[int, int] = {}
+    for category in content.categories:
+        where = f"{content.path}, category {category['id']}"
+        if category["id"] in used:
+            index = classes.require(category["name"], where)
+        else:
+            index = classes.find(category["name"])
+        if index is None:
+            continue
+        if index in class_of_id.values():
+            raise InputError(
+                f"{where}: {category['name']!r} is the model's class {classes.class_names[index]!r}"
+                ", and so is another category; make them one"
+            )
+        class_of_id[category["id"]] = index
+    return class_of_id
+
+
+def _used_categories(content: AnnotationFile) -> set[int]:
+    """Return the ids of categories that boxes or image labels have."""
+    used = {a["category_id"] for rows in content.annotations_of.values() for a in rows}
+    return used.union(*(image.get("pos_category_ids", ()) for image in content.images))
+
+
+def _read_classes(source: BoxSource, class_names: Sequence[str]) -> dict[int, int]:
+    return match_categories(read_annotation_file(source.annotations), ClassIndex(class_names))

@@ -1,0 +1,77 @@
+"""One run of the program: the detector, what becomes of detections, and what it came to."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import TypeVar
+
+import numpy as np
+
+from detic.demo.destination import Destination
+from detic.demo.live import show
+from detic.detections import Detections
+from detic.outputs import ImageRecord, Write
+from detic.predictor import Detector
+from detic.rendering import DrawStyle, draw
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What becomes of detections."""
+
+    style: DrawStyle = field(default_factory=DrawStyle)
+    destination: Destination | None = None  # of drawings
+    sinks: Sequence[Write] = ()  # of data
+    has_window: bool = False  # drawings are shown
+    batch_size: int = 1  # images that go through the network at once
+    features: bool = False
+    all_scores: bool = False
+
+
+@dataclass
+class Tally:
+    """What a run came to."""
+
+    num_read: int = 0  # images and videos
+    num_kept: int = 0  # drawings that were there before and stay
+    objects: Counter = field(default_factory=Counter)  # by class name, as shown
+    unreadable: list[str] = field(default_factory=list)  # reasons, which name the files
+
+
+class Session:
+    """Detects, hands on and counts."""
+
+    def __init__(self, detector: Detector, wishes: Wishes):
+        self.detector = detector
+        self.wishes = wishes
+        self.tally = Tally()
+        self.has_quit = False  # the user closed the show
+
+    def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
+        """Return the detections of each image (H, W, 3) uint8 BGR."""
+        wishes = self.wishes
+        return self.detector(list(images), features=wishes.features, all_scores=wishes.all_scores)
+
+    def record(self, image: ImageRecord, detections: Detections) -> None:
+        """Write the data of an image wherever it is wanted."""
+        for write in self.wishes.sinks:
+            write(image, detections)
+        self.tally.objects.update(detections.shown_names)
+
+    def draw(self, image_bgr: np.ndarray, detections: Detections) -> np.ndarray:
+        """Return the image with its detections."""
+        return draw(image_bgr, detections, self.wishes.style)
+
+    def show(self, drawn_bgr: np.ndarray, wait_ms: int) -> None:
+        """Show a drawing if there is a window; see ``detic.demo.live.show``."""
+        if self.wishes.has_window and not show(drawn_bgr, wait_ms):
+            self.has_quit = True
+
+    def batches(self, items: Iterable[T]) -> Iterator[list[T]]:
+        """Yield the items in batches until they end or the user quits."""
+        iterator = iter(items)
+        while not self.has_quit and (batch := list(islice(iterator, self.wishes.batch_size))):
+            yield batch

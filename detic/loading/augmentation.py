@@ -1,0 +1,167 @@
+"""Random resizing, cropping and flipping of images with their boxes and masks.
+
+Images are (H, W) or (H, W, C) arrays, points (N, 2) rows of (x, y) in pixels.
+"""
+
+from collections.abc import Callable
+
+import numpy as np
+from detectron2.config import CfgNode
+from detectron2.data import detection_utils as utils
+from detectron2.data import transforms as T
+from fvcore.transforms.transform import Transform
+from PIL import Image
+
+from detic.errors import InputError, unknown_choice
+from detic.loading.train_source import TrainSource
+
+
+class ResizeCropTransform(Transform):
+    """A resize of an image and a window cut out of it; nothing is padded.
+
+    Args:
+        scaled_h, scaled_w: size after the resize, pixels.
+        offset_y, offset_x: first row and column of the window in the resized image.
+        img_scale: the drawn scale before sizes were cut to whole pixels.
+        size: side of the window; the window ends where the image does.
+    """
+
+    def __init__(
+        self,
+        scaled_h: int,
+        scaled_w: int,
+        offset_y: int,
+        offset_x: int,
+        img_scale: float,
+        size: int,
+    ):
+        super().__init__()
+        self.scaled_h, self.scaled_w = scaled_h, scaled_w
+        self.offset_y, self.offset_x = offset_y, offset_x
+        self.img_scale = img_scale
+        self.size = size
+
+    def apply_image(
+        self, img: np.ndarray, interp: Image.Resampling = Image.Resampling.BILINEAR
+    ) -> np.ndarray:
+        """Return the window of the resized image, of the type of ``img``.
+
+        8-bit images are resized by PIL, others by torch's interpolation without antialiasing.
+        """
+        bottom = min(self.scaled_h, self.offset_y + self.size)
+        right = min(self.scaled_w, self.offset_x + self.size)
+        if img.dtype == np.uint8 and (img.ndim == 2 or img.shape[2] == 3):
+            # Cutting before the conversion to an array spares a copy of the whole image.
+            resized = Image.fromarray(img).resize((self.scaled_w, self.scaled_h), interp)
+            return np.asarray(resized.crop((self.offset_x, self.offset_y, right, bottom)))
+        resize = T.ResizeTransform(*img.shape[:2], self.scaled_h, self.scaled_w, interp)
+        return resize.apply_image(img)[self.offset_y : bottom, self.offset_x : right]
+
+    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
+        """Return the window of a resized map of labels, which are not mixed."""
+        return self.apply_image(segmentation, interp=Image.Resampling.NEAREST)
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Return the points (N, 2) moved along with the image; ``coords`` itself changes.
+
+        The released models were trained with points scaled by the drawn scale, although the image
+        is scaled to whole pixels, so points lie up to a pixel off the image.
+        """
+        coords[:, 0] = coords[:, 0] * self.img_scale - self.offset_x
+        coords[:, 1] = coords[:, 1] * self.img_scale - self.offset_y
+        return coords
+
+    def inverse_apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        """Return points (N, 2) of the window as points of the image; ``coords`` itself changes."""
+        coords[:, 0] = (coords[:, 0] + self.offset_x) / self.img_scale
+        coords[:, 1] = (coords[:, 1] + self.offset_y) / self.img_scale
+        return coords
+
+
+class EfficientDetResizeCrop(T.Augmentation):
+    """A fit into a square of random side, then a random window of a fixed side.
+
+    Args:
+        size: side of the window, pixels.
+        scale: range of the factor on ``size`` that gives the square's side.
+
+    Source: Tan et al., EfficientDet, arXiv 1911.09070, section 5.1 (multi-scale jitter).
+    """
+
+    def __init__(self, size: int, scale: tuple[float, float]):
+        super().__init__()
+        self.size = size
+        self.scale = scale
+
+    def get_transform(self, image: np.ndarray) -> ResizeCropTransform:
+        """Return a transform drawn for an image of this size."""
+        height, width = image.shape[:2]
+        target = np.random.uniform(*self.scale) * self.size
+        img_scale = min(target / height, target / width)
+        # Very long images would vanish in one direction.
+        scaled_h = max(1, int(height * img_scale))
+        scaled_w = max(1, int(width * img_scale))
+        offset_y = int(max(0, scaled_h - self.size) * np.random.uniform(0, 1))
+        offset_x = int(max(0, scaled_w - self.size) * np.random.uniform(0, 1))
+        return ResizeCropTransform(scaled_h, scaled_w, offset_y, offset_x, img_scale, self.size)
+
+
+def _resize_crop(cfg: CfgNode, source: TrainSource) -> T.Augmentation:
+    return EfficientDetResizeCrop(source.input_size, source.input_scale)
+
+
+def _resize_shortest_edge(cfg: CfgNode, source: TrainSource) -> T.Augmentation:
+    style = cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING
+    if style == "range" and len(source.min_sizes) != 2:
+        raise InputError(
+            f"INPUT.MIN_SIZE_TRAIN_SAMPLING is 'range', so sizes of {source.name!r} must be the "
+            f"lowest and the highest, not {list(source.min_sizes)}; or set it to 'choice'"
+        )
+    return T.ResizeShortestEdge(source.min_sizes, source.max_size, style)
+
+
+# By INPUT.CUSTOM_AUG
+RESIZES: dict[str, Callable[[CfgNode, TrainSource], T.Augmentation]] = {
+    "EfficientDetResizeCrop": _resize_crop,
+    "ResizeShortestEdge": _resize_shortest_edge,
+}
+
+# By INPUT.RANDOM_FLIP: arguments of detectron2's RandomFlip
+FLIPS: dict[str, dict[str, bool] | None] = {
+    "horizontal": {"horizontal": True},
+    "vertical": {"horizontal": False, "vertical": True},
+    "none": None,
+}
+
+
+def build_train_augmentations(cfg: CfgNode, source: TrainSource) -> list[T.Augmentation]:
+    """Return what is done to the training images of a source: a resize, then a flip.
+
+    An empty ``INPUT.CUSTOM_AUG`` gives detectron2's own augmentations.
+
+    Raises:
+        InputError: the resize or the flip is not known, or cannot have a size per dataset.
+    """
+    name = cfg.INPUT.CUSTOM_AUG
+    if name == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
+        crop = cfg.INPUT.CROP
+        crops = [T.RandomCrop(crop.TYPE, crop.SIZE)] if crop.ENABLED else []
+        return crops + utils.build_augmentation(cfg, is_train=True)
+    if name not in RESIZES:
+        raise unknown_choice("resize", name, RESIZES, where="INPUT.CUSTOM_AUG")
+    direction = cfg.INPUT.RANDOM_FLIP
+    if direction not in FLIPS:
+        raise unknown_choice("flip", direction, FLIPS, where="INPUT.RANDOM_FLIP")
+    flip = FLIPS[direction]
+    return [RESIZES[name](cfg, source)] + ([] if flip is None else [T.RandomFlip(**flip)])
+
+
+def build_test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
+    """Return what is done to test images.
+
+    It is detectron2's resize, unless ``INPUT.TEST_INPUT_TYPE`` is other than ``default`` and
+    training images are resized to fit a square: then test images are, too.
+    """
+    if cfg.INPUT.TEST_INPUT_TYPE == "default" or cfg.INPUT.CUSTOM_AUG != "EfficientDetResizeCrop":
+        return utils.build_augmentation(cfg, is_train=False)
+    return [EfficientDetResizeCrop(cfg.INPUT.TEST_SIZE, (1, 1))]

@@ -1,0 +1,108 @@
+"""Reading the image of a record, wherever it is.
+
+A record says where its image is in one of three ways:
+
+* ``file_name``: a file, by path or URL;
+* ``shard``, ``member``, ``span``: a member of a tar file: path, name, and (start, size) of its
+  bytes, tar headers included;
+* ``tar_index``: the number of an image in the tar files of the configuration.
+"""
+
+import io
+
+import numpy as np
+from detectron2.data import detection_utils as utils
+from PIL import Image, ImageOps
+
+from detic.datasets.tar_collection import TarCollection
+from detic.datasets.tar_files import TarReader, content_of_entry
+from detic.errors import InputError
+from detic.images import IMAGE_ERRORS
+
+
+class UnreadableImage(Exception):
+    """An image that cannot be used.
+
+    Args:
+        name: where it is.
+        reason: what is wrong with it.
+    """
+
+    def __init__(self, name: str, reason: str):
+        super().__init__(name, reason)
+        self.name = name
+        self.reason = reason
+
+    def __str__(self) -> str:
+        return f"{self.name}: {self.reason}"
+
+
+class ImageReader:
+    """Reader of the images of records, as arrays.
+
+    Args:
+        image_format: RGB or BGR.
+        tars: where ``tar_index`` points into.
+    """
+
+    def __init__(self, image_format: str, tars: TarCollection | None = None):
+        self.image_format = image_format
+        self._tars = tars
+        self._shards = TarReader()
+        Image.preinit()  # Pillow's readers, once for all processes that are forked from this one
+
+    def __call__(self, record: dict) -> np.ndarray:
+        """Return the image of a record, upright, (H, W, 3) uint8.
+
+        Raises:
+            UnreadableImage: it is missing, damaged, or not of the size that the record says.
+        """
+        self.check_place(record)
+        try:
+            pixels = self._read(record)
+            utils.check_image_size(record, pixels)
+        except IMAGE_ERRORS as error:  # among them detectron2's SizeMismatchError
+            reason = f"{type(error).__name__}: {error}"
+            raise UnreadableImage(image_name(record), reason) from error
+        return pixels
+
+    def check_place(self, record: dict) -> None:
+        """Check that a record says where its image is; nothing is opened.
+
+        Raises:
+            InputError: it does not, or its number is not in the tar files.
+        """
+        if "file_name" in record or "shard" in record:
+            return
+        if "tar_index" not in record:
+            raise InputError(
+                f"record {record.get('image_id')} has neither file_name nor shard nor tar_index; "
+                "the loader of its dataset must say where the image is"
+            )
+        if self._tars is None:
+            raise InputError(
+                f"image {record.get('image_id')} is number {record['tar_index']} of a tar index, "
+                "but no tar files are given; set DATALOADER.USE_TAR_DATASET and TARFILE_PATH"
+            )
+        self._tars.locate(record["tar_index"])
+
+    def _read(self, record: dict) -> np.ndarray:
+        if "file_name" in record:
+            return utils.read_image(record["file_name"], format=self.image_format)
+        if "shard" in record:
+            entry = self._shards.read(record["shard"], *record["span"])
+            return self._decode(content_of_entry(entry))
+        return self._decode(self._tars.read(record["tar_index"]))
+
+    def _decode(self, content: bytes) -> np.ndarray:
+        image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
+        return utils.convert_PIL_to_numpy(image, self.image_format)
+
+
+def image_name(record: dict) -> str:
+    """Return where the image of a record is, for messages and lists."""
+    if "file_name" in record:
+        return record["file_name"]
+    if "shard" in record:
+        return f"{record['shard']}/{record['member']}"
+    return f"tar index {record['tar_index']}"

@@ -1,0 +1,160 @@
+"""From a record to an input of the model: image, augmentation, training targets.
+
+Shapes: H, W image, N annotations.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.config import CfgNode
+from detectron2.data import detection_utils as utils
+from detectron2.data import transforms as T
+from detectron2.structures import BoxMode, Instances
+from fvcore.transforms.transform import TransformList
+from pycocotools import mask as mask_util
+
+from detic.annotation import AnnotationKind
+from detic.datasets.tar_collection import TarCollection
+from detic.loading.augmentation import build_train_augmentations
+from detic.loading.image_reader import ImageReader
+from detic.loading.train_source import TrainSource
+from detic.paths import dataset_path
+
+
+class TrainMapper:
+    """Maker of training examples from records.
+
+    Args:
+        read_image: gives the image of a record.
+        augmentations: by source.
+        kinds: what each source is annotated with; None if all have boxes and the model does not
+            ask.
+        mask_format: polygon or bitmask; None for no masks.
+        recompute_boxes: whether boxes become those of the masks, which are tighter after a crop.
+    """
+
+    def __init__(
+        self,
+        *,
+        read_image: ImageReader,
+        augmentations: Sequence[Sequence[T.Augmentation]],
+        kinds: Sequence[AnnotationKind] | None,
+        mask_format: str | None,
+        recompute_boxes: bool = False,
+    ):
+        self.read_image = read_image
+        self.augmentations = [T.AugmentationList(steps) for steps in augmentations]
+        self.kinds = kinds
+        self.mask_format = mask_format
+        self.recompute_boxes = recompute_boxes
+
+    def __call__(self, record: dict) -> dict:
+        """Return the record with ``image`` and ``instances`` in place of ``annotations``.
+
+        Args:
+            record: with ``dataset_source``; it is left alone.
+
+        Returns:
+            ``image`` is (3, H, W) uint8, ``instances`` has the targets of all annotations that are
+            no crowds and of which something is left. With kinds there are ``ann_type`` and
+            ``pos_category_ids`` as well.
+
+        Raises:
+            UnreadableImage: the image cannot be used.
+        """
+        example = dict(record)
+        source = record["dataset_source"]
+        aug_input = T.AugInput(self.read_image(example))
+        transforms = self.augmentations[source](aug_input)
+        image_size_hw = aug_input.image.shape[:2]
+        example["image"] = torch.from_numpy(np.array(aug_input.image.transpose(2, 0, 1), order="C"))
+        annotations = [a for a in example.pop("annotations", []) if not a.get("iscrowd", 0)]
+        example["instances"] = self._targets(annotations, transforms, image_size_hw)
+        if self.kinds is not None:
+            example.setdefault("pos_category_ids", [])
+            example["ann_type"] = self.kinds[source].value
+        return example
+
+    def _targets(
+        self,
+        annotations: Sequence[dict],
+        transforms: TransformList,
+        image_size_hw: tuple[int, int],
+    ) -> Instances:
+        keep_masks = self.mask_format is not None
+        moved = [
+            transform_annotation(a, transforms, image_size_hw, keep_masks) for a in annotations
+        ]
+        mask_format = self.mask_format or "polygon"
+        instances = utils.annotations_to_instances(moved, image_size_hw, mask_format)
+        if self.recompute_boxes and instances.has("gt_masks"):
+            instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
+        return utils.filter_empty_instances(instances)
+
+
+def transform_annotation(
+    annotation: dict, transforms: TransformList, image_size_hw: tuple[int, int], keep_mask: bool
+) -> dict[str, Any]:
+    """Return class, box and, if wanted, mask of an annotation in the transformed image.
+
+    Args:
+        annotation: with ``bbox``, ``bbox_mode``, ``category_id``; ``segmentation`` may be polygons
+            or a run-length mask.
+        transforms: those applied to the image.
+        image_size_hw: of the transformed image, to which boxes (XYXY, pixels) are clipped.
+        keep_mask: whether to transform the segmentation.
+    """
+    box_xyxy = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS)
+    height, width = image_size_hw
+    moved = {
+        "category_id": annotation["category_id"],
+        "bbox": _transform_box(box_xyxy, transforms).clip(0, [width, height, width, height]),
+        "bbox_mode": BoxMode.XYXY_ABS,
+    }
+    if keep_mask and "segmentation" in annotation:
+        moved["segmentation"] = _transform_segmentation(annotation["segmentation"], transforms)
+    return moved
+
+
+def _transform_box(box_xyxy: list, transforms: TransformList) -> np.ndarray:
+    """Return the box after all transforms, (4,).
+
+    The released models were trained with transforms that work in place, so a box of whole numbers
+    is cut to whole pixels by each. The loader makes all boxes floating point before.
+    """
+    boxes = np.array([box_xyxy])
+    for transform in transforms.transforms:
+        boxes = transform.apply_box(boxes.astype(np.float64)).astype(boxes.dtype)
+    return boxes[0]
+
+
+def _transform_segmentation(
+    segmentation: list | dict, transforms: TransformList
+) -> list[np.ndarray] | np.ndarray:
+    """Return flat polygons, or the (H, W) mask of a run-length encoding."""
+    if isinstance(segmentation, dict):
+        return transforms.apply_segmentation(mask_util.decode(segmentation))
+    polygons = [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in segmentation]
+    return [polygon.reshape(-1) for polygon in transforms.apply_polygons(polygons)]
+
+
+def build_train_mapper(cfg: CfgNode, sources: Sequence[TrainSource]) -> TrainMapper:
+    """Return the mapper of a recipe.
+
+    Raises:
+        InputError: the recipe asks for an unknown augmentation, or tar files are missing.
+    """
+    tars = None
+    if cfg.DATALOADER.USE_TAR_DATASET:
+        node = cfg.DATALOADER
+        tars = TarCollection(dataset_path(node.TARFILE_PATH), dataset_path(node.TAR_INDEX_DIR))
+    return TrainMapper(
+        read_image=ImageReader(cfg.INPUT.FORMAT, tars),
+        augmentations=[build_train_augmentations(cfg, source) for source in sources],
+        kinds=[source.kind for source in sources] if cfg.WITH_IMAGE_LABELS else None,
+        mask_format=cfg.INPUT.MASK_FORMAT if cfg.MODEL.MASK_ON else None,
+        # Like detectron2, whose augmentations an empty CUSTOM_AUG stands for
+        recompute_boxes=cfg.INPUT.CUSTOM_AUG == "" and cfg.INPUT.CROP.ENABLED and cfg.MODEL.MASK_ON,
+    )

@@ -1,0 +1,83 @@
+"""The records of all training images, held once per machine.
+
+Shapes: N records.
+"""
+
+import logging
+import pickle
+from collections.abc import Iterable, Sequence
+
+from detic.loading.shared_arrays import ArrayWriter, SharedArrays
+
+logger = logging.getLogger(__name__)
+
+MIN_POLYGON_NUMBERS = 6  # three points
+
+
+class PackedRecords(Sequence[dict]):
+    """A sequence of records in one block of memory; each access makes a fresh dictionary.
+
+    Args:
+        arrays: with those that ``pack_records`` writes.
+    """
+
+    def __init__(self, arrays: SharedArrays):
+        self._arrays = arrays
+        self._bytes = arrays["records"]
+        self._ends = arrays["records_ends"]
+
+    def __len__(self) -> int:
+        return len(self._ends)
+
+    def __getitem__(self, index: int) -> dict:
+        index = range(len(self))[index]
+        start = self._ends[index - 1] if index > 0 else 0
+        return pickle.loads(self._bytes[start : self._ends[index]])
+
+    def __reduce__(self):
+        return PackedRecords, (self._arrays,)
+
+
+def pack_records(writer: ArrayWriter, records: Iterable[dict]) -> None:
+    """Write records where ``PackedRecords`` finds them."""
+    protocol = pickle.HIGHEST_PROTOCOL
+    writer.add_chunks("records", (pickle.dumps(record, protocol) for record in records))
+
+
+def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
+    """Return annotations as the mapper needs them, without those that it cannot use.
+
+    Polygons of fewer than three points are left out, and annotations that have no other. Boxes
+    become floating point, so that the mapper does not cut them to whole pixels.
+    """
+    usable = []
+    for annotation in annotations:
+        changed = {"bbox": [float(value) for value in annotation["bbox"]]}
+        polygons = annotation.get("segmentation")
+        if isinstance(polygons, list):
+            polygons = [p for p in polygons if len(p) >= MIN_POLYGON_NUMBERS and len(p) % 2 == 0]
+            if not polygons:
+                continue
+            changed["segmentation"] = polygons
+        usable.append(annotation | changed)
+    return usable
+
+
+def keep_all_masks_or_none(records: Sequence[dict], origin: str) -> None:
+    """Remove the masks of annotations unless all of them have one.
+
+    A batch has masks for all its boxes or for none.
+
+    Args:
+        records: changed in place.
+        origin: where they are from, for the warning.
+    """
+    annotations = [annotation for record in records for annotation in record["annotations"]]
+    num_masks = sum("segmentation" in annotation for annotation in annotations)
+    if 0 < num_masks < len(annotations):
+        logger.warning(
+            "%s: %d of %d annotations have masks, which are not used, as the others have none",
+            *(origin, num_masks, len(annotations)),
+        )
+        for annotation in annotations:
+            annotation.pop("segmentation", None)

@@ -1,0 +1,138 @@
+"""Data with boxes that a recipe names."""
+
+import json
+
+import pytest
+from detectron2.data import DatasetCatalog, MetadataCatalog
+
+from detic.datasets.box_sources import BoxSource, load_box_source, read_entry, register_box_sources
+from detic.errors import InputError
+
+NAMES = ("red fox", "barn owl", "elk")
+IMAGES = [
+    {"id": number, "file_name": f"{number}.jpg", "height": 9, "width": 9} for number in (1, 2)
+]
+
+
+def box(number, category_id, image_id=1, **fields):
+    return {
+        "id": number,
+        "image_id": image_id,
+        "category_id": category_id,
+        "bbox": [1, 1, 4, 4],
+    } | fields
+
+
+@pytest.fixture
+def write(tmp_path):
+    """A function that writes an annotation file, categories given as {id: name}."""
+
+    def write(categories, annotations, images=IMAGES):
+        path = tmp_path / "boxes.json"
+        content = {"images": images, "annotations": annotations}
+        content["categories"] = [{"id": i, "name": name} for i, name in categories.items()]
+        path.write_text(json.dumps(content))
+        return BoxSource("mine", "coco", "coco", str(path), "ROOT")
+
+    return write
+
+
+@pytest.fixture
+def named(cfg, catalogs, tmp_path):
+    """A configuration whose model has the classes NAMES."""
+    (tmp_path / "names.txt").write_text("\n".join(NAMES))
+    cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = str(tmp_path / "names.txt")
+    cfg.MODEL.ROI_HEADS.NUM_CLASSES = len(NAMES)
+    return cfg
+
+
+def entry(**changes):
+    return {"name": "mine", "format": "coco", "annotations": "a.json", "images": "pics"} | changes
+
+
+def classes(records):
+    return [[a["category_id"] for a in record["annotations"]] for record in records]
+
+
+def test_classes_are_matched_by_name_whatever_ids_order_and_spelling(write):
+    source = write({7: "Elk", 9: "barn_owl"}, [box(1, 9), box(2, 7, image_id=2)])
+    assert classes(load_box_source(source, NAMES)) == [[1], [2]]
+
+
+def test_an_unknown_class_is_named_with_the_nearest(write):
+    source = write({7: "bran owl"}, [box(1, 7)])
+    with pytest.raises(
+        InputError,
+        match=r"boxes.json, category 7: unknown class 'bran owl'.*did you mean 'barn owl'",
+    ):
+        load_box_source(source, NAMES)
+
+
+def test_an_unknown_category_that_nothing_has_is_left_out(write):
+    assert classes(load_box_source(write({1: "things", 2: "elk"}, [box(1, 2)]), NAMES)) == [[2], []]
+
+
+def test_two_categories_cannot_be_one_class(write):
+    with pytest.raises(
+        InputError, match=r"category 2: 'Elk' is the model's class 'elk', and so is"
+    ):
+        load_box_source(write({1: "elk", 2: "Elk"}, [box(1, 2)]), NAMES)
+
+
+def test_verified_absence_is_matched_too(write):
+    images = [IMAGES[0] | {"neg_category_ids": [2, 1]}]
+    source = write({1: "things", 2: "elk"}, [], images)
+    assert load_box_source(source, NAMES)[0]["neg_category_ids"] == [2]
+
+
+def test_masks_of_some_boxes_only_are_not_used(write, caplog):
+    mask = {"segmentation": [[1, 1, 5, 1, 5, 5]]}
+    annotations = [box(1, 2, **mask), box(2, 2)]
+    records = load_box_source(write({2: "elk"}, annotations), NAMES)
+    assert not any("segmentation" in a for a in records[0]["annotations"])
+    assert "1 of 2 annotations have masks, which are not used" in caplog.text
+    records = load_box_source(write({2: "elk"}, annotations[:1]), NAMES)
+    assert "segmentation" in records[0]["annotations"][0]
+
+
+def test_a_recipe_names_a_source_and_its_files_are_opened_when_used(named, write, tmp_path):
+    named.DATALOADER.BOX_SOURCES = [entry(annotations=str(tmp_path / "boxes.json"), images="P")]
+    register_box_sources(named)
+    register_box_sources(named)  # the name may be registered from before
+    write({5: "elk"}, [box(1, 5)])
+    assert DatasetCatalog.get("mine")[0]["file_name"] == "P/1.jpg"
+    metadata = MetadataCatalog.get("mine")
+    assert metadata.thing_classes == NAMES
+    assert dict(metadata.thing_dataset_id_to_contiguous_id) == {5: 2}
+    assert metadata.evaluator_type == "coco"
+
+
+def test_a_registered_dataset_gives_format_and_files(monkeypatch):
+    monkeypatch.setenv("DETECTRON2_DATASETS", "/data")
+    source = read_entry({"name": "replay", "dataset": "coco_2017_val"})
+    assert source == BoxSource(
+        "replay",
+        "coco",
+        "coco",
+        "/data/coco/annotations/instances_val2017.json",
+        "/data/coco/val2017",
+    )
+    assert read_entry({"name": "replay", "dataset": "lvis_v1_train"}).format == "lvis"
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("mine", "has 'mine'; expected mappings with name, format, annotations, images"),
+        (entry(format="voc"), "BOX_SOURCES: unknown format 'voc'; choose coco or lvis"),
+        (entry(image="x"), "unknown field 'image'; .*did you mean 'images'"),
+        ({"name": "a", "format": "coco", "images": "x"}, "give it annotations"),
+        ({"name": "a", "dataset": "coco_2017_vall"}, "did you mean 'coco_2017_val'"),
+        ({"name": "a", "dataset": "x", "images": "y"}, "unknown field 'images'; choose name or"),
+        (entry(name="pets"), "there is another dataset 'pets'; choose another name"),
+    ],
+)
+def test_an_unusable_entry_is_named(named, pets, wrong, message):
+    named.DATALOADER.BOX_SOURCES = [wrong]
+    with pytest.raises(InputError, match=message):
+        register_box_sources(named)

@@ -1,0 +1,96 @@
+import cv2
+import numpy as np
+
+from detic.demo import detection_run as session_module
+from detic.demo.destination import plan_destination
+from detic.demo.inputs import find_inputs
+from detic.demo.run_images import run_images
+
+
+def numbered(folder, **options):
+    return [(file, i) for i, file in enumerate(find_inputs([str(folder)], **options), start=1)]
+
+
+def destination(folder, images, overwrite=False):
+    return plan_destination(str(folder), [file for file, _ in images], overwrite=overwrite)
+
+
+def test_images_are_drawn_under_their_names(make_session, photos, tmp_path):
+    images = numbered(photos, recursive=True)
+    session = make_session(destination=destination(tmp_path / "out", images))
+    run_images(session, images)
+    drawn = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
+    assert drawn == {"a.png", "b.JPG", "more/c.png"}
+    before, after = (cv2.imread(str(f / "a.png")) for f in (photos, tmp_path / "out"))
+    assert before.shape == after.shape
+    assert (before != after).any()
+
+
+def test_unreadable_images_are_noted_and_passed_over(make_session, photos):
+    session = make_session()
+    run_images(session, numbered(photos))
+    assert session.tally.num_read == 2
+    (reason,) = session.tally.unreadable
+    assert "broken.jpg' is not an image" in reason
+    assert session.tally.objects == {"cat": 2}
+
+
+def test_sinks_get_the_name_as_given_and_the_id(make_session, photos):
+    records = []
+    session = make_session(sinks=[lambda image, found: records.append(image)])
+    run_images(session, numbered(photos, recursive=True))
+    assert [r.file_name for r in records] == [
+        (photos / name).as_posix() for name in ("a.png", "b.JPG", "more/c.png")
+    ]
+    assert [r.image_id for r in records] == [1, 2, 4]  # 3 is broken
+    assert [r.stem for r in records] == ["a", "b", "more/c"]
+
+
+def test_existing_drawings_are_kept_without_detecting(make_session, photos, tmp_path):
+    (tmp_path / "a.png").write_text("mine")
+    images = numbered(photos)[:1]
+    session = make_session(destination=destination(tmp_path, images))
+    run_images(session, images)
+    assert session.detector.batch_sizes == []
+    assert session.tally.num_kept == 1
+    assert (tmp_path / "a.png").read_text() == "mine"
+
+
+def test_kept_drawings_still_give_data(make_session, photos, tmp_path):
+    (tmp_path / "a.png").write_text("mine")
+    images, records = numbered(photos)[:1], []
+    session = make_session(
+        destination=destination(tmp_path, images), sinks=[lambda *r: records.append(r)]
+    )
+    run_images(session, images)
+    assert len(records) == 1
+    assert (tmp_path / "a.png").read_text() == "mine"
+
+
+def test_overwriting_replaces_drawings(make_session, photos, tmp_path):
+    (tmp_path / "a.png").write_text("mine")
+    images = numbered(photos)[:1]
+    session = make_session(destination=destination(tmp_path, images, overwrite=True))
+    run_images(session, images)
+    assert cv2.imread(str(tmp_path / "a.png")) is not None
+
+
+def test_images_go_through_in_batches(make_session, photos):
+    session = make_session(batch_size=2)
+    run_images(session, numbered(photos, recursive=True))
+    assert session.detector.batch_sizes == [2, 1]
+
+
+def test_closing_the_window_ends_the_run(make_session, photos, monkeypatch):
+    shown = []
+    monkeypatch.setattr(session_module, "show", lambda image, wait_ms: shown.append(wait_ms))
+    session = make_session(has_window=True)  # show returns None: the user quits
+    run_images(session, numbered(photos, recursive=True))
+    assert shown == [0]
+
+
+def test_drawing_shows_the_detections(make_session):
+    session = make_session()
+    image = np.zeros((48, 64, 3), np.uint8)
+    (found,) = session.detect([image])
+    assert session.draw(image, found).any()

@@ -1,0 +1,172 @@
+"""Resizing, cropping and flipping."""
+
+import numpy as np
+import pytest
+import torch
+from detectron2.data import transforms as T
+from PIL import Image
+
+from detic.errors import InputError
+from detic.loading.augmentation import (
+    EfficientDetResizeCrop,
+    ResizeCropTransform,
+    build_test_augmentations,
+    build_train_augmentations,
+)
+from detic.loading.train_source import train_sources
+
+
+@pytest.fixture
+def image():
+    return np.random.RandomState(0).randint(0, 256, (40, 60, 3), dtype=np.uint8)
+
+
+def draws(*numbers):
+    """A stand-in for np.random.uniform that gives these numbers of [0, 1) in turn."""
+    numbers = iter(numbers)
+    return lambda low, high: low + next(numbers) * (high - low)
+
+
+def test_the_scale_is_drawn_first_then_the_row_then_the_column(image, monkeypatch):
+    monkeypatch.setattr(np.random, "uniform", draws(0.5, 0.25, 0.75))
+    transform = EfficientDetResizeCrop(50, (1.0, 3.0)).get_transform(image)
+    # Square of 2.0 * 50 px: scale min(100 / 40, 100 / 60), size 66.67 x 100
+    assert transform.img_scale == 100 / 60
+    assert (transform.scaled_h, transform.scaled_w) == (66, 100)
+    assert (transform.offset_y, transform.offset_x) == (int(16 * 0.25), int(50 * 0.75))
+
+
+def test_three_numbers_are_drawn_even_if_there_is_nothing_to_crop(image):
+    np.random.seed(0)
+    EfficientDetResizeCrop(50, (0.1, 0.2)).get_transform(image)
+    after = np.random.uniform()
+    np.random.seed(0)
+    assert np.random.uniform(size=4)[3] == after
+
+
+def test_very_long_images_keep_a_pixel():
+    transform = EfficientDetResizeCrop(64, (0.1, 0.1)).get_transform(np.zeros((1000, 3, 3)))
+    assert (transform.scaled_h, transform.scaled_w) == (6, 1)
+
+
+def test_an_image_is_resized_by_pil_and_cropped_without_padding(image):
+    cropped = ResizeCropTransform(66, 100, 20, 60, 100 / 60, 50).apply_image(image)
+    resized = np.asarray(Image.fromarray(image).resize((100, 66), Image.Resampling.BILINEAR))
+    assert cropped.shape == (46, 40, 3)
+    np.testing.assert_array_equal(cropped, resized[20:66, 60:100])
+
+
+def test_floats_are_interpolated_by_torch(image):
+    floats = image.astype(np.float32)
+    cropped = ResizeCropTransform(66, 100, 4, 30, 100 / 60, 50).apply_image(floats)
+    expected = torch.nn.functional.interpolate(
+        torch.from_numpy(floats).permute(2, 0, 1)[None], (66, 100), mode="bilinear"
+    )[0].permute(1, 2, 0)
+    np.testing.assert_allclose(cropped, expected[4:54, 30:80], rtol=1e-5)
+
+
+def test_the_order_of_colours_does_not_matter(image):
+    transform = ResizeCropTransform(66, 100, 4, 30, 100 / 60, 50)
+    reversed_image = transform.apply_image(image[:, :, ::-1])
+    np.testing.assert_array_equal(reversed_image[:, :, ::-1], transform.apply_image(image))
+
+
+@pytest.mark.parametrize("shape", [(40, 60), (40, 60, 1)])
+def test_one_channel_keeps_its_dimensions(image, shape):
+    grey = image[:, :, 0].reshape(shape)
+    assert ResizeCropTransform(20, 30, 0, 0, 0.5, 25).apply_image(grey).shape == (
+        20,
+        25,
+        *shape[2:],
+    )
+
+
+def test_labels_of_a_segmentation_are_not_mixed():
+    labels = np.array([[0, 200]], dtype=np.uint8).repeat(8, axis=0).repeat(4, axis=1)
+    moved = ResizeCropTransform(11, 11, 0, 0, 1.4, 11).apply_segmentation(labels)
+    assert set(np.unique(moved)) == {0, 200}
+
+
+def test_points_follow_the_drawn_scale_as_in_the_released_training():
+    # 7 x 0.9 px is cut to an image of 6 px; the point at its edge goes to 6.3.
+    transform = ResizeCropTransform(6, 6, 1, 2, 0.9, 5)
+    points = np.array([[7.0, 7.0]])
+    moved = transform.apply_coords(points)
+    np.testing.assert_allclose(moved, [[7 * 0.9 - 2, 7 * 0.9 - 1]])
+    assert moved is points
+    np.testing.assert_allclose(transform.inverse_apply_coords(moved), [[7.0, 7.0]])
+
+
+def test_boxes_move_with_the_points():
+    box = ResizeCropTransform(20, 30, 2, 5, 0.5, 20).apply_box(np.array([[10.0, 20.0, 40.0, 30.0]]))
+    np.testing.assert_allclose(box, [[0, 8, 15, 13]])
+
+
+def test_training_resizes_and_then_flips(cfg):
+    resize, flip = build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+    assert isinstance(resize, EfficientDetResizeCrop)
+    assert (resize.size, resize.scale) == (64, (0.1, 2.0))
+    assert isinstance(flip, T.RandomFlip)
+    assert flip.prob == 0.5
+
+
+def test_each_source_has_its_own_sizes(joint_cfg):
+    joint_cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
+    joint_cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING = "range"
+    joint_cfg.DATALOADER.DATASET_MIN_SIZES = [[30, 30], [20, 20]]
+    joint_cfg.DATALOADER.DATASET_MAX_SIZES = [100, 28]
+    shapes = []
+    for source in train_sources(joint_cfg, 1):
+        aug_input = T.AugInput(np.zeros((40, 60, 3), dtype=np.uint8))
+        aug_input.apply_augmentations(build_train_augmentations(joint_cfg, source))
+        shapes.append(aug_input.image.shape[:2])
+    assert shapes == [(30, 45), (19, 28)]
+
+
+def test_no_flip_where_the_recipe_says_so(cfg):
+    cfg.INPUT.RANDOM_FLIP = "none"
+    assert len(build_train_augmentations(cfg, train_sources(cfg, 1)[0])) == 1
+
+
+def test_without_a_custom_augmentation_detectron2_decides(cfg):
+    cfg.INPUT.CUSTOM_AUG = ""
+    cfg.INPUT.CROP.ENABLED = True
+    steps = build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+    assert [type(step) for step in steps] == [T.RandomCrop, T.ResizeShortestEdge, T.RandomFlip]
+
+
+def test_vertical_flips_can_be_had(cfg):
+    cfg.INPUT.RANDOM_FLIP = "vertical"
+    flip = build_train_augmentations(cfg, train_sources(cfg, 1)[0])[1]
+    assert (flip.horizontal, flip.vertical) == (False, True)
+
+
+def test_an_unknown_flip_gives_the_choices(cfg):
+    cfg.INPUT.RANDOM_FLIP = "diagonal"
+    with pytest.raises(InputError, match="RANDOM_FLIP: unknown flip 'diagonal'; choose horizontal"):
+        build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+
+
+def test_a_range_of_sizes_has_two_ends(cfg):
+    cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
+    cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING = "range"
+    with pytest.raises(InputError, match=r"sizes of 'pets' must be .* not \[800\]"):
+        build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+
+
+@pytest.mark.parametrize(("name", "own_sizes"), [("Mosaic", False), ("", True)])
+def test_an_unknown_resize_gives_the_choices(joint_cfg, name, own_sizes):
+    joint_cfg.INPUT.CUSTOM_AUG = name
+    joint_cfg.DATALOADER.USE_DIFF_BS_SIZE = own_sizes
+    source = train_sources(joint_cfg, 1)[0]
+    with pytest.raises(InputError, match=f"unknown resize '{name}'; choose EfficientDetResizeCrop"):
+        build_train_augmentations(joint_cfg, source)
+
+
+def test_test_images_fit_a_square_only_when_asked(cfg):
+    assert [type(step) for step in build_test_augmentations(cfg)] == [T.ResizeShortestEdge]
+    cfg.INPUT.TEST_INPUT_TYPE = "square"
+    cfg.INPUT.TEST_SIZE = 30
+    (resize,) = build_test_augmentations(cfg)
+    transform = resize.get_transform(np.zeros((40, 60, 3)))
+    assert (transform.scaled_h, transform.scaled_w, transform.img_scale) == (20, 30, 0.5)

@@ -1,0 +1,87 @@
+"""One record per training dataset, out of the parallel lists of a recipe."""
+
+import pytest
+
+from detic.annotation import AnnotationKind
+from detic.errors import InputError
+from detic.loading.train_source import train_sources, weighs_datasets
+
+
+def test_parallel_lists_become_one_record_per_dataset(joint_cfg):
+    boxes, labels = train_sources(joint_cfg, world_size=1)
+    assert (boxes.kind, boxes.ratio, boxes.batch_size) == (AnnotationKind.BOX, 1, 2)
+    assert (labels.kind, labels.ratio, labels.batch_size) == (AnnotationKind.IMAGE, 4, 3)
+    assert (labels.input_size, labels.input_scale) == (32, (0.5, 1.5))
+    assert (boxes.use_repeat_factors, labels.use_repeat_factors) == (True, False)
+
+
+def test_a_comma_joins_datasets_to_one_source(cfg):
+    cfg.DATASETS.TRAIN = ("lvis_v1_train+coco, b",)
+    (source,) = train_sources(cfg, world_size=1)
+    assert source.datasets == ("lvis_v1_train+coco", "b")
+
+
+def test_one_stream_of_boxes_needs_no_lists(cfg):
+    cfg.DATASETS.TRAIN = ("a", "b", "c")
+    sources = train_sources(cfg, world_size=2)
+    assert [s.kind for s in sources] == [AnnotationKind.BOX] * 3
+    assert {(s.batch_size, s.input_size, s.min_sizes) for s in sources} == {(1, 64, (800,))}
+
+
+def test_sizes_of_the_resize_in_use_are_read(joint_cfg):
+    joint_cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
+    joint_cfg.DATALOADER.DATASET_INPUT_SIZE = []
+    sources = train_sources(joint_cfg, world_size=1)
+    assert [s.min_sizes for s in sources] == [(640, 800), (320, 400)]
+    assert [s.max_size for s in sources] == [1333, 667]
+
+
+@pytest.mark.parametrize(
+    ("key", "value", "message"),
+    [
+        (
+            "DATASET_BS",
+            [8],
+            r"DATALOADER.DATASET_BS has 1 entries, DATASETS.TRAIN has 2: there is none for 'labels'",
+        ),
+        ("DATASET_ANN", ["box", "boxes"], "'boxes' for 'labels'; expected one of box, image, cap"),
+        ("DATASET_RATIO", [1, 0], "DATASET_RATIO has 0 for 'labels'; expected a number above 0"),
+        ("DATASET_BS", [2, 1.5], "expected a whole number above 0"),
+        ("DATASET_INPUT_SCALE", [[0.1, 2], [2, 1]], "two numbers above 0, the lower one first"),
+    ],
+)
+def test_an_unusable_list_is_named(joint_cfg, key, value, message):
+    joint_cfg.DATALOADER[key] = value
+    with pytest.raises(InputError, match=message):
+        train_sources(joint_cfg, world_size=1)
+
+
+def test_the_shorter_side_of_resizes_is_checked(joint_cfg):
+    joint_cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
+    joint_cfg.DATALOADER.DATASET_MIN_SIZES = [(640, 800), 320]
+    with pytest.raises(InputError, match="320 for 'labels'; expected a list of whole numbers"):
+        train_sources(joint_cfg, world_size=1)
+
+
+def test_images_are_shared_equally_by_all_processes(cfg):
+    with pytest.raises(
+        InputError, match=r"SOLVER\.IMS_PER_BATCH is 2, to be shared by 3 processes"
+    ):
+        train_sources(cfg, world_size=3)
+
+
+def test_no_training_set_is_an_error(cfg):
+    cfg.DATASETS.TRAIN = ()
+    with pytest.raises(InputError, match=r"DATASETS\.TRAIN is empty"):
+        train_sources(cfg, world_size=1)
+
+
+def test_every_name_with_multi_dataset_weighs_datasets(cfg):
+    cfg.DATALOADER.SAMPLER_TRAIN = "MyMultiDatasetSampler"
+    assert weighs_datasets(cfg)
+
+
+def test_an_unknown_sampler_gives_the_choices(cfg):
+    cfg.DATALOADER.SAMPLER_TRAIN = "RandomSampler"
+    with pytest.raises(InputError, match="SAMPLER_TRAIN: unknown sampler 'RandomSampler'; choose"):
+        weighs_datasets(cfg)
