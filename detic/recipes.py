@@ -1,6 +1,7 @@
 """Recipes: YAML files merged over the defaults of every configuration key."""
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def default_config() -> CfgNode:
     return cfg
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
+def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNode:
     """Return the configuration of a recipe.
 
     A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe.

@@ -1,6 +1,6 @@
 """Optimizers with a learning rate per parameter."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from detectron2.solver import build_optimizer as build_detectron2_optimizer
@@ -57,7 +57,7 @@ def _learning_rate(name: str, solver) -> float:
     return rate
 
 
-def _optimizer(solver) -> tuple[type[torch.optim.Optimizer], dict]:
+def _optimizer(solver) -> tuple[Callable[..., torch.optim.Optimizer], dict]:
     """Return the optimizer's class and its own options."""
     if solver.OPTIMIZER == "SGD":
         return torch.optim.SGD, {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}

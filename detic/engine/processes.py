@@ -74,7 +74,8 @@ def _run_child(function: Callable[..., None], args: tuple) -> None:
 
 def _forward_to_children(signum: int, frame: Any) -> None:
     for child in multiprocessing.active_children():
-        os.kill(child.pid, signum)
+        if child.pid is not None:
+            os.kill(child.pid, signum)
 
 
 def _join_torchrun() -> None:

@@ -5,13 +5,14 @@ Shapes: N records.
 
 import pickle
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from detic.loading.shared_arrays import ArrayWriter, SharedArrays
 
 MIN_POLYGON_NUMBERS = 6  # three points
 
 
-class PackedRecords(Sequence[dict]):
+class PackedRecords(Sequence):
     """A sequence of records in one block of memory; each access makes a fresh dictionary.
 
     Args:
@@ -26,10 +27,10 @@ class PackedRecords(Sequence[dict]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: Any) -> Any:
         index = range(len(self))[index]
         start = self._ends[index - 1] if index > 0 else 0
-        return pickle.loads(self._bytes[start : self._ends[index]])
+        return pickle.loads(memoryview(self._bytes[start : self._ends[index]]))
 
     def __reduce__(self):
         return PackedRecords, (self._arrays,)

@@ -56,6 +56,8 @@ def relative_position_index(window: int) -> Tensor:
 class WindowAttention(nn.Module):
     """Self-attention within windows with a learned bias per relative position."""
 
+    relative_position_index: Tensor  # (T, T) rows of the bias table
+
     def __init__(self, channels: int, heads: int, window: int):
         super().__init__()
         self.heads = heads

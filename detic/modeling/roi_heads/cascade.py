@@ -142,13 +142,13 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         self,
         features: dict[str, Tensor],
         proposals: list[Instances],
-        targets: list[Instances],
+        targets: list[Instances] | None,
         supervision: Supervision,
     ) -> dict[str, Tensor]:
         """Return the losses of each stage; their keys end in ``_stage{k}``."""
         if supervision.kind.has_boxes and not supervision.kind.has_box_classes:
             return {}  # such boxes train the proposal network only
-        losses = {}
+        losses: dict[str, Tensor] = {}
         matched_to = targets if supervision.kind.has_boxes else None
         for k, stage in enumerate(self._run_stages(features, proposals, matched_to)):
             predictor = self.box_predictor[k]
@@ -193,13 +193,13 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         self,
         features: dict[str, Tensor],
         proposals: list[Instances],
-        targets: list[Instances],
+        targets: list[Instances] | None,
         supervision: Supervision,
     ) -> dict[str, Tensor]:
         """Return ``loss_mask`` of the first stage's samples, 0 for batches without masks."""
         if not self.mask_on:
             return {}
-        if supervision.kind.has_box_classes and targets[0].has("gt_masks"):
+        if supervision.kind.has_box_classes and targets and targets[0].has("gt_masks"):
             losses = self._forward_mask(features, proposals)
             return {name: loss * self.mask_weight for name, loss in losses.items()}
         return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}

@@ -21,6 +21,10 @@ from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 _CANDIDATES_PER_DETECTION = 8
 
 
+# Scores (M,), boxes (M,) and classes (M,) of candidates
+Found = tuple[Tensor, Tensor, Tensor]
+
+
 class Candidates(NamedTuple):
     """The highest-scoring boxes and classes of one image, highest first."""
 
@@ -85,15 +89,12 @@ def top_candidates(
     scores: ClassScores, boxes_per_image: Sequence[int], thresholds: Tensor, limit: int
 ) -> list[Candidates]:
     """Return for each image the ``limit`` highest scores above their class's threshold (C,)."""
-    best: list[tuple[Tensor, Tensor, Tensor]] | None = None
+    best: list[Found] = []
     complete = [True] * len(boxes_per_image)
     for start, chunk in scores.chunks():
         found = [_above(s, thresholds, start) for s in chunk.split(list(boxes_per_image))]
-        if best is not None:
-            found = [
-                tuple(torch.cat(pair) for pair in zip(a, b, strict=True))
-                for a, b in zip(best, found, strict=True)
-            ]
+        if best:
+            found = [_joined(a, b) for a, b in zip(best, found, strict=True)]
         for i, (values, _, _) in enumerate(found):
             complete[i] &= len(values) <= limit
         best = [_highest(f, limit) for f in found]
@@ -143,16 +144,19 @@ def _choose(
         limit *= 4
 
 
-def _above(scores: Tensor, thresholds: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+def _above(scores: Tensor, thresholds: Tensor, start: int) -> Found:
     """Return scores, boxes and classes of the entries of ``scores`` (N, K) above ``thresholds``."""
     thresholds = thresholds[start : start + scores.shape[1]]
     boxes, classes = (scores > thresholds).nonzero(as_tuple=True)
     return scores[boxes, classes], boxes, classes + start
 
 
-def _highest(
-    candidates: tuple[Tensor, Tensor, Tensor], limit: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _joined(first: Found, second: Found) -> Found:
+    scores, boxes, classes = (torch.cat(pair) for pair in zip(first, second, strict=True))
+    return scores, boxes, classes
+
+
+def _highest(candidates: Found, limit: int) -> Found:
     """Return the ``limit`` candidates with the highest scores, highest first."""
     order = candidates[0].argsort(descending=True, stable=True)[:limit]
     scores, boxes, classes = (values[order] for values in candidates)

@@ -21,6 +21,8 @@ class ZeroShotClassifier(nn.Module):
         learn_embeddings: make the embeddings a parameter.
     """
 
+    zs_weight: Tensor
+
     def __init__(
         self,
         *,

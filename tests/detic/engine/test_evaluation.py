@@ -118,6 +118,7 @@ def recipe(pets, text_weights, tmp_path):
         *("MODEL.WEIGHTS", "", "MODEL.MASK_ON", "False", "DATASETS.TEST", f"('{pets}',)"),
         *("DATALOADER.NUM_WORKERS", "0", "OUTPUT_DIR", str(tmp_path / "output")),
         *("MODEL.TEXT_ENCODER.WEIGHTS", str(text_weights)),
+        *("MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM", str(DIM)),
     ]
     return lambda *options: load_recipe(CONFIGS / "shapes" / "Detic.yaml", [*common, *options])
 
