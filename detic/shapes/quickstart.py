@@ -2,7 +2,7 @@
 
     python -m detic.shapes.quickstart
 
-Detects in a first image with the shipped weights, then continues the shipped box-supervised
+Detects in a first image with the shipped weights. Then continues the shipped box-supervised
 detector twice, on boxes alone and with image labels, and compares both.
 """
 
