@@ -1,6 +1,6 @@
 """Gaussian heat maps around object centres.
 
-Shape legend: M cells, N boxes, K heat map channels.
+Shapes: M cells, N boxes, K heat map channels.
 """
 
 import torch

@@ -1,6 +1,6 @@
 """Losses on heat maps and on box distances.
 
-Shape legend: M cells, C channels, P positive cells, N regressed cells.
+Shapes: M cells, C channels, P positive cells, N regressed cells.
 """
 
 from dataclasses import dataclass
