@@ -1,6 +1,6 @@
 """The convolutional head that every feature level shares.
 
-Shape legend: B images, F feature channels, C classes.
+Shapes: B images, F feature channels, C classes.
 """
 
 import math

@@ -1,6 +1,6 @@
 """The CenterNet proposal network: features to class-agnostic (or class-wise) proposals.
 
-Shape legend: B images, L levels, F feature channels.
+Shapes: B images, L levels, F feature channels.
 """
 
 from collections.abc import Sequence

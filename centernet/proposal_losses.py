@@ -1,6 +1,6 @@
 """The losses of the proposal network: what the head predicts against the targets of a batch.
 
-Shape legend: L levels, A cells of a batch over all levels, K heat map channels.
+Shapes: L levels, A cells of a batch over all levels, K heat map channels.
 """
 
 from collections.abc import Sequence

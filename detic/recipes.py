@@ -10,6 +10,7 @@ from detectron2.config import CfgNode, get_cfg
 from centernet.config import add_centernet_config
 from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
+from detic.extensions import import_extensions
 
 
 def default_config() -> CfgNode:
@@ -24,15 +25,18 @@ def default_config() -> CfgNode:
 def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNode:
     """Return the configuration of a recipe.
 
-    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe.
+    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe. Packages of one's own are
+    imported before, see :mod:`detic.extensions`.
 
     Args:
         path: YAML file; its ``_BASE_`` names the file it differs from.
         overrides: keys and values in turn, as given on the command line.
 
     Raises:
-        InputError: the file is missing or malformed, or a key or value does not fit.
+        InputError: the file is missing or malformed, a key or value does not fit, or a package of
+            one's own cannot be imported.
     """
+    import_extensions()
     path = Path(path)
     if not path.is_file():
         raise InputError(f"recipe {str(path)!r} not found; {_similar_recipes(path)}")

@@ -1,6 +1,6 @@
 """The detector: backbone, proposal network and heads, supervised by boxes, labels or captions.
 
-Shape legend: B images, C classes, T captions, D embedding width.
+Shapes: B images, C classes, T captions, D embedding width.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What is evaluated: test sets, their classes, how detections are scored.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 from collections.abc import Mapping

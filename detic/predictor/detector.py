@@ -1,6 +1,6 @@
 """The detector as a function from images to detections.
 
-Shape legend: H x W image.
+Shapes: H x W image.
 """
 
 import os

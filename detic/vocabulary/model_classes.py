@@ -1,6 +1,6 @@
 """The classes of a model, and where their vectors come from.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 from dataclasses import dataclass, replace

@@ -3,7 +3,7 @@
 Maps are padded to whole windows *before* they are shifted, as in the released weights' training;
 timm shifts first, which changes the result for all sizes but multiples of the window.
 
-Shape legend: B images, H x W tokens of a map, C channels.
+Shapes: B images, H x W tokens of a map, C channels.
 """
 
 from collections.abc import Sequence

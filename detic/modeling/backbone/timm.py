@@ -1,6 +1,6 @@
 """Backbones from timm, alone or under a feature pyramid.
 
-Shape legend: B images, F_l channels of level l.
+Shapes: B images, F_l channels of level l.
 """
 
 from collections.abc import Sequence

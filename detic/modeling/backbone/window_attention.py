@@ -1,6 +1,6 @@
 """Self-attention within the windows of a map, the core of the Swin Transformer.
 
-Shape legend: B images, H x W tokens of a map, C channels, G heads, M window side in tokens, T = M *
+Shapes: B images, H x W tokens of a map, C channels, G heads, M window side in tokens, T = M *
 M tokens of a window, N windows of the batch.
 """
 

@@ -1,6 +1,6 @@
 """Class scores and box refinements of one stage, and their losses.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes, K
+Shapes: B images, R boxes of the batch, N boxes of one image, F feature width, C classes, K
 classes of a slice.
 """
 

@@ -1,6 +1,6 @@
 """Cascade heads that learn from boxes, image labels and captions.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes,
+Shapes: B images, R boxes of the batch, N boxes of one image, F feature width, C classes,
 D embedding width.
 """
 

@@ -1,6 +1,6 @@
 """Scores of boxes for any number of classes, in bounded memory.
 
-Shape legend: R boxes of the batch, C classes, K classes of a chunk, M detections of one image.
+Shapes: R boxes of the batch, C classes, K classes of a chunk, M detections of one image.
 """
 
 from collections.abc import Callable, Iterator, Sequence

@@ -3,7 +3,7 @@
 The paper's idea (section 3.2): no box is assigned by prediction; each label supervises one proposal
 that is chosen by a rule, by default the largest.
 
-Shape legend: B images, N proposals of one image, K labels of one image, C classes; column C of
+Shapes: B images, N proposals of one image, K labels of one image, C classes; column C of
 logits is the background.
 """
 

@@ -1,6 +1,6 @@
 """Class scores to detections, for any number of classes.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, C classes, K classes of a chunk,
+Shapes: B images, R boxes of the batch, N boxes of one image, C classes, K classes of a chunk,
 M candidates (a box with one of its classes) of one image, F feature width.
 """
 

@@ -1,6 +1,6 @@
 """One-stage heads on ResNet's last block (C4), for open-vocabulary COCO.
 
-Shape legend: B images, R boxes of the batch, C classes.
+Shapes: B images, R boxes of the batch, C classes.
 """
 
 import torch

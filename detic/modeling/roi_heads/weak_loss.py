@@ -1,6 +1,6 @@
 """The loss of a batch that is annotated with image labels or captions.
 
-Shape legend: B images, R boxes of the batch, C classes, T captions.
+Shapes: B images, R boxes of the batch, C classes, T captions.
 """
 
 from collections.abc import Sequence

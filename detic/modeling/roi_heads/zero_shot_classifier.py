@@ -1,6 +1,6 @@
 """A classifier whose weights are text embeddings of the class names.
 
-Shape legend: R boxes, F feature width, C classes, D embedding width.
+Shapes: R boxes, F feature width, C classes, D embedding width.
 """
 
 import torch
