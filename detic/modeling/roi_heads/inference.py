@@ -14,7 +14,7 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from detic.modeling.request import DetectionRequest
-from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
+from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams, StageProbs
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 
 # First number of candidates per wanted detection; NMS removes most.
@@ -32,6 +32,36 @@ class Candidates(NamedTuple):
     boxes: Tensor  # (M,) int64 index of the box
     classes: Tensor  # (M,) int64
     is_complete: bool  # whether these are all above the threshold
+
+
+def detect_requested(
+    stages: Sequence[StageProbs],
+    proposal_scores: Tensor,
+    boxes_xyxy: Sequence[Tensor],
+    image_sizes_hw: Sequence[tuple[int, int]],
+    *,
+    x: Tensor,
+    classifier: ZeroShotClassifier,
+    num_classes: int,
+    params: ScoreParams,
+    request: DetectionRequest,
+) -> list[Instances]:
+    """Return the detections of each image as :func:`detect` does, with what is requested.
+
+    Args:
+        stages: class probabilities of the R boxes by stage.
+        proposal_scores: (R,) of the first stage's proposals, in (0, 1).
+        boxes_xyxy: B tensors (N, 4) in pixels.
+        x: (R, F) features that ``classifier``, of the last stage, reads.
+        num_classes: C of the model.
+        params: the model's; the request may have another limit.
+    """
+    params = params.limited_to(request.max_detections)
+    scores = ClassScores(stages, num_classes, proposal_scores, params, request.classes)
+    detections = detect(scores, boxes_xyxy, image_sizes_hw, params)
+    boxes_per_image = [len(boxes) for boxes in boxes_xyxy]
+    add_extras(detections, boxes_per_image, x, scores, classifier, request)
+    return detections
 
 
 def detect(
