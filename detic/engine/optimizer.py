@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import torch
 from detectron2.solver import build_optimizer as build_detectron2_optimizer
-from detectron2.solver import maybe_add_gradient_clipping
+from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
 from detic.errors import InputError
