@@ -4,7 +4,7 @@ import os
 from typing import Any
 
 import torch
-from detectron2.checkpoint.restricted_pickle import load_restricted_pickle
+from detectron2.checkpoint._restricted_pickle import load_restricted_pickle
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from fvcore.common.checkpoint import Checkpointer

@@ -4,7 +4,7 @@ Shapes: N masks of S x S cells, H x W image, h x w window of it.
 """
 
 import torch
-from detectron2.layers.bilinear import bilinear_weights
+from detectron2.layers._bilinear import bilinear_weights
 
 MAX_PASTE_BYTES = 2**30  # of float32 pixels held at once on an accelerator
 

@@ -7,7 +7,7 @@ Source: He et al., Mask R-CNN, section 3; half-pixel alignment as in Detectron2'
 """
 
 import torch
-from detectron2.layers.bilinear import bilinear_weights
+from detectron2.layers._bilinear import bilinear_weights
 from torch import nn
 from torchvision.ops import roi_align as torchvision_roi_align
 

@@ -15,10 +15,10 @@ from torch import nn
 from ..box_regression import Box2BoxTransform
 from ..matcher import Matcher
 from ..poolers import ROIPooler
-from .base import ROI_HEADS_REGISTRY, classes_of_matches, log_sample_counts
+from ._base import ROI_HEADS_REGISTRY, classes_of_matches, log_sample_counts
 from .box_head import build_box_head
 from .fast_rcnn import FastRCNNOutputLayers, Predictions, fast_rcnn_inference
-from .standard import StandardROIHeads, build_pooler
+from ._standard import StandardROIHeads, build_pooler
 
 
 @ROI_HEADS_REGISTRY.register()

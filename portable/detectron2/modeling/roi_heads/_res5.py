@@ -13,10 +13,10 @@ from torch import nn
 
 from ..backbone.resnet import BottleneckBlock, ResNet
 from ..poolers import ROIPooler
-from .base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
+from ._base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
 from .fast_rcnn import FastRCNNOutputLayers
 from .mask_head import build_mask_head
-from .standard import build_pooler
+from ._standard import build_pooler
 
 # The widths of res5 relative to those of res2.
 RES5_WIDTH_FACTOR = 8

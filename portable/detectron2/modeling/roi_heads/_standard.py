@@ -9,7 +9,7 @@ from detectron2.structures import ImageList, Instances
 from torch import nn
 
 from ..poolers import ROIPooler
-from .base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
+from ._base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
 from .box_head import build_box_head
 from .fast_rcnn import FastRCNNOutputLayers
 from .mask_head import build_mask_head
