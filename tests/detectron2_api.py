@@ -1,14 +1,14 @@
 """Modules, names and signatures of a detectron2 distribution as data, and comparisons of them.
 
 An API is a dict. Its keys are "module" and "module:name"; its values are "module", "val" for an
-object that is neither function nor class, {"fn": signature} or {"init": signature, "members":
+object that is neither function nor class, "imported" for what another package defines, {"fn": signature} or {"init": signature, "members":
 {name: signature, or "attr"}}. A signature is a list of [name, kind, default] with the names of
 `inspect.Parameter.kind` and the `repr` of the default, None without one; it is None if unknown.
 """
 
 import ast
 import gzip
-import importlib
+import importlib.util
 import inspect
 import json
 import pkgutil
@@ -24,7 +24,11 @@ _SYNTAX = ("__getitem__", "__len__", "__iter__", "__contains__")
 
 
 def read_upstream_api() -> dict:
-    """Return the recorded API of Facebook's detectron2, its main branch."""
+    """Return the recorded API of Facebook's detectron2.
+
+    Signatures are those of its main branch in 2025. Constants, and modules that the main branch was
+    not asked for, are those of version 0.6.
+    """
     return json.loads(gzip.decompress(UPSTREAM_FILE.read_bytes()))
 
 
@@ -103,23 +107,41 @@ def _is_module(name: str) -> bool:
         return False
 
 
+def record(modules: Iterable[str]) -> dict:
+    """Return the API of modules of the installed distribution."""
+    api: dict = {}
+    for module in modules:
+        api[module] = "module"
+        loaded = importlib.import_module(module)
+        for name, value in vars(loaded).items():
+            if not name.startswith("_") and not inspect.ismodule(value):
+                foreign = not _is_in(getattr(value, "__module__", "detectron2"), "detectron2")
+                api[f"{module}:{name}"] = "imported" if foreign else describe(value)
+    return api
+
+
 def describe(value: object) -> dict | str:
     """Return the entry of an object in an API."""
     if inspect.isclass(value):
         return {"init": _signature(value.__init__), "members": _members(value)}
-    return {"fn": _signature(value)} if inspect.isfunction(value) else "val"
+    if callable(value) and inspect.isfunction(inspect.unwrap(value)):  # also behind a cache
+        return {"fn": _signature(value)}
+    return "val"
 
 
 def _members(cls: type) -> dict[str, list | str | None]:
-    """Return the members that a class has from detectron2 and not from elsewhere."""
-    theirs = [base for base in cls.__mro__ if base.__module__.split(".")[0] != "detectron2"]
-    members = {}
-    for name in dir(cls):
-        hidden = name.startswith("_") and name not in _SYNTAX
-        if not hidden and not any(name in vars(base) for base in theirs):
-            value = getattr(cls, name)
-            members[name] = _signature(value) if callable(value) else "attr"
-    return members
+    """Return the public members that classes of detectron2 define, overridden ones included."""
+    ours = [vars(base) for base in cls.__mro__ if _is_in(base.__module__, "detectron2")]
+    names = sorted({name for members in ours for name in members if _is_public(name)})
+    return {name: _member(getattr(cls, name)) for name in names}
+
+
+def _member(value) -> list | str | None:
+    return _signature(value) if callable(value) else "attr"
+
+
+def _is_public(name: str) -> bool:
+    return not name.startswith("_") or name in _SYNTAX
 
 
 def _signature(function) -> list[list] | None:
@@ -138,78 +160,85 @@ def _default(parameter: inspect.Parameter) -> str | None:
     return repr(value)[:MAX_DEFAULT_LENGTH]
 
 
-def left_out(ours: dict | str, theirs: dict | str) -> tuple[list[str], list[str]]:
-    """Return the options and the members that theirs has and ours has not.
+def left_out(ours: object, theirs: dict | str) -> tuple[list[str], list[str]]:
+    """Return the options and the members that an object lacks, given the entry of theirs.
 
-    Options of members are given as "member(option=)".
+    An option is "name=", "name=default" where only the default differs, or "member(name=)".
     """
-    if "fn" in theirs:
-        return _missing_options(ours["fn"], theirs["fn"]), []
-    if "init" not in theirs:
+    described = describe(ours)
+    if isinstance(theirs, str) or isinstance(described, str):
         return [], []
-    options = _missing_options(ours["init"], theirs["init"])
+    if "fn" in theirs and "fn" in described:
+        return _missing_options(described["fn"], theirs["fn"]), []
+    if "fn" in theirs or "fn" in described:
+        return [], []
+    options = _missing_options(described["init"], theirs["init"])
     members = []
     for name, signature in theirs["members"].items():
-        if name not in ours["members"]:
+        if not hasattr(ours, name):
             members.append(name)
-        elif isinstance(signature, list) and isinstance(ours["members"][name], list):
-            missing = _missing_options(ours["members"][name], signature)
+        elif isinstance(signature, list) and callable(getattr(ours, name)):
+            missing = _missing_options(_signature(getattr(ours, name)), signature)
             options += [f"{name}({option})" for option in missing]
     return options, members
 
 
 def _missing_options(ours: list | None, theirs: list | None) -> list[str]:
-    if ours is None or theirs is None or _takes_anything(theirs):
+    if ours is None or theirs is None or _takes_anything(ours) or _takes_anything(theirs):
         return []
-    names = {name for name, _, _ in ours}
-    if any(kind == "VAR_KEYWORD" for _, kind, _ in ours):
-        return []
-    return [
-        {"VAR_KEYWORD": f"**{name}", "VAR_POSITIONAL": f"*{name}"}.get(kind, f"{name}=")
-        for name, kind, _ in theirs
-        if name not in names
-    ]
+    defaults = {name: default for name, _, default in ours}
+    takes_any_name = any(kind == "VAR_KEYWORD" for _, kind, _ in ours)
+    missing = []
+    for name, kind, default in theirs:
+        if name in defaults:
+            missing += [f"{name}={default}"] if defaults[name] != default else []
+        elif kind not in ("VAR_KEYWORD", "VAR_POSITIONAL") and not takes_any_name:
+            missing.append(f"{name}=")
+    return missing
 
 
 def _takes_anything(signature: list) -> bool:
     """Return whether nothing is known: (*args, **kwargs), as of enums and namespaces."""
-    kinds = {kind for name, kind, _ in signature if name != "self"}
-    return kinds == {"VAR_POSITIONAL", "VAR_KEYWORD"}
+    return {kind for name, kind, _ in signature if name != "self"} >= {
+        *("VAR_POSITIONAL", "VAR_KEYWORD"),
+    }
 
 
-def contradictions(ours: dict | str, theirs: dict | str) -> list[str]:
-    """Return where code that calls ours would fail with theirs or mean something else, in words."""
-    if (ours == "val") != (theirs == "val"):
-        return ["is an object on one side and not on the other"]
-    if "fn" in ours and "fn" in theirs:
-        return _clashes(ours["fn"], theirs["fn"])
-    if "init" not in ours or "init" not in theirs:
-        return [] if ours == theirs else ["is a class on one side and not on the other"]
-    found = _clashes(ours["init"], theirs["init"])
-    for name, signature in ours["members"].items():
-        if name not in theirs["members"]:
-            found.append(f"has the member {name}, which theirs lacks")
-        elif isinstance(signature, list) and isinstance(theirs["members"][name], list):
-            clashes = _clashes(signature, theirs["members"][name])
-            found += [f"{name}: {clash}" for clash in clashes]
+def contradictions(ours: object, theirs: dict | str) -> list[str]:
+    """Return where code that calls our object would fail with theirs, in words."""
+    described = describe(ours)
+    if theirs == "imported":
+        return []
+    if described == "val" or theirs == "val" or described.keys() != theirs.keys():
+        return [] if described == theirs else ["is of another kind"]
+    if "fn" in described:
+        return _clashes(described["fn"], theirs["fn"])
+    found = _clashes(described["init"], theirs["init"])
+    foreign = [vars(base) for base in ours.__mro__ if not _is_in(base.__module__, "detectron2")]
+    for name, signature in described["members"].items():
+        if name in theirs["members"]:
+            theirs_signature = theirs["members"][name]
+            if isinstance(signature, list) and isinstance(theirs_signature, list):
+                found += [f"{name}: {clash}" for clash in _clashes(signature, theirs_signature)]
+        elif not any(name in members for members in foreign):
+            found.append(f"theirs has no member {name}")
     return found
 
 
 def _clashes(ours: list | None, theirs: list | None) -> list[str]:
-    """Return the parameters of ours that theirs has not, or has in another way."""
+    """Return the parameters of ours that theirs has not, or takes in another way."""
     if ours is None or theirs is None or _takes_anything(ours) or _takes_anything(theirs):
         return []
-    known = {name: (kind, default) for name, kind, default in theirs}
+    kinds = {name: kind for name, kind, _ in theirs}
     takes_any_name = any(kind == "VAR_KEYWORD" for _, kind, _ in theirs)
     found = []
     for name, kind, default in ours:
-        if name in known:
-            if (kind, default) != known[name]:
-                found.append(f"{name} is {kind} {default}, theirs {' '.join(map(str, known[name]))}")
-        elif not (takes_any_name and kind in ("KEYWORD_ONLY", "VAR_KEYWORD")):
-            found.append(f"theirs has no parameter {name}")
-    shared = [name for name, kind, _ in ours if name in known and kind == "POSITIONAL_OR_KEYWORD"]
-    positions = [name for name, kind, _ in theirs if kind == "POSITIONAL_OR_KEYWORD"]
-    if positions[: len(shared)] != shared:
-        found.append(f"positions are {shared}, theirs {positions}")
+        if name in kinds and kind != kinds[name]:
+            found.append(f"{name} is {kind}, theirs {kinds[name]}")
+        elif name not in kinds and not kind.startswith("VAR_") and not takes_any_name:
+            found.append(f"theirs has no parameter {name}={default}")
+    positions = [name for name, kind, _ in ours if kind == "POSITIONAL_OR_KEYWORD"]
+    theirs_positions = [name for name, kind, _ in theirs if kind == "POSITIONAL_OR_KEYWORD"]
+    if theirs_positions[: len(positions)] != positions:
+        found.append(f"positions are {positions}, theirs {theirs_positions}")
     return found

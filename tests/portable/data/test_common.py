@@ -41,7 +41,7 @@ def test_map_replaces_unusable_items_by_others():
 def test_map_gives_up_when_nothing_is_usable():
     dataset = MapDataset(DatasetFromList([1, 3]), even_or_none)
     with (
-        mock.patch.object(common, "MAX_CONSECUTIVE_FAILURES", 5),
+        mock.patch.object(common, "_MAX_CONSECUTIVE_FAILURES", 5),
         pytest.raises(RuntimeError, match="None for item 0 and 4 random others"),
     ):
         dataset[0]

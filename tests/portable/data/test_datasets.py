@@ -13,7 +13,6 @@ from detectron2.data.datasets import (
     register_coco_instances,
     register_lvis_instances,
 )
-from detectron2.data.datasets.builtin_meta import coco_metadata
 from detectron2.structures import BoxMode
 from pycocotools import mask as mask_util
 
@@ -140,7 +139,10 @@ def test_registration_does_not_open_the_file(catalogs):
 
 
 def test_class_lists():
-    lvis_meta, coco_meta = get_lvis_instances_meta("lvis_v1_val"), coco_metadata()
+    lvis_meta, coco_meta = (
+        get_lvis_instances_meta("lvis_v1_val"),
+        MetadataCatalog.get("coco_2017_val").as_dict(),
+    )
     assert len(lvis_meta["thing_classes"]) == 1203
     assert len(coco_meta["thing_classes"]) == 80
     assert lvis_meta["thing_classes"][:2] == ["aerosol_can", "air_conditioner"]

@@ -6,8 +6,8 @@ from detectron2.config import get_cfg
 from detectron2.solver import (
     build_optimizer,
     get_default_optimizer_params,
-    maybe_add_gradient_clipping,
 )
+from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
 

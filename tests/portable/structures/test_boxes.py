@@ -6,10 +6,10 @@ import torch
 from detectron2.structures import (
     Boxes,
     BoxMode,
-    pairwise_intersection,
     pairwise_ioa,
     pairwise_iou,
 )
+from detectron2.structures.boxes import pairwise_intersection
 
 
 def boxes(*rows):

@@ -1,7 +1,8 @@
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
-from detectron2.modeling.backbone import FPN, Backbone, LastLevelMaxPool
+from detectron2.modeling.backbone import FPN, Backbone
+from detectron2.modeling.backbone.fpn import LastLevelMaxPool
 from torch import nn
 
 CHANNELS = {"c3": 2, "c4": 4, "c5": 8}

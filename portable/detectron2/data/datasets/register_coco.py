@@ -1,0 +1,2 @@
+"""`register_coco_instances` under the name of its first module."""
+
