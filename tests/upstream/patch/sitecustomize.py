@@ -17,6 +17,7 @@ ADDED = (
     "FED_LOSS_FREQ_WEIGHT_POWER and FED_LOSS_NUM_CLASSES, DATALOADER.REPEAT_SQRT, "
     "SOLVER.BASE_LR_END, NUM_DECAYS and RESCALE_INTERVAL, FLOAT32_PRECISION",
     "build_detection_test_loader(batch_size=)",
+    "comm.create_local_process_group",
     "RepeatFactorTrainingSampler.repeat_factors_from_category_frequency(sqrt=True)",
 )
 
@@ -60,6 +61,19 @@ def _add_test_batch_size(build) -> None:
     build.build_detection_test_loader = build_detection_test_loader
 
 
+def _add_local_groups(comm) -> None:
+    def create_local_process_group(num_workers_per_machine):
+        import torch.distributed as dist
+
+        for first in range(0, dist.get_world_size(), num_workers_per_machine):
+            ranks = list(range(first, first + num_workers_per_machine))
+            group = dist.new_group(ranks)
+            if dist.get_rank() in ranks:
+                comm._LOCAL_PROCESS_GROUP = group
+
+    comm.create_local_process_group = create_local_process_group
+
+
 def _add_square_root_option(samplers) -> None:
     sampler = samplers.RepeatFactorTrainingSampler
     original = sampler.repeat_factors_from_category_frequency
@@ -78,6 +92,7 @@ AFTER_IMPORT = {
     "detectron2.config.defaults": _add_keys,
     "detectron2.data.build": _add_test_batch_size,
     "detectron2.data.samplers.distributed_sampler": _add_square_root_option,
+    "detectron2.utils.comm": _add_local_groups,
 }
 
 

@@ -84,13 +84,14 @@ def convert_to_coco_dict(dataset_name: str) -> dict:
 
     Categories are numbered by the metadata's `thing_dataset_id_to_contiguous_id`, if it has one.
     """
+    records = DatasetCatalog.get(dataset_name)  # which may set the metadata
     metadata = MetadataCatalog.get(dataset_name)
     contiguous_ids = metadata.get("thing_dataset_id_to_contiguous_id")
     ids = {i: i for i, _ in enumerate(metadata.thing_classes)}
     if contiguous_ids is not None:
         ids = {contiguous: category_id for category_id, contiguous in contiguous_ids.items()}
     images, annotations = [], []
-    for number, record in enumerate(DatasetCatalog.get(dataset_name)):
+    for number, record in enumerate(records):
         size = {"width": int(record["width"]), "height": int(record["height"])}
         image_id = record.get("image_id", number)
         images.append({"id": image_id, **size, "file_name": str(record["file_name"])})
@@ -99,7 +100,7 @@ def convert_to_coco_dict(dataset_name: str) -> dict:
             annotations.append(entry | _to_coco(annotation, ids, size))
     return {
         "info": {"description": f"the dataset {dataset_name}, written by detectron2"},
-        "licenses": None,
+        "licenses": [],
         "images": images,
         "annotations": annotations,
         "categories": [

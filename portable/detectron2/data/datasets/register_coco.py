@@ -1,2 +1,1 @@
 """`register_coco_instances` under the name of its first module."""
-

@@ -5,6 +5,7 @@ Shapes: N regions, C channels, H x W bins.
 
 from collections.abc import Sequence
 
+import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import Linear, ShapeSpec
 from detectron2.utils.registry import Registry
@@ -58,6 +59,12 @@ class FastRCNNConvFCHead(nn.Sequential):
             self.add_module(f"fc_relu{index}", nn.ReLU())
             shape = ShapeSpec(channels=width)
         self._output_shape = shape
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the region features of pooled features (N, C, H, W)."""
+        for layer in self:
+            x = layer(x)
+        return x
 
     @property
     def output_shape(self) -> ShapeSpec:
