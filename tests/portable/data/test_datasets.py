@@ -12,6 +12,7 @@ from detectron2.data.datasets import (
     get_lvis_instances_meta,
     load_coco_json,
     load_lvis_json,
+    register_coco,
     register_coco_instances,
     register_lvis_instances,
 )
@@ -210,3 +211,7 @@ def test_written_datasets_are_kept_on_request(tmp_path, catalogs):
     assert output.read_text() == "old"
     convert_to_coco_json("pets", str(output), allow_cached=False)
     assert json.loads(output.read_text())["categories"] == [{"id": 0, "name": "cat"}]
+
+
+def test_registration_has_two_modules():
+    assert register_coco.register_coco_instances is register_coco_instances
