@@ -8,6 +8,8 @@ Importing registers the model, its backbones and heads and the datasets with det
 """
 
 from detic import datasets, modeling
+from detic.errors import InputError
 from detic.predictor import Detector
+from detic_commands import __version__
 
-__all__ = ["Detector", "datasets", "modeling"]
+__all__ = ["Detector", "InputError", "__version__", "datasets", "modeling"]

@@ -16,6 +16,7 @@ from torch import Tensor
 from detic.checkpoint.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.errors import InputError
 from detic.files import unfinished_path
+from detic.paths import find_file, looked_for
 
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
@@ -76,7 +77,7 @@ def _local_file(path: str) -> Path:
     if not path:
         raise InputError("MODEL.WEIGHTS is empty; name the weights to load")
     try:
-        file = Path(PathManager.get_local_path(path)).expanduser()
+        file = Path(PathManager.get_local_path(path)) if "://" in path else find_file(path)
     except OSError as error:
         raise InputError(
             f"cannot fetch {path} ({error}); check the address and the network, or download it by "
@@ -85,8 +86,8 @@ def _local_file(path: str) -> Path:
     if file.is_file():
         return file
     message = (
-        f"no weights at {path}; MODEL.WEIGHTS must name a local file or an address that starts with "
-        "http://, https:// or detectron2://"
+        f"no weights at {path}; {looked_for(path)}; MODEL.WEIGHTS must name a local file or an address "
+        "that starts with http://, https:// or detectron2://"
     )
     twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if p.is_file()]
     if twins:

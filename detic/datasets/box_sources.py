@@ -31,7 +31,7 @@ from detic.datasets.lvis_style import lvis_style_records
 from detic.datasets.table import find_spec
 from detic.errors import InputError, unknown_choice
 from detic.loading.records import keep_all_masks_or_none
-from detic.paths import dataset_path, datasets_root
+from detic.paths import dataset_path, datasets_root, find_file
 from detic.vocabulary.model_classes import model_class_names
 
 WHERE = "DATALOADER.BOX_SOURCES"
@@ -64,7 +64,7 @@ def register_box_sources(cfg: CfgNode) -> None:
     """
     if not cfg.DATALOADER.BOX_SOURCES:
         return
-    names = model_class_names(dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
+    names = model_class_names(find_file(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
     for entry in cfg.DATALOADER.BOX_SOURCES:
         source = read_entry(entry)
         if source.name in DatasetCatalog.list():

@@ -8,7 +8,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detic.datasets.box_sources import register_box_sources
 from detic.datasets.image_labels.registration import register_image_sources
 from detic.errors import InputError
-from detic.paths import dataset_path
+from detic.paths import find_file
 from detic.vocabulary.model_classes import (
     check_class_count,
     is_class_list,
@@ -26,7 +26,7 @@ def register_own_data(cfg: CfgNode) -> None:
         InputError: an entry is not usable, or the model's vocabulary file has another number of
             classes than ``MODEL.ROI_HEADS.NUM_CLASSES``.
     """
-    path = dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
+    path = find_file(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
     if is_class_list(path):
         check_class_count(path, cfg.MODEL.ROI_HEADS.NUM_CLASSES)
     register_box_sources(cfg)
@@ -46,7 +46,7 @@ def check_class_order(cfg: CfgNode, datasets: Iterable[str]) -> None:
     Raises:
         InputError: a class of a dataset is another class of the model.
     """
-    path = dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
+    path = find_file(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
     if not is_class_list(path):
         return
     names = model_class_names(path)

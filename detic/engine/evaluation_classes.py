@@ -12,7 +12,7 @@ from detic.datasets.class_lists import categories_of_file
 from detic.datasets.table import SPECS
 from detic.errors import InputError
 from detic.evaluation.evaluation_set import registered_set
-from detic.paths import dataset_path
+from detic.paths import find_file
 from detic.vocabulary import Vocabulary, builtin_vocabulary, read_embeddings
 from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.class_order import in_class_order
@@ -61,7 +61,7 @@ def _named_embeddings(cfg, i: int, model: nn.Module, source: str) -> Tensor:
 def _embeddings_of_classifier(cfg, i: int, model: nn.Module) -> Tensor:
     """Return the embeddings of a file of MODEL.TEST_CLASSIFIERS, made now if it is missing."""
     num_classes = _entry(cfg.MODEL.TEST_NUM_CLASSES, i, "MODEL.TEST_NUM_CLASSES", cfg)
-    path = dataset_path(_entry(cfg.MODEL.TEST_CLASSIFIERS, i, "MODEL.TEST_CLASSIFIERS", cfg))
+    path = find_file(_entry(cfg.MODEL.TEST_CLASSIFIERS, i, "MODEL.TEST_CLASSIFIERS", cfg))
     if path.is_file():
         dim = model.roi_heads.classifier.embedding_dim
         return read_embeddings(path, dim, num_classes, cfg.MODEL.TEXT_ENCODER.WEIGHTS).embeddings

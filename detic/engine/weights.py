@@ -10,7 +10,7 @@ from detic.checkpoint import LoadReport, load_weights
 from detic.errors import InputError
 from detic.modeling.backbone.timm import TimmBackbone
 from detic.modeling.roi_heads.classifier import RANDOM
-from detic.paths import dataset_path
+from detic.paths import find_file
 from detic.vocabulary.model_classes import is_class_list
 
 logger = logging.getLogger(__name__)
@@ -21,7 +21,7 @@ def with_classes_of_weights(cfg: CfgNode) -> CfgNode:
 
     Detectors' weights hold the embeddings of their classes, so an evaluation needs no other copy.
     """
-    path = dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
+    path = find_file(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
     is_needed = cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS and cfg.MODEL.WEIGHTS
     if not is_needed or is_class_list(path) or path.is_file():
         return cfg
@@ -50,7 +50,7 @@ def load_initial_weights(cfg, model: nn.Module, purpose: str) -> None:
             model, node.WEIGHTS, purpose=purpose, allow_partial=node.ALLOW_PARTIAL_WEIGHTS
         )
         embeddings = node.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH
-        if is_class_list(dataset_path(embeddings)):
+        if is_class_list(find_file(embeddings)):
             model.load_state_dict(classifiers, strict=False)
         elif purpose == "inference" and embeddings == RANDOM:
             _check_classes(report, classifiers, node.ROI_HEADS.NUM_CLASSES)

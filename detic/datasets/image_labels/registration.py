@@ -28,7 +28,7 @@ from detic.datasets.image_labels.csv_table import load_csv_table
 from detic.datasets.image_labels.folders import load_image_folder
 from detic.datasets.image_labels.shards import load_shards
 from detic.errors import InputError, unknown_choice
-from detic.paths import dataset_path
+from detic.paths import dataset_path, find_file
 from detic.vocabulary import builtin, read_vocabulary_file
 from detic.vocabulary.model_classes import model_class_names
 
@@ -159,7 +159,7 @@ def register_image_sources(cfg: CfgNode) -> None:
 def _class_names(cfg: CfgNode, entry: Mapping[str, str]) -> Sequence[str]:
     if "classes" in entry:
         return class_names_of(entry["classes"])
-    return model_class_names(dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
+    return model_class_names(find_file(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
 
 
 def class_names_of(classes: str) -> Sequence[str]:
@@ -212,11 +212,8 @@ def _check_entry(entry: Mapping) -> None:
 
 
 def _existing(path: str) -> Path:
-    """Return the path itself if it exists, else the path below the datasets root.
-
-    So the class lists that come with the project are found wherever the datasets are.
-    """
-    return Path(path) if Path(path).exists() else dataset_path(path)
+    """Return the path itself if it exists, else where files that recipes name are looked for."""
+    return Path(path) if Path(path).exists() else find_file(path)
 
 
 def _path_or_none(path: PathLike | None) -> Path | None:

@@ -8,7 +8,7 @@ from torch.nn import functional as F
 
 from detic.errors import InputError
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, random_embeddings
-from detic.paths import dataset_path
+from detic.paths import find_file
 from detic.vocabulary.embedding_file import read_embeddings
 from detic.vocabulary.model_classes import embed_class_list, is_class_list
 
@@ -42,7 +42,7 @@ def _class_embeddings(cfg) -> Tensor:
     num_classes, dim = cfg.MODEL.ROI_HEADS.NUM_CLASSES, node.ZEROSHOT_WEIGHT_DIM
     if node.ZEROSHOT_WEIGHT_PATH == RANDOM:
         return random_embeddings(num_classes, dim)
-    path = dataset_path(node.ZEROSHOT_WEIGHT_PATH)
+    path = find_file(node.ZEROSHOT_WEIGHT_PATH)
     if is_class_list(path):
         text_encoder = cfg.MODEL.TEXT_ENCODER
         return embed_class_list(path, text_encoder.WEIGHTS, text_encoder.PROMPT, dim, num_classes)
