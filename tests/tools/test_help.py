@@ -1,21 +1,19 @@
-"""Help pages and exit statuses of the preparation programs."""
+"""Help pages and exit statuses of the programs."""
 
-import importlib.util
 import os
 import re
 import shlex
 import subprocess
 import sys
+from importlib import import_module
+from pathlib import Path
 
 import pytest
 
+from detic_commands.main import TOOLS as MODULES
 from tests.tools.conftest import TOOLS
 
-PREPARATION = sorted(
-    path.stem
-    for path in TOOLS.glob("*.py")
-    if "before the imports below" in path.read_text(encoding="utf-8")
-)
+PROGRAMS = sorted(MODULES)
 
 
 def call(name, *arguments, **environment):
@@ -27,11 +25,11 @@ def call(name, *arguments, **environment):
     )
 
 
-def test_all_programs_are_tested():
-    assert len(PREPARATION) == 18
+def test_all_programs_have_a_command():
+    assert {path.stem for path in TOOLS.glob("[!_]*.py")} == MODULES.keys()
 
 
-@pytest.mark.parametrize("name", PREPARATION)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_help_starts_with_a_command_that_can_be_pasted(name, monkeypatch):
     result = call(name, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0
@@ -40,7 +38,7 @@ def test_help_starts_with_a_command_that_can_be_pasted(name, monkeypatch):
     assert commands[0].startswith(f"tools/{name}.py")
 
 
-@pytest.mark.parametrize("name", PREPARATION)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_every_option_is_explained(name):
     options = call(name, "--help").stdout.split("options:")[1]
     entries = re.split(r"\n  (?=-)", options)
@@ -65,7 +63,5 @@ def test_commands_of_the_readme_are_understood():
     assert len(commands) > 15
     for command in commands:
         script, *arguments = shlex.split(command.replace("\\\n", " "), comments=True)
-        spec = importlib.util.spec_from_file_location("tool", TOOLS.parent / script)
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        tool.parse_arguments(arguments)
+        tool = import_module(f"detic_commands.{MODULES[Path(script).stem]}")
+        tool.argument_parser(script).parse_args(arguments)

@@ -43,7 +43,7 @@ def test_two_vocabularies_are_refused(arguments):
 
 
 def test_custom_needs_names():
-    with pytest.raises(InputError, match="--custom_vocabulary headphone,webcam"):
+    with pytest.raises(InputError, match="--custom-vocabulary headphone,webcam"):
         vocabulary("custom")
     with pytest.raises(InputError, match="name 2 is empty"):
         vocabulary("custom", custom="cat,,dog")
