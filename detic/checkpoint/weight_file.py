@@ -10,13 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.utils.file_io import PathManager
-from numpy._core.multiarray import scalar as numpy_scalar
 from torch import Tensor
 
 from detic.checkpoint.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.errors import InputError
 from detic.files import unfinished_path
 from detic.paths import find_file, looked_for
+
+try:
+    from numpy._core.multiarray import scalar as numpy_scalar
+except ModuleNotFoundError:  # before numpy 2
+    from numpy.core.multiarray import scalar as numpy_scalar
 
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
