@@ -26,6 +26,19 @@ test: install ## Run the tests (set-up included)
 test-slow: install ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
 
+.PHONY: test-wheel
+test-wheel: install ## Build the distributions, install the wheel and use it elsewhere
+	$(BIN)/python tests/wheel/try_wheel.py
+
+LOWEST := .venv-lowest
+.PHONY: test-lowest
+test-lowest: ## Run the tests with the oldest packages that we ask for (Python 3.10 to 3.12)
+	@test -x $(LOWEST)/bin/uv || ($(PYTHON) -m venv $(LOWEST) && $(LOWEST)/bin/python -m pip install -q uv)
+	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
+		-r pyproject.toml --extra test -r portable/pyproject.toml
+	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --no-deps -e . ./portable
+	$(LOWEST)/bin/python -m pytest -q
+
 .PHONY: check
 check: install ## Check format and style, then run the tests
 	$(BIN)/ruff format --check .
@@ -34,7 +47,7 @@ check: install ## Check format and style, then run the tests
 
 .PHONY: quickstart
 quickstart: install ## Train with and without image labels, minutes on a laptop
-	$(BIN)/python -m detic.shapes.quickstart
+	$(BIN)/detic quickstart
 
 SEED ?= 1
 .PHONY: benchmark-shapes

@@ -28,8 +28,8 @@ _WEIGHT_KEYS = ("model", "state_dict", "blobs")
 
 # Of best scores and the like, which training programs save beside the weights
 _NUMPY_SCALARS = [
-    numpy_scalar,
-    (numpy_scalar, "numpy.core.multiarray.scalar"),  # before numpy 2
+    (numpy_scalar, "numpy._core.multiarray.scalar"),
+    (numpy_scalar, "numpy.core.multiarray.scalar"),  # as numpy wrote it before version 2
     np.dtype,
     *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
 ]
