@@ -90,8 +90,8 @@ def _local_file(path: str) -> Path:
     if file.is_file():
         return file
     message = (
-        f"no weights at {path}; {looked_for(path)}; MODEL.WEIGHTS must name a local file or an address "
-        "that starts with http://, https:// or detectron2://"
+        f"no weights at {path}; MODEL.WEIGHTS must name a local file or an address that starts with "
+        f"http://, https:// or detectron2://; {looked_for(path)}"
     )
     twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if p.is_file()]
     if twins:
