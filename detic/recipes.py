@@ -11,6 +11,7 @@ from detectron2.config import CfgNode, get_cfg
 from centernet.config import add_centernet_config
 from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
+from detic.extensions import import_extensions
 from detic.paths import find_file, looked_for, resource
 
 BASE_KEY = "_BASE_"
@@ -25,10 +26,11 @@ def default_config() -> CfgNode:
     return cfg
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
+def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNode:
     """Return the configuration of a recipe.
 
-    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe.
+    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe. Packages of one's own are
+    imported before, see :mod:`detic.extensions`.
 
     Args:
         path: YAML file, found as ``detic.paths.places`` says; its ``_BASE_`` names the file it differs
@@ -36,8 +38,10 @@ def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
         overrides: keys and values in turn, as given on the command line.
 
     Raises:
-        InputError: the file is missing or malformed, or a key or value does not fit.
+        InputError: the file is missing or malformed, a key or value does not fit, or a package of
+            one's own cannot be imported.
     """
+    import_extensions()
     named, path = Path(path), find_file(path)
     if not path.is_file():
         raise InputError(

@@ -21,6 +21,7 @@ import logging
 from detic_commands.parsing import (
     DefaultsHelpFormatter,
     Overrides,
+    add_imports,
     command_parser,
     positive_int,
 )
@@ -160,6 +161,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         help="recipe; weights of a released one are looked for in $DETIC_MODELS and models/, else "
         "downloaded, unless --opts names others",
     )
+    add_imports(group)
     place = group.add_mutually_exclusive_group()
     place.add_argument("--device", help="cpu, cuda or cuda:N; by default the GPU if there is one")
     place.add_argument("--cpu", action="store_true", help="the same as --device cpu")
@@ -182,8 +184,10 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
 def main(arguments: argparse.Namespace) -> int:
     """Run the program; return its exit status."""
     from detic.demo import run_demo
+    from detic.extensions import request_imports
 
     logging.basicConfig(format="%(message)s")
     for name in ("detic.demo", "detic.released_models", "detic.vocabulary.parents"):
         logging.getLogger(name).setLevel(logging.INFO)
+    request_imports(arguments.imports)
     return run_demo(arguments)

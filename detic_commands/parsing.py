@@ -43,6 +43,19 @@ def positive_int(text: str) -> int:
     return number
 
 
+def add_imports(group: argparse._ActionsContainer) -> None:
+    """Add the packages of one's own that recipes name; ``detic.extensions`` imports them."""
+    group.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a package of your own before the recipe is read (docs/extending.md); may be "
+        "repeated",
+    )
+
+
 class Overrides(argparse.Action):
     """Configuration keys and values to the end of the line, where a flag would be lost."""
 

@@ -10,7 +10,7 @@ Under torchrun, leave out --num-gpus, --num-machines, --machine-rank and --dist-
 
 import argparse
 
-from detic_commands.parsing import Overrides, command_parser
+from detic_commands.parsing import Overrides, add_imports, command_parser
 
 
 def argument_parser(prog: str = "detic train") -> argparse.ArgumentParser:
@@ -37,8 +37,9 @@ def argument_parser(prog: str = "detic train") -> argparse.ArgumentParser:
 
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
-    """Add the recipe."""
+    """Add the recipe, and what it may need."""
     parser.add_argument("--config-file", required=True, metavar="FILE", help="recipe (YAML)")
+    add_imports(parser)
 
 
 def add_evaluation(parser: argparse.ArgumentParser) -> None:
@@ -81,5 +82,7 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
 def main(arguments: argparse.Namespace) -> None:
     """Run the program."""
     from detic.engine.run import run_from_command_line
+    from detic.extensions import request_imports
 
+    request_imports(arguments.imports)
     run_from_command_line(arguments)

@@ -3,18 +3,16 @@
 Shapes: N records.
 """
 
-import logging
 import pickle
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from detic.loading.shared_arrays import ArrayWriter, SharedArrays
-
-logger = logging.getLogger(__name__)
 
 MIN_POLYGON_NUMBERS = 6  # three points
 
 
-class PackedRecords(Sequence[dict]):
+class PackedRecords(Sequence):
     """A sequence of records in one block of memory; each access makes a fresh dictionary.
 
     Args:
@@ -29,10 +27,10 @@ class PackedRecords(Sequence[dict]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: Any) -> Any:
         index = range(len(self))[index]
         start = self._ends[index - 1] if index > 0 else 0
-        return pickle.loads(self._bytes[start : self._ends[index]])
+        return pickle.loads(memoryview(self._bytes[start : self._ends[index]]))
 
     def __reduce__(self):
         return PackedRecords, (self._arrays,)
@@ -61,23 +59,3 @@ def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
             changed["segmentation"] = polygons
         usable.append(annotation | changed)
     return usable
-
-
-def keep_all_masks_or_none(records: Sequence[dict], origin: str) -> None:
-    """Remove the masks of annotations unless all of them have one.
-
-    A batch has masks for all its boxes or for none.
-
-    Args:
-        records: changed in place.
-        origin: where they are from, for the warning.
-    """
-    annotations = [annotation for record in records for annotation in record["annotations"]]
-    num_masks = sum("segmentation" in annotation for annotation in annotations)
-    if 0 < num_masks < len(annotations):
-        logger.warning(
-            "%s: %d of %d annotations have masks, which are not used, as the others have none",
-            *(origin, num_masks, len(annotations)),
-        )
-        for annotation in annotations:
-            annotation.pop("segmentation", None)

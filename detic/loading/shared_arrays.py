@@ -11,6 +11,7 @@ import tempfile
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from multiprocessing.reduction import DupFd
+from typing import Any
 
 import numpy as np
 
@@ -75,7 +76,7 @@ def open_shared_arrays(handle: tuple[str, dict[str, Place]]) -> SharedArrays:
     return SharedArrays(os.open(path, os.O_RDONLY), places)
 
 
-def _receive(descriptor: DupFd, places: dict[str, Place]) -> SharedArrays:
+def _receive(descriptor: Any, places: dict[str, Place]) -> SharedArrays:
     return SharedArrays(descriptor.detach(), places)
 
 

@@ -1,6 +1,6 @@
 """Boxes and masks as files hold them.
 
-Shape legend: N detections, H x W image.
+Shapes: N detections, H x W image.
 """
 
 import cv2

@@ -23,7 +23,7 @@ from detic.vocabulary.text_weights import (
     text_encoder_sizes,
     weights_fingerprint,
 )
-from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
+from detic.vocabulary.vocabulary import ClassEntry, EmbeddedVocabulary, Vocabulary
 
 BATCH_SIZE = 256
 PROGRESS_FROM = 257  # fewer texts are done before a bar is of use
@@ -35,7 +35,7 @@ def embed(
     templates: str | Iterable[str] = (DEFAULT_TEMPLATE,),
     cache_dir: str | os.PathLike | None = None,
     device: str = "cpu",
-) -> Vocabulary:
+) -> EmbeddedVocabulary:
     """Return the vocabulary with embeddings.
 
     Args:
@@ -80,7 +80,7 @@ class TextEmbedder:
 
     def embed(
         self, vocabulary: Vocabulary, templates: str | Iterable[str] = (DEFAULT_TEMPLATE,)
-    ) -> Vocabulary:
+    ) -> EmbeddedVocabulary:
         """Return the vocabulary with embeddings, see ``embed``."""
         templates = resolve_templates(templates)
         prompts = [class_prompts(entry, templates) for entry in vocabulary.entries]
@@ -126,7 +126,7 @@ def class_prompts(entry: ClassEntry, templates: Sequence[str]) -> list[tuple[str
 
 
 def merge_prompts(features: torch.Tensor, prompts_per_class: Sequence[int]) -> torch.Tensor:
-    """Return one vector a class from the features of its prompts.
+    """Return one vector for each class from the features of its prompts.
 
     A single prompt keeps its feature as it is, like the released files. Several are normalised
     and averaged, so that each prompt counts the same whatever its length.

@@ -2,11 +2,8 @@
 
 import os
 import re
-import shlex
 import subprocess
 import sys
-from importlib import import_module
-from pathlib import Path
 
 import pytest
 
@@ -55,13 +52,3 @@ def test_unknown_datasets_end_in_status_2():
     result = call("check_data", "lvis_v1_vall")
     assert result.returncode == 2
     assert "did you mean 'lvis_v1_val'" in result.stderr
-
-
-def test_commands_of_the_readme_are_understood():
-    text = (TOOLS.parent / "datasets" / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^python (tools/\S+\.py(?:.*\\\n)*.*)", text, re.MULTILINE)
-    assert len(commands) > 15
-    for command in commands:
-        script, *arguments = shlex.split(command.replace("\\\n", " "), comments=True)
-        tool = import_module(f"detic_commands.{MODULES[Path(script).stem]}")
-        tool.argument_parser(script).parse_args(arguments)

@@ -1,6 +1,6 @@
 """Class scores to detections, for any number of classes.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, C classes, K classes of a chunk,
+Shapes: B images, R boxes of the batch, N boxes of one image, C classes, K classes of a chunk,
 M candidates (a box with one of its classes) of one image, F feature width.
 """
 
@@ -13,12 +13,16 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import nms
 
+from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
-from detic.modeling.supervision import Extras
 
 # First number of candidates per wanted detection; NMS removes most.
 _CANDIDATES_PER_DETECTION = 8
+
+
+# Scores (M,), boxes (M,) and classes (M,) of candidates
+Found = tuple[Tensor, Tensor, Tensor]
 
 
 class Candidates(NamedTuple):
@@ -62,7 +66,7 @@ def add_extras(
     x: Tensor,
     scores: ClassScores,
     classifier: ZeroShotClassifier,
-    extras: Extras,
+    request: DetectionRequest,
 ) -> None:
     """Add what is asked for to the detections: ``region_embeddings``, ``class_scores``.
 
@@ -74,9 +78,9 @@ def add_extras(
     first = 0
     for d, num_boxes in zip(detections, boxes_per_image, strict=True):
         index = d.box_index + first  # (M,) into the R boxes
-        if extras.region_embeddings:
+        if request.region_embeddings:
             d.region_embeddings = F.normalize(classifier.embed(x[index]), dim=1)
-        if extras.class_scores:
+        if request.class_scores:
             d.class_scores = scores.of_boxes(index)
         first += num_boxes
 
@@ -85,15 +89,12 @@ def top_candidates(
     scores: ClassScores, boxes_per_image: Sequence[int], thresholds: Tensor, limit: int
 ) -> list[Candidates]:
     """Return for each image the ``limit`` highest scores above their class's threshold (C,)."""
-    best: list[tuple[Tensor, Tensor, Tensor]] | None = None
+    best: list[Found] = []
     complete = [True] * len(boxes_per_image)
     for start, chunk in scores.chunks():
         found = [_above(s, thresholds, start) for s in chunk.split(list(boxes_per_image))]
-        if best is not None:
-            found = [
-                tuple(torch.cat(pair) for pair in zip(a, b, strict=True))
-                for a, b in zip(best, found, strict=True)
-            ]
+        if best:
+            found = [_joined(a, b) for a, b in zip(best, found, strict=True)]
         for i, (values, _, _) in enumerate(found):
             complete[i] &= len(values) <= limit
         best = [_highest(f, limit) for f in found]
@@ -143,16 +144,19 @@ def _choose(
         limit *= 4
 
 
-def _above(scores: Tensor, thresholds: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+def _above(scores: Tensor, thresholds: Tensor, start: int) -> Found:
     """Return scores, boxes and classes of the entries of ``scores`` (N, K) above ``thresholds``."""
     thresholds = thresholds[start : start + scores.shape[1]]
     boxes, classes = (scores > thresholds).nonzero(as_tuple=True)
     return scores[boxes, classes], boxes, classes + start
 
 
-def _highest(
-    candidates: tuple[Tensor, Tensor, Tensor], limit: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _joined(first: Found, second: Found) -> Found:
+    scores, boxes, classes = (torch.cat(pair) for pair in zip(first, second, strict=True))
+    return scores, boxes, classes
+
+
+def _highest(candidates: Found, limit: int) -> Found:
     """Return the ``limit`` candidates with the highest scores, highest first."""
     order = candidates[0].argsort(descending=True, stable=True)[:limit]
     scores, boxes, classes = (values[order] for values in candidates)

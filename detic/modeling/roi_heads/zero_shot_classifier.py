@@ -1,6 +1,6 @@
 """A classifier whose weights are text embeddings of the class names.
 
-Shape legend: R boxes, F feature width, C classes, D embedding width.
+Shapes: R boxes, F feature width, C classes, D embedding width.
 """
 
 import torch
@@ -20,6 +20,8 @@ class ZeroShotClassifier(nn.Module):
         bias: start of a learnable number added to every logit; None: no bias.
         learn_embeddings: make the embeddings a parameter.
     """
+
+    zs_weight: Tensor
 
     def __init__(
         self,
@@ -49,15 +51,6 @@ class ZeroShotClassifier(nn.Module):
     @property
     def embedding_dim(self) -> int:
         return self.zs_weight.shape[0]
-
-    def set_vocabulary(self, class_embeddings: Tensor) -> None:
-        """Replace the classes by those of ``class_embeddings`` (C, D)."""
-        weight = self.columns(with_background(class_embeddings.to(self.zs_weight)))
-        if isinstance(self.zs_weight, nn.Parameter):
-            del self.zs_weight
-            self.register_buffer("zs_weight", weight)
-        else:
-            self.zs_weight = weight
 
     def forward(self, x: Tensor, classifier: Tensor | None = None) -> Tensor:
         """Return class logits.
@@ -93,8 +86,3 @@ class ZeroShotClassifier(nn.Module):
 def with_background(class_embeddings: Tensor) -> Tensor:
     """Return ``class_embeddings`` (C, D) with a zero row for the background, (C + 1, D)."""
     return F.pad(class_embeddings, (0, 0, 0, 1))
-
-
-def random_embeddings(num_classes: int, dim: int) -> Tensor:
-    """Return a stand-in (C, D) for embeddings that are set later."""
-    return 0.01 * torch.randn(num_classes, dim)
