@@ -141,7 +141,7 @@ def test_commands_of_detic_are_understood():
 
 def test_make_knows_its_targets():
     known = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    if "test-wheel" not in known:
+    if not {"test-wheel", "test-upstream"} <= known:
         pytest.skip("the Makefile lacks what CONTRIBUTING.md shows")
     assert {target for target, *_ in commands("make")} <= known
 
