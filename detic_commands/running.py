@@ -51,6 +51,8 @@ def explanation(error: ImportError) -> str | None:
     Args:
         error: of importing a package that we depend on.
     """
+    if isinstance(error.__cause__, ImportError):  # what `import detic` failed for
+        error = error.__cause__
     package = (error.name or "").partition(".")[0]
     if not package:
         return None

@@ -45,8 +45,7 @@ def detic_import_line() -> Line:
     try:
         import_module("detic")
     except Exception as error:  # whatever the packages below it raise
-        message = f"{type(error).__name__}: {_first_line(error)}"
-        return Line("import detic", "fails", f"{message}; mend what else is wrong first")
+        return Line("import detic", "fails", f"{_first_line(error)}; mend what else is wrong first")
     return Line("import detic", "works")
 
 

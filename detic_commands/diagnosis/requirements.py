@@ -2,7 +2,6 @@
 
 import operator
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from importlib import metadata
 from pathlib import Path
@@ -53,31 +52,26 @@ class Requirement:
 
 def requirements() -> list[Requirement]:
     """Return what Detic needs: as pyproject.toml of a checkout says, else as it was installed."""
-    return [
-        Requirement(name, bounds)
-        for name, bounds in (
-            re.match(r"([\w.-]+)\s*(?:\[[^]]*\])?\s*\(?([^;)]*)", text).groups()
-            for text in _declared()
-        )
-    ]
+    parts = [re.match(r"([\w.-]+)(.*)", text).groups() for text in _of_checkout() or _installed()]
+    return [Requirement(name, bounds.strip()) for name, bounds in parts]
 
 
-def _declared() -> Iterator[str]:
-    if _PYPROJECT.is_file():
-        try:
-            import tomllib  # from Python 3.11 on
-        except ModuleNotFoundError:
-            pass
-        else:
-            yield from tomllib.loads(_PYPROJECT.read_text(encoding="utf-8"))["project"][
-                "dependencies"
-            ]
-            return
+def _of_checkout() -> list[str]:
     try:
-        declared = metadata.requires("detic") or ()
+        import tomllib  # from Python 3.11 on
+    except ModuleNotFoundError:
+        return []
+    if not _PYPROJECT.is_file():
+        return []
+    return tomllib.loads(_PYPROJECT.read_text(encoding="utf-8"))["project"]["dependencies"]
+
+
+def _installed() -> list[str]:
+    try:
+        declared = metadata.requires("detic") or []
     except metadata.PackageNotFoundError:
-        return
-    yield from (text for text in declared if "extra ==" not in text)
+        return []
+    return [text for text in declared if "extra ==" not in text]
 
 
 def _numbers(version: str) -> tuple[int, ...]:

@@ -47,6 +47,21 @@ def test_libraries_that_opencv_lacks_are_one_line(capsys):
     assert "put opencv-python-headless in the place of opencv-python" in capsys.readouterr().err
 
 
+def test_modules_without_packages_say_what_to_do():
+    for module in ("detic", "detic.shapes.world"):
+        done = subprocess.run(
+            [sys.executable, "-S", "-m", module, "--help"],
+            cwd=ROOT,
+            env={},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode != 0
+        assert done.stderr.count("\n") == 1
+        assert "is missing in" in done.stderr
+
+
 def test_defects_keep_their_traceback():
     error = ModuleNotFoundError("No module named 'detic.nothing'", name="detic.nothing")
     with pytest.raises(ModuleNotFoundError):
