@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 STAMP := $(VENV)/.installed
+TOOLS := $(VENV)/.tools
 PORTABLE := $(shell find portable -name '*.py' -o -name pyproject.toml -path 'portable/*')
 
 .PHONY: help
@@ -10,35 +11,58 @@ help: ## List what can be made
 	@awk -F ':.*## ' '/^[a-z-]+:.*## /{printf "  make %-18s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
 .PHONY: install
-install: $(STAMP) ## Create .venv and install everything into it
+install: $(STAMP) ## Create .venv and install Detic into it
 
-$(STAMP): pyproject.toml requirements.txt $(PORTABLE)
+PIP := $(BIN)/python -m pip install --disable-pip-version-check --quiet
+
+$(STAMP): pyproject.toml setup.py requirements.txt $(PORTABLE)
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@echo "installing into $(VENV): minutes, 6 GB with torch"
-	$(BIN)/python -m pip install --disable-pip-version-check --quiet ./portable -e '.[dev]'
+	$(PIP) ./portable -e .
+	@touch $@
+
+.PHONY: tools
+tools: $(TOOLS) ## Install what tests and checks need, too
+
+$(TOOLS): $(STAMP)
+	$(PIP) ./portable -e '.[dev]'
 	@touch $@
 
 .PHONY: test
-test: install ## Run the tests (set-up included)
+test: tools ## Run the tests (set-up included)
 	$(BIN)/python -m pytest -q
 
 .PHONY: test-slow
-test-slow: install ## Run the tests that take minutes
+test-slow: tools ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
 
 .PHONY: test-upstream
-test-upstream: install ## Run the tests on Facebook's Detectron2 0.6, fetched from PyPI
+test-upstream: tools ## Run the tests on upstream Detectron2 0.6, fetched from PyPI
 	$(BIN)/python tests/upstream/run.py
 
+.PHONY: test-wheel
+test-wheel: tools ## Build the distributions, install the wheel and use it elsewhere
+	$(BIN)/python tests/wheel/try_wheel.py
+
+LOWEST := .venv-lowest
+.PHONY: test-lowest
+test-lowest: ## Run the tests with the oldest packages that we ask for (Python 3.10 to 3.12)
+	@test -x $(LOWEST)/bin/uv || ($(PYTHON) -m venv $(LOWEST) && $(LOWEST)/bin/python -m pip install -q uv)
+	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
+		-r pyproject.toml --extra test -r portable/pyproject.toml
+	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --no-deps -e . ./portable
+	$(LOWEST)/bin/python -m pytest -q
+
 .PHONY: check
-check: install ## Check format and style, then run the tests
+check: tools ## Check format, style and types, then run the tests
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
+	$(BIN)/mypy
 	$(BIN)/python -m pytest -q
 
 .PHONY: quickstart
 quickstart: install ## Train with and without image labels, minutes on a laptop
-	$(BIN)/python -m detic.shapes.quickstart
+	$(BIN)/detic quickstart
 
 SEED ?= 1
 .PHONY: benchmark-shapes

@@ -7,7 +7,15 @@ Importing registers the model, its backbones and heads and the datasets with det
     detections = detector("image.jpg")
 """
 
-from detic import datasets, modeling
-from detic.predictor import Detector
+from detic_commands import __version__
+from detic_commands.running import explanation
 
-__all__ = ["Detector", "datasets", "modeling"]
+try:
+    from detic import datasets, modeling
+    from detic.errors import InputError
+    from detic.predictor import Detector
+except ModuleNotFoundError as error:
+    # Named so, it is all that `python -m detic.shapes.own_data` and its like show.
+    raise ImportError(explanation(error) or str(error), name=__name__) from error
+
+__all__ = ["Detector", "InputError", "__version__", "datasets", "modeling"]

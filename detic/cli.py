@@ -5,9 +5,7 @@ import sys
 from collections.abc import Callable
 
 from detic.errors import InputError
-
-USER_ERROR = 2  # also argparse's status for bad usage
-INTERRUPTED = 130  # 128 + SIGINT, as shells report it
+from detic_commands.running import INTERRUPTED, USER_ERROR
 
 
 def run(command: Callable[..., int | None], *arguments) -> None:

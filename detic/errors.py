@@ -6,7 +6,7 @@ And the commonest of them: a name that is not among those to choose from.
 from collections.abc import Collection
 from difflib import get_close_matches
 
-MAX_LISTED = 20  # more choices than this are counted rather than listed
+MAX_LISTED = 40  # more choices than this are counted rather than listed
 
 
 class InputError(ValueError):

@@ -1,20 +1,83 @@
-"""Where datasets lie."""
+"""Where files are: those that recipes and command lines name, and those that come with the project.
+
+Recipes name files as they lie in a checkout: ``configs/...``, ``models/...``, ``datasets/...``. They are
+found from any working directory, in a checkout and in an installed package.
+"""
 
 import os
+from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
+_PACKAGE = Path(__file__).resolve().parent
+_INSTALLED = _PACKAGE / "_resources"  # setup.py puts it into wheels
+# Holds configs/, datasets/vocabularies/, models/shapes/ and a few files of docs/
+RESOURCES = _INSTALLED if _INSTALLED.is_dir() else _PACKAGE.parent
 
+
+def resource(path: str | os.PathLike) -> Path:
+    """Return where a file or folder is that comes with the project.
+
+    Args:
+        path: as in a checkout, such as ``docs/pictures/scene.png``.
+    """
+    return RESOURCES / path
+
+
+@cache
 def datasets_root() -> Path:
-    """Return the folder of all datasets: ``$DETECTRON2_DATASETS``, by default ``datasets``."""
+    """Return the folder of all datasets: ``$DETECTRON2_DATASETS``, by default ``datasets``.
+
+    The environment counts as it was when somebody first asked. Importing ``detic`` asks, to register
+    the datasets, so a process has one root.
+    """
     return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
 
 
-def dataset_path(path: str | Path) -> Path:
+def dataset_path(path: str | os.PathLike) -> Path:
     """Return ``path`` with a leading ``datasets/`` replaced by the datasets root.
 
     Recipes write ``datasets/...``; with ``DETECTRON2_DATASETS`` set they find the same files there.
     """
-    path = Path(path)
+    path = Path(path).expanduser()
     if path.parts[:1] == ("datasets",):
         return datasets_root().joinpath(*path.parts[1:])
     return path
+
+
+def model_folders() -> Iterator[Path]:
+    """Yield the folders to look for weights in: ``$DETIC_MODELS``, ``models`` here and ours."""
+    if os.environ.get("DETIC_MODELS"):
+        yield Path(os.environ["DETIC_MODELS"]).expanduser()
+    yield Path("models")
+    yield resource("models")
+
+
+def places(path: str | os.PathLike) -> list[Path]:
+    """Return where a file that is named is looked for, in order.
+
+    That is: as it is named, from the working directory, or below the datasets root if it starts with
+    ``datasets/``; in ``$DETIC_MODELS`` if it starts with ``models/``; among what comes with the project.
+    """
+    named = dataset_path(path)
+    if named.is_absolute() and Path(path).expanduser().is_absolute():
+        return [named]
+    found = [named]
+    if named.parts[:1] == ("models",):
+        found += [folder.joinpath(*named.parts[1:]) for folder in model_folders()]
+    found.append(resource(path))
+    return list({place.absolute(): place for place in reversed(found)}.values())[::-1]
+
+
+def find_file(path: str | os.PathLike) -> Path:
+    """Return the first of the places of a file where it is, or just the first if it is nowhere.
+
+    Whoever reads the file then says that it is missing, see ``looked_for``.
+    """
+    candidates = places(path)
+    return next((place for place in candidates if place.exists()), candidates[0])
+
+
+def looked_for(path: str | os.PathLike) -> str:
+    """Return where a file was looked for, as the end of a message."""
+    return f"looked for {', '.join(str(place.absolute()) for place in places(path))}"

@@ -3,18 +3,17 @@
 import hashlib
 import logging
 import os
-from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 from detectron2.utils.file_io import PathManager
 
 from detic.errors import InputError, unknown_choice
+from detic.paths import find_file, model_folders, resource
 from detic.vocabulary.text_weights import SHAPES_ENCODER
 
 logger = logging.getLogger(__name__)
 
-ROOT = Path(__file__).resolve().parents[1]
 PUBLISHED = "https://dl.fbaipublicfiles.com/detic"
 _READ_BYTES = 2**20
 
@@ -71,19 +70,11 @@ class ReleasedModel:
             )
 
 
-def model_folders() -> Iterator[Path]:
-    """Yield the folders to look for weights in: ``$DETIC_MODELS``, ``models`` here and ours."""
-    if os.environ.get("DETIC_MODELS"):
-        yield Path(os.environ["DETIC_MODELS"]).expanduser()
-    yield Path("models")
-    yield ROOT / "models"
-
-
 def find_model(name: str) -> ReleasedModel:
     """Return the released model of a name.
 
     Raises:
-        InputError: there is none; the message has the nearest name.
+        InputError: there is none; the message has all names and the nearest.
     """
     if name not in RELEASED_MODELS:
         raise unknown_choice("released model", name, RELEASED_MODELS)
@@ -91,27 +82,30 @@ def find_model(name: str) -> ReleasedModel:
 
 
 def model_of_recipe(recipe: str | os.PathLike) -> ReleasedModel | None:
-    """Return the model that was trained by a recipe file, None if none was released."""
-    path = Path(recipe).resolve()
-    return next((m for m in RELEASED_MODELS.values() if m.recipe == path), None)
+    """Return the model that was trained by a recipe file, None if none was released.
+
+    A copy of the recipe counts, such as that of another checkout.
+    """
+    path = find_file(recipe)
+    named = (m for m in RELEASED_MODELS.values() if m.recipe.name == path.name)
+    return next((m for m in named if _are_equal(m.recipe, path)), None)
 
 
 def _published(name: str) -> ReleasedModel:
     file_name = f"{name}.pth"
     return ReleasedModel(
-        name, ROOT / "configs" / f"{name}.yaml", file_name, f"{PUBLISHED}/{file_name}"
+        name, resource(f"configs/{name}.yaml"), file_name, f"{PUBLISHED}/{file_name}"
     )
 
 
 def _shapes(kind: str, sha256: str) -> ReleasedModel:
-    recipe = ROOT / "configs" / "shapes" / f"{kind}.yaml"
     return ReleasedModel(
         f"shapes-{kind.lower()}",
-        recipe,
+        resource(f"configs/shapes/{kind}.yaml"),
         f"shapes/{kind.lower()}.pth",
         url=None,
         sha256=sha256,
-        text_weights=ROOT / SHAPES_ENCODER,  # found from any folder
+        text_weights=resource(SHAPES_ENCODER),
     )
 
 
@@ -143,6 +137,12 @@ RELEASED_MODELS = {
         _published("Detic_OVCOCO_CLIP_R50_1x_max-size_caption"),
     )
 }
+
+
+def _are_equal(recipe: Path, other: Path) -> bool:
+    if recipe == other.resolve():
+        return True
+    return other.is_file() and other.read_bytes() == recipe.read_bytes()
 
 
 def _sha256(path: Path) -> str:

@@ -1,90 +1,9 @@
 """Embed class names with CLIP's text encoder: the .npy files of the classifiers.
 
-    python tools/dump_clip_features.py --ann datasets/lvis/lvis_v1_val.json \\
-        --out_path datasets/metadata/lvis_v1_clip_a+cname.npy
-    python tools/dump_clip_features.py --vocabulary imagenet21k \\
-        --out_path datasets/metadata/lvis-21k_clip_a+cname.npy
-    python tools/dump_clip_features.py --names "traffic light,zebra crossing" --out_path street.npy
-
-The result is float16 and not normalised, classes in rows by id, as in the released files.
+python tools/dump_clip_features.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument("--ann", metavar="FILE", help="annotation file with the categories")
-    source.add_argument("--vocabulary", help="lvis, coco, objects365, openimages or imagenet21k")
-    source.add_argument("--names", metavar="A,B", help="class names")
-    parser.add_argument(
-        "--out_path", required=True, metavar="FILE", help=".npy, or .safetensors with names"
-    )
-    parser.add_argument(
-        "--prompt",
-        default="a",
-        help="a, none, photo, scene, or a text with {} in it (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--clip_model",
-        default="openai",
-        metavar="WEIGHTS",
-        help="openai (ViT-B/32) or a file with a text encoder's weights (default: %(default)s)",
-    )
-    parser.add_argument("--fix_space", action="store_true", help="spaces for underscores in names")
-    parser.add_argument(
-        "--use_underscore", action="store_true", help="underscores for spaces in names"
-    )
-    parser.add_argument(
-        "--avg_synonyms", action="store_true", help="average over the synonyms of each class"
-    )
-    parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from detic.datasets.annotation_file import read_checked_document
-    from detic.paths import dataset_path
-    from detic.preparation.embeddings import class_embeddings, class_sentences
-    from detic.vocabulary import (
-        EmbeddingTable,
-        TextEmbedder,
-        builtin_categories,
-        parse_names,
-        write_embeddings,
-    )
-    from detic.vocabulary.prompts import resolve_template
-
-    if arguments.names:
-        categories = [{"name": name} for name in parse_names(arguments.names)]
-    elif arguments.vocabulary:
-        categories = builtin_categories(arguments.vocabulary)
-    else:
-        document = read_checked_document(dataset_path(arguments.ann), ("categories",))
-        categories = sorted(document["categories"], key=lambda category: category["id"])
-    rewrites = ["fix_space"] * arguments.fix_space + ["underscore"] * arguments.use_underscore
-    sentences = class_sentences(
-        categories, arguments.prompt, rewrites, all_synonyms=arguments.avg_synonyms
-    )
-    embedder = TextEmbedder(arguments.clip_model, device=arguments.device)
-    table = EmbeddingTable(
-        embeddings=class_embeddings(sentences, embedder.text_encoder),
-        names=tuple(category["name"] for category in categories),
-        model=embedder.model,
-        templates=(resolve_template(arguments.prompt),),
-        fingerprint=embedder.fingerprint,
-    )
-    out = dataset_path(arguments.out_path)
-    write_embeddings(out, table)
-    print(f"wrote {out}: {len(categories)} classes, {table.embeddings.shape[1]} wide")
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,49 +1,9 @@
 """Correct the misspelt class names of Objects365 v2.
 
-    python tools/fix_o365_names.py --ann datasets/objects365/annotations/zhiyuan_objv2_train.json
-    python tools/fix_o365_names.py --ann datasets/objects365/annotations/zhiyuan_objv2_val.json
-
-write the same names with _fixname before .json.
+python tools/fix_o365_names.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--ann",
-        default="datasets/objects365/annotations/zhiyuan_objv2_val.json",
-        help="Objects365 v2 annotation file (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--fix_name_map",
-        metavar="FILE",
-        help="table id,released name,corrected name (default: the 13 corrections of the project)",
-    )
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from detic.datasets.annotation_file import read_checked_document
-    from detic.paths import dataset_path
-    from detic.preparation.objects365 import fix_names, read_name_fixes
-    from detic.preparation.output import marked, save
-    from detic.preparation.tables import objects365_names
-
-    fixes = objects365_names()
-    if arguments.fix_name_map:
-        fixes = read_name_fixes(dataset_path(arguments.fix_name_map))
-    source = dataset_path(arguments.ann)
-    document = read_checked_document(source, ("images", "annotations", "categories"))
-    print(save(marked(source, "_fixname"), fix_names(document, fixes)))
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,48 +1,9 @@
 """Split COCO 2017 into the seen and unseen classes of open-vocabulary COCO.
 
-    python tools/get_coco_zeroshot.py --annotations datasets/coco/annotations/ \\
-        --out_path datasets/coco/zero-shot/
-
-writes instances_train2017_seen_2.json and instances_val2017_{seen,unseen,all}_2.json.
+python tools/get_coco_zeroshot.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--annotations",
-        default="datasets/coco/annotations/",
-        help="folder with instances_{train,val}2017.json (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--out_path",
-        default="datasets/coco/zero-shot/",
-        help="folder for the split files (default: %(default)s)",
-    )
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from detic.datasets.annotation_file import read_checked_document
-    from detic.paths import dataset_path
-    from detic.preparation.coco_zeroshot import GROUPS, keep_group
-    from detic.preparation.output import save
-
-    source, out = dataset_path(arguments.annotations), dataset_path(arguments.out_path)
-    for split, groups in GROUPS.items():
-        path = source / f"instances_{split}.json"
-        document = read_checked_document(path, ("images", "annotations", "categories"))
-        for group in groups:
-            print(save(out / f"instances_{split}_{group}_2.json", keep_group(document, group)))
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,50 +1,9 @@
 """Give a split file of open-vocabulary COCO all 80 classes of COCO, in COCO's order.
 
-    python tools/get_coco_zeroshot_oriorder.py \\
-        --data_path datasets/coco/zero-shot/instances_train2017_seen_2.json
-    python tools/get_coco_zeroshot_oriorder.py \\
-        --data_path datasets/coco/zero-shot/instances_val2017_all_2.json
-
-write the same names with _oriorder before .json.
+python tools/get_coco_zeroshot_oriorder.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--data_path",
-        default="datasets/coco/zero-shot/instances_val2017_all_2.json",
-        help="split file (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--cat_path",
-        default="datasets/coco/annotations/instances_val2017.json",
-        help="COCO annotation file to copy the categories of (default: %(default)s)",
-    )
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from detic.datasets.annotation_file import read_checked_document
-    from detic.paths import dataset_path
-    from detic.preparation.coco_zeroshot import with_categories
-    from detic.preparation.output import marked, save
-
-    source = dataset_path(arguments.data_path)
-    document = read_checked_document(source, ("images", "annotations"))
-    categories = read_checked_document(dataset_path(arguments.cat_path), ("categories",))[
-        "categories"
-    ]
-    print(save(marked(source, "_oriorder"), with_categories(document, categories)))
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,54 +1,9 @@
 """List all images of an indexed ImageNet-21K with their labels.
 
-    python tools/get_imagenet_21k_full_tar_json.py
-
-writes datasets/imagenet/annotations/imagenet-22k_image_info.json out of the index that
-tools/preprocess_imagenet22k.py makes. Sizes of images are remembered there, so an interrupted run
-goes on where it was.
+python tools/get_imagenet_21k_full_tar_json.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--tarfile_path",
-        default="datasets/imagenet/metadata-22k/tar_files.npy",
-        help="list of the tar files (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--tar_index_dir",
-        default="datasets/imagenet/metadata-22k/tarindex_npy",
-        help="folder with the arrays of each (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--out_path",
-        default="datasets/imagenet/annotations/imagenet-22k_image_info.json",
-        help="file to write (default: %(default)s)",
-    )
-    parser.add_argument("--workers", type=int, default=8, help="tar files at a time (default: 8)")
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from detic.paths import dataset_path
-    from detic.preparation.imagenet21k import tar_categories, tar_images
-    from detic.preparation.imagenet_lvis import image_label_document
-    from detic.preparation.output import save
-
-    index = dataset_path(arguments.tarfile_path), dataset_path(arguments.tar_index_dir)
-    categories = tar_categories(*index)
-    class_ids = {category["wnid"]: category["id"] for category in categories}
-    images = tar_images(*index, class_ids, arguments.workers)
-    print(save(dataset_path(arguments.out_path), image_label_document(images, categories)))
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,68 +1,9 @@
 """Count images and boxes of each class: the class frequencies of MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH.
 
-    python tools/get_lvis_cat_info.py --ann datasets/lvis/lvis_v1_train.json \\
-        --out_path datasets/metadata/lvis_v1_train_cat_info.json
-
-    python tools/get_lvis_cat_info.py --builtin lvis \\
-        --out_path datasets/metadata/lvis_v1_train_cat_info.json
-
-The second command writes the counts that come with the project and needs no download.
+python tools/get_lvis_cat_info.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    source = parser.add_mutually_exclusive_group(required=True)
-    source.add_argument(
-        "--ann", metavar="FILE", help="annotation file in the format of LVIS or COCO"
-    )
-    source.add_argument("--builtin", choices=("lvis",), help="counts of LVIS v1's training set")
-    parser.add_argument(
-        "--out_path", metavar="FILE", help="default: FILE of --ann with _cat_info before .json"
-    )
-    parser.add_argument(
-        "--add_freq", action="store_true", help="set the frequency of each class: r, c or f"
-    )
-    parser.add_argument(
-        "--r_thresh", type=int, default=10, help="r below this number of images (default: 10)"
-    )
-    parser.add_argument(
-        "--c_thresh", type=int, default=100, help="c below this number of images (default: 100)"
-    )
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from detic.datasets.annotation_file import read_checked_document
-    from detic.errors import InputError
-    from detic.files import write_json
-    from detic.paths import dataset_path
-    from detic.preparation.lvis import count_classes, with_frequencies
-    from detic.preparation.output import marked
-    from detic.vocabulary import builtin_categories
-
-    if arguments.builtin and not arguments.out_path:
-        raise InputError("--builtin needs --out_path, the file to write")
-    if arguments.builtin:
-        categories = builtin_categories(arguments.builtin)
-    else:
-        source = dataset_path(arguments.ann)
-        categories = count_classes(read_checked_document(source, ("annotations", "categories")))
-    if arguments.add_freq:
-        categories = with_frequencies(categories, arguments.r_thresh, arguments.c_thresh)
-    out = dataset_path(arguments.out_path or marked(source, "_cat_info"))
-    write_json(out, categories)
-    num_empty = sum(category["image_count"] == 0 for category in categories)
-    print(f"wrote {out}: {len(categories)} classes, {num_empty} of them without images")
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,53 +1,9 @@
 """Extract from WordNet which classes are kinds of what: the table behind parent queries.
 
-    python tools/make_wordnet_hypernyms.py --wordnet WordNet-3.0/dict \\
-        --out_path datasets/vocabularies/wordnet_hypernyms.json.gz
-
-The table comes with the project; this is how it was made. WordNet 3.0 is at
-https://wordnetcode.princeton.edu/3.0/WordNet-3.0.tar.gz and, as the package WNdb 3.0, on npm.
+python tools/make_wordnet_hypernyms.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--wordnet",
-        metavar="DIR",
-        required=True,
-        help="folder with data.noun and index.noun of WordNet 3.0",
-    )
-    parser.add_argument("--out_path", metavar="FILE", required=True, help="the .json.gz to write")
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    import gzip
-    import json
-    from dataclasses import asdict
-    from pathlib import Path
-
-    from detic.files import write_bytes
-    from detic.paths import dataset_path
-    from detic.preparation.wordnet import read_nouns, with_ancestors
-    from detic.vocabulary import builtin_categories
-
-    synsets = [category["synset"] for category in builtin_categories("imagenet21k")]
-    nouns = with_ancestors(read_nouns(Path(arguments.wordnet)), synsets)
-    content = json.dumps(asdict(nouns), ensure_ascii=False, separators=(",", ":"))
-    out = dataset_path(arguments.out_path)
-    write_bytes(out, gzip.compress(content.encode(), mtime=0))
-    unknown = sorted(set(synsets) - nouns.hypernyms.keys())
-    print(f"wrote {out}: {len(nouns.hypernyms)} synsets and {len(nouns.senses)} words")
-    print(f"classes that WordNet lacks: {', '.join(unknown) or 'none'}")
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,53 +1,9 @@
 """Add to LVIS's training set the boxes that COCO has in addition.
 
-    python tools/merge_lvis_coco.py
-
-writes datasets/lvis/lvis_v1_train+coco_mask.json.
+python tools/merge_lvis_coco.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--lvis_path",
-        default="datasets/lvis/lvis_v1_train.json",
-        help="LVIS annotation file (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--coco_path",
-        default="datasets/coco/annotations/instances_train2017.json",
-        help="COCO annotation file (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--no_mask", action="store_true", help="leave out all masks; the name ends in _box.json"
-    )
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> None:
-    from detic.datasets.annotation_file import read_checked_document
-    from detic.paths import dataset_path
-    from detic.preparation.lvis import merge_coco, without_masks
-    from detic.preparation.output import marked, save
-    from detic.preparation.tables import coco_to_lvis
-
-    sections = ("images", "annotations", "categories")
-    source = dataset_path(arguments.lvis_path)
-    lvis = read_checked_document(source, sections)
-    coco = read_checked_document(dataset_path(arguments.coco_path), sections)
-    merged = merge_coco(lvis, coco, coco_to_lvis())
-    if arguments.no_mask:
-        merged = without_masks(merged)
-    print(save(marked(source, "+coco_box" if arguments.no_mask else "+coco_mask"), merged))
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -1,54 +1,9 @@
 """Unpack the 997 tar files of ImageNet-21K whose classes LVIS has.
 
-    python tools/unzip_imagenet_lvis.py --src_path datasets/imagenet/ImageNet-21K/ \\
-        --dst_path datasets/imagenet/ImageNet-LVIS/
-
-An interrupted run goes on where it was. Classes without a tar file are listed at the end.
+python tools/unzip_imagenet_lvis.py --help
 """
 
-import argparse
-from collections.abc import Sequence
-
-
-def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
-    parser.add_argument(
-        "--src_path",
-        default="datasets/imagenet/ImageNet-21K/",
-        help="folder with a tar file for each class (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--dst_path",
-        default="datasets/imagenet/ImageNet-LVIS/",
-        help="gets a folder for each class (default: %(default)s)",
-    )
-    parser.add_argument(
-        "--data_path", metavar="FILE", help="WordNet ids, one a line (default: the 997 of LVIS)"
-    )
-    parser.add_argument("--workers", type=int, default=8, help="classes at a time (default: 8)")
-    return parser.parse_args(argv)
-
-
-def main(arguments: argparse.Namespace) -> int | None:
-    from detic.paths import dataset_path
-    from detic.preparation.imagenet_lvis import read_wnids, unpack_classes
-    from detic.preparation.tables import imagenet_to_lvis
-
-    wnids = list(imagenet_to_lvis())
-    if arguments.data_path:
-        wnids = read_wnids(dataset_path(arguments.data_path))
-    source, destination = dataset_path(arguments.src_path), dataset_path(arguments.dst_path)
-    missing = unpack_classes(source, destination, wnids, arguments.workers)
-    print(f"{destination} has {len(wnids) - len(missing)} of {len(wnids)} classes")
-    if missing:
-        print(f"{source} lacks the tar files of {', '.join(missing)}")
-    return 1 if missing else 0
-
+from _launch import launch
 
 if __name__ == "__main__":
-    parsed = parse_arguments()  # before the imports below, which take seconds
-    from detic.cli import run
-
-    run(main, parsed)
+    launch(__file__)

@@ -10,12 +10,17 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.utils.file_io import PathManager
-from numpy._core.multiarray import scalar as numpy_scalar
 from torch import Tensor
 
 from detic.checkpoint.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.errors import InputError
 from detic.files import unfinished_path
+from detic.paths import find_file, looked_for
+
+try:
+    from numpy._core.multiarray import scalar as numpy_scalar
+except ModuleNotFoundError:  # before numpy 2
+    from numpy.core.multiarray import scalar as numpy_scalar
 
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
@@ -23,8 +28,8 @@ _WEIGHT_KEYS = ("model", "state_dict", "blobs")
 
 # Of best scores and the like, which training programs save beside the weights
 _NUMPY_SCALARS = [
-    numpy_scalar,
-    (numpy_scalar, "numpy.core.multiarray.scalar"),  # before numpy 2
+    (numpy_scalar, "numpy._core.multiarray.scalar"),
+    (numpy_scalar, "numpy.core.multiarray.scalar"),  # as numpy wrote it before version 2
     np.dtype,
     *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
 ]
@@ -76,7 +81,7 @@ def _local_file(path: str) -> Path:
     if not path:
         raise InputError("MODEL.WEIGHTS is empty; name the weights to load")
     try:
-        file = Path(PathManager.get_local_path(path)).expanduser()
+        file = Path(PathManager.get_local_path(path)) if "://" in path else find_file(path)
     except OSError as error:
         raise InputError(
             f"cannot fetch {path} ({error}); check the address and the network, or download it by "
@@ -86,7 +91,7 @@ def _local_file(path: str) -> Path:
         return file
     message = (
         f"no weights at {path}; MODEL.WEIGHTS must name a local file or an address that starts with "
-        "http://, https:// or detectron2://"
+        f"http://, https:// or detectron2://; {looked_for(path)}"
     )
     twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if p.is_file()]
     if twins:

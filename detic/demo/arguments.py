@@ -4,13 +4,15 @@ import argparse
 import os
 from collections import Counter
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 
 from detic.demo.output_checks import DataFile
 from detic.errors import InputError
 from detic.outputs import Category, numbered_categories, result_paths
+from detic.paths import find_file
 from detic.recipes import load_recipe
-from detic.released_models import model_of_recipe
+from detic.released_models import find_model, model_of_recipe
 from detic.vocabulary import Vocabulary, builtin_categories, expand_parents, parse_names
 from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.vocabulary_reader import VocabularyLike, read_classes
@@ -41,7 +43,7 @@ def _named_vocabulary(args: argparse.Namespace) -> VocabularyLike:
     own = [v for v in (args.custom_vocabulary, args.vocabulary_file) if v is not None]
     if len(own) > 1 or (own and args.vocabulary not in (None, _CUSTOM)):
         raise InputError(
-            "--vocabulary, --custom_vocabulary and --vocabulary-file name several vocabularies; "
+            "--vocabulary, --custom-vocabulary and --vocabulary-file name several vocabularies; "
             "keep one of them"
         )
     if args.custom_vocabulary is not None:
@@ -50,7 +52,7 @@ def _named_vocabulary(args: argparse.Namespace) -> VocabularyLike:
         return Path(args.vocabulary_file)
     if args.vocabulary == _CUSTOM:
         raise InputError(
-            "--vocabulary custom needs the names: --custom_vocabulary headphone,webcam"
+            "--vocabulary custom needs the names: --custom-vocabulary headphone,webcam"
         )
     return args.vocabulary or _DEFAULT_VOCABULARY
 
@@ -62,7 +64,30 @@ def chosen_categories(source: VocabularyLike, vocabulary: Vocabulary) -> list[Ca
     return numbered_categories(vocabulary)
 
 
-def chosen_weights(config_file: str, overrides: Sequence[str]) -> str | Path:
+@dataclass(frozen=True)
+class ChosenModel:
+    """What a detector is built from."""
+
+    recipe: Path
+    weights: str | Path
+    text_weights: Path | None = None  # its text encoder; None: the recipe's
+
+
+def chosen_model(args: argparse.Namespace) -> ChosenModel:
+    """Return the recipe and the weights that the arguments name.
+
+    Raises:
+        InputError: there is no such model or recipe, or its weights cannot be fetched.
+    """
+    if args.model is None:
+        return ChosenModel(find_file(args.config_file), chosen_weights(args.config_file, args.opts))
+    released = find_model(args.model)
+    return ChosenModel(
+        released.recipe, chosen_weights(released.recipe, args.opts), released.text_weights
+    )
+
+
+def chosen_weights(config_file: str | os.PathLike, overrides: Sequence[str]) -> str | Path:
     """Return MODEL.WEIGHTS of the overrides, else the weights released with the recipe.
 
     Recipes of no released model end at their own MODEL.WEIGHTS.

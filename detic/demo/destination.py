@@ -127,8 +127,8 @@ def _check_file(path: Path, files: Sequence[InputFile]) -> None:
         )
     suffix, is_video = path.suffix.lower(), files[0].is_video
     if is_video != (suffix in VIDEO_SUFFIXES):
-        kind = "video" if is_video else "image"
-        raise InputError(f"--output {path} does not suit {files[0].path}, which is a {kind}")
+        kind = "a video" if is_video else "an image"
+        raise InputError(f"--output {path} does not suit {files[0].path}, which is {kind}")
     if is_video and suffix != _VIDEO:
         raise InputError(f"videos are written as {_VIDEO}, not {path.suffix}")
     if not is_video and suffix not in _WRITABLE:

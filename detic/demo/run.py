@@ -8,7 +8,7 @@ from dataclasses import replace
 from functools import partial
 
 from detic.cli import USER_ERROR
-from detic.demo.arguments import chosen_categories, chosen_vocabulary, chosen_weights, data_files
+from detic.demo.arguments import chosen_categories, chosen_model, chosen_vocabulary, data_files
 from detic.demo.destination import Destination, plan_destination, plan_recording
 from detic.demo.detection_run import Session, Tally, Wishes
 from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
@@ -92,15 +92,17 @@ def _run_files(session: Session, files: Sequence[InputFile]) -> None:
 
 
 def _build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Detector:
+    model = chosen_model(args)
     return Detector.from_config(
-        args.config_file,
-        chosen_weights(args.config_file, args.opts),
+        model.recipe,
+        model.weights,
         vocabulary,
         device="cpu" if args.cpu else args.device,
         score_threshold=args.confidence_threshold,
         one_class_per_proposal=not args.pred_all_class,
         half=args.half,
         overrides=args.opts,
+        text_weights=None if "MODEL.TEXT_ENCODER.WEIGHTS" in args.opts[::2] else model.text_weights,
     )
 
 

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from detic.errors import InputError
-from detic.paths import dataset_path
+from detic.paths import find_file
 
 
 def load_class_frequencies(path: str, power: float) -> Tensor:
@@ -32,7 +32,7 @@ def load_class_frequencies(path: str, power: float) -> Tensor:
             "MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH is empty: train_net.py counts the classes then; "
             "elsewhere name a json list of categories with image_count"
         )
-    file = dataset_path(path)
+    file = find_file(path)
     try:
         with open(file) as f:
             info = sorted(json.load(f), key=lambda category: category["id"])

@@ -14,7 +14,7 @@ from detic.datasets.class_lists import categories_of_file
 from detic.datasets.table import SPECS
 from detic.errors import InputError
 from detic.evaluation.evaluation_set import registered_set
-from detic.paths import dataset_path
+from detic.paths import find_file
 from detic.vocabulary import Vocabulary, builtin_vocabulary, read_embeddings
 from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.class_order import in_class_order
@@ -94,7 +94,7 @@ class TestClasses:
     def _of_classifier(self, i: int) -> Tensor:
         """Return the vectors of a file of MODEL.TEST_CLASSIFIERS, made now if it is missing."""
         num_classes, dataset = self.num_classes[i], self.datasets[i]
-        path = dataset_path(self.classifiers[i])
+        path = find_file(self.classifiers[i])
         if path.is_file():
             width, encoder = self.reader.embedding_dim, self.reader.text_weights
             return read_embeddings(path, width, num_classes, encoder).embeddings

@@ -28,7 +28,7 @@ from detic.evaluation.forgetting import (
 from detic.files import unfinished_folder, write_json, write_text
 from detic.shapes.nouns import HELD_OUT_NOUNS
 from detic.shapes.preparation import prepare_world
-from detic.shapes.runs import CONFIGS, SHIPPED, TEXT_WEIGHTS, run_program, train
+from detic.shapes.runs import CONFIGS, SHIPPED, TEXT_WEIGHTS, run_command, train
 from detic.shapes.world import generate_world
 from detic.shapes.world_spec import read_world_spec
 
@@ -129,9 +129,9 @@ def as_coco(document: dict) -> dict:
 
 def evaluate(recipe: str, output: Path, datasets: Path, weights: Path) -> None:
     """Evaluate weights on the test sets of a recipe of ``configs/shapes``."""
-    run_program(
-        "train_net.py",
-        *("--config-file", str(CONFIGS / f"{recipe}.yaml"), "--num-gpus", "0", "--eval-only"),
+    run_command(
+        "evaluate",
+        *("--config-file", str(CONFIGS / f"{recipe}.yaml"), "--num-gpus", "0"),
         *("OUTPUT_DIR", str(output), "MODEL.WEIGHTS", str(weights)),
         datasets=datasets,
     )

@@ -2,7 +2,7 @@
 
     python -m detic.shapes.quickstart
 
-Detects in a first image with the shipped weights. Then continues the shipped box-supervised
+Detects in a first image with the shipped weights, then continues the shipped box-supervised
 detector twice, on boxes alone and with image labels, and compares both.
 """
 
@@ -12,30 +12,30 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-from detectron2.utils.logger import setup_logger
 
-from detic import cli
 from detic.files import write_text
+from detic.paths import resource
 from detic.predictor import Detector
 from detic.rendering import DrawStyle, draw
 from detic.shapes.preparation import prepare_world
 from detic.shapes.runs import (
     COMPARISON,
     CONFIGS,
-    REPOSITORY,
     SHIPPED,
     TEXT_WEIGHTS,
     comparison_table,
     read_metrics,
-    run_program,
+    run_command,
     train,
 )
 from detic.shapes.world_spec import FOLDER
+from detic_commands import quickstart as front
+from detic_commands.running import run
 
 logger = logging.getLogger("detic.shapes.quickstart")  # also when run with python -m
 
 SEED = 0  # of the world that the shipped weights were trained in
-FIRST_IMAGE = REPOSITORY / "docs" / "pictures" / "scene.png"
+FIRST_IMAGE = resource("docs/pictures/scene.png")
 FIRST_VOCABULARY = "green gear,yelow mug,blue boat,red star,purple umbrella,yellow key"
 NUM_COMPARED = 6  # images
 SCORE_THRESHOLD = 0.3
@@ -46,7 +46,7 @@ def quickstart(output: Path, datasets: Path) -> None:
     """Run the whole comparison; what is finished already is kept."""
     output.mkdir(parents=True, exist_ok=True)
     logger.info("1/4 a first image, searched for names typed in, one of them misspelt")
-    run_program("demo.py", *first_image_arguments(output / "first_image.png"))
+    run_command("detect", *first_image_arguments(output / "first_image.png"))
     logger.info("look at %s", output / "first_image.png")
     logger.info("2/4 the world: images, boxes and image labels")
     prepare_world(datasets, SEED, TEXT_WEIGHTS)
@@ -63,11 +63,11 @@ def quickstart(output: Path, datasets: Path) -> None:
 
 
 def first_image_arguments(output: Path) -> list[str]:
-    """Return demo.py's arguments for the image in the repository."""
+    """Return the arguments of ``detic detect`` for the image that comes with the project."""
     return [
         *("--config-file", str(CONFIGS / "Detic.yaml"), "--input", str(FIRST_IMAGE)),
         *("--output", str(output), "--overwrite", "--upscale", str(STYLE.upscale)),
-        *("--vocabulary", "custom", "--custom_vocabulary", FIRST_VOCABULARY),
+        *("--vocabulary", "custom", "--custom-vocabulary", FIRST_VOCABULARY),
         *("--confidence-threshold", str(SCORE_THRESHOLD)),
         *("--opts", "MODEL.WEIGHTS", str(SHIPPED / "detic.pth")),
     ]
@@ -130,12 +130,12 @@ class names has seen captioned crops of all nouns, novel ones included, never a 
 Images as both see them: compared_*.png. Metrics: metrics.json, and inference_shapes_val/report.html in
 the folder of each training.
 
-To go on (after `. .venv/bin/activate`):
+To go on, in the same environment (in a checkout, after `. .venv/bin/activate`):
 
-    python demo.py {" ".join(map(_quoted, first_image_arguments(Path("out.png"))))}
-    python train_net.py --config-file configs/shapes/Detic.yaml --num-gpus 0 --eval-only \\
+    detic detect {" ".join(map(_quoted, first_image_arguments(Path("out.png"))))}
+    detic evaluate --config-file configs/shapes/Detic.yaml --num-gpus 0 \\
         MODEL.WEIGHTS {_short(output / "Detic" / "model_final.pth")}
-    make benchmark-shapes SEED=1
+    python -m detic.shapes.benchmark --seed 1
 """
 
 
@@ -145,18 +145,14 @@ def _quoted(argument: str) -> str:
 
 
 def _short(path: Path) -> str:
-    """Return a path relative to the repository, where it lies in it."""
+    """Return a path relative to the working directory, where it lies in it."""
     path = path.resolve()
-    return str(path.relative_to(REPOSITORY)) if path.is_relative_to(REPOSITORY) else str(path)
+    return str(path.relative_to(Path.cwd())) if path.is_relative_to(Path.cwd()) else str(path)
 
 
 def main() -> None:
-    parser = cli.argument_parser(__doc__, prog="python -m detic.shapes.quickstart")
-    parser.add_argument("--output", type=Path, default=Path("output/quickstart"), help="folder")
-    parser.add_argument("--datasets", type=Path, default=Path("datasets"), help="datasets root")
-    arguments = parser.parse_args()
-    setup_logger(name="detic")
-    cli.run(quickstart, arguments.output.resolve(), arguments.datasets.resolve())
+    parser = front.argument_parser("python -m detic.shapes.quickstart")
+    run(front.main, parser.parse_args())
 
 
 if __name__ == "__main__":

@@ -12,12 +12,12 @@ from pathlib import Path
 from tabulate import tabulate
 
 from detic.errors import InputError
+from detic.paths import resource
 
 logger = logging.getLogger(__name__)
 
-REPOSITORY = Path(__file__).resolve().parents[2]
-CONFIGS = REPOSITORY / "configs" / "shapes"
-SHIPPED = REPOSITORY / "models" / "shapes"
+CONFIGS = resource("configs/shapes")
+SHIPPED = resource("models/shapes")
 TEXT_WEIGHTS = SHIPPED / "clip_text.safetensors"
 
 TEST_SET = "shapes_val"
@@ -37,33 +37,35 @@ def train(recipe: str, output: Path, datasets: Path, overrides: Mapping[str, obj
         InputError: the training failed, and has said why.
     """
     options = [str(part) for pair in overrides.items() for part in pair]
-    run_program(
-        "train_net.py",
+    run_command(
+        "train",
         *("--config-file", str(CONFIGS / f"{recipe}.yaml"), "--num-gpus", "0", "--resume"),
         *("OUTPUT_DIR", str(output), *options),
         datasets=datasets,
     )
 
 
-def run_program(script: str, *arguments: str, datasets: Path | None = None) -> None:
-    """Run a script of the repository to its end.
+def run_command(command: str, *arguments: str, datasets: Path | None = None) -> None:
+    """Run a command of ``detic`` to its end.
 
     Args:
+        command: such as train.
+        arguments: of the command.
         datasets: the datasets root; None: as the environment says.
 
     Raises:
         InputError: it failed, and has said why.
     """
-    logger.info("$ %s", shlex.join(["python", script, *arguments]))
+    logger.info("$ %s", shlex.join(["detic", command, *arguments]))
     # A second thread gains a tenth on models of this size, but waits for its core by spinning:
     # with anything else running, steps take many times as long.
     environment = {"OMP_NUM_THREADS": "1"} | os.environ
     if datasets is not None:
         environment["DETECTRON2_DATASETS"] = str(datasets)
-    command = [sys.executable, script, *arguments]
-    status = subprocess.run(command, cwd=REPOSITORY, env=environment, check=False).returncode
+    program = [sys.executable, "-m", "detic_commands", command, *arguments]
+    status = subprocess.run(program, env=environment, check=False).returncode
     if status != 0:
-        raise InputError(f"{script} ended with status {status}")
+        raise InputError(f"detic {command} ended with status {status}")
 
 
 def read_metrics(output: Path, task: str = "segm") -> dict[str, float]:

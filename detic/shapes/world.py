@@ -14,7 +14,6 @@ writes, in about a quarter of a minute on one core:
 File names in the annotation files are relative to ``datasets/shapes``.
 """
 
-import argparse
 import logging
 import os
 import shutil
@@ -30,7 +29,6 @@ from pathlib import Path
 import cv2
 from tqdm import tqdm
 
-from detic import cli
 from detic.errors import InputError
 from detic.files import unfinished_folder, write_json
 from detic.shapes.annotation import (
@@ -47,8 +45,10 @@ from detic.shapes.images import (
     write_label_image,
     write_scene,
 )
-from detic.shapes.nouns import ALL_NOUNS, BENCHMARK_NOUNS
+from detic.shapes.nouns import BENCHMARK_NOUNS
 from detic.shapes.world_spec import FOLDER, MANIFEST, WorldSpec, read_world_spec
+from detic_commands.data import shapes
+from detic_commands.running import run
 
 logger = logging.getLogger("detic.shapes.world")  # also when run with python -m
 
@@ -194,37 +194,10 @@ def _documents(
     }
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = cli.argument_parser(__doc__, prog="python -m detic.shapes.world")
-    parser.add_argument("--root", default="datasets", help="datasets root (default: datasets)")
-    parser.add_argument("--seed", type=int, default=0, help="decides everything (default: 0)")
-    parser.add_argument("--train-images", type=int, default=1000, help="scenes to train on")
-    parser.add_argument("--val-images", type=int, default=200, help="scenes to evaluate on")
-    parser.add_argument("--labels-per-class", type=int, default=30, help="images of each class")
-    parser.add_argument(
-        "--nouns",
-        nargs="+",
-        default=BENCHMARK_NOUNS,
-        metavar="NOUN",
-        help=f"the nouns of the world (default: the first {len(BENCHMARK_NOUNS)}); "
-        f"known are {', '.join(ALL_NOUNS)}",
-    )
-    parser.add_argument(
-        "--workers", type=int, default=os.cpu_count(), help="processes (default: all cores)"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace another world")
-    return parser
-
-
 def main(arguments: Sequence[str] | None = None) -> None:
     """Draw a world as the command line says."""
-    options = _parser().parse_args(arguments)
-    logging.basicConfig(level=logging.INFO, format="%(message)s")
-    cli.run(_run, options)
-
-
-def _run(options: argparse.Namespace) -> None:
-    generate_world(**vars(options))
+    parser = shapes.argument_parser("python -m detic.shapes.world")
+    run(shapes.main, parser.parse_args(arguments))
 
 
 if __name__ == "__main__":

@@ -2,12 +2,12 @@
 
 import gzip
 import json
-from pathlib import Path
 
 from detic.errors import unknown_choice
+from detic.paths import resource
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
 
-FOLDER = Path(__file__).resolve().parents[2] / "datasets" / "vocabularies"
+FOLDER = resource("datasets/vocabularies")
 FILES = {
     "lvis": "lvis.json",
     "coco": "coco.json",

@@ -17,6 +17,7 @@ import torch
 
 from detic.errors import InputError, unknown_choice
 from detic.files import unfinished_path
+from detic.paths import find_file, looked_for
 from detic.vocabulary.encoder_identity import check_text_encoder
 
 FORMAT = "class embeddings 1"
@@ -76,9 +77,11 @@ def read_table(path: Path) -> EmbeddingTable:
     """Return the contents of an embedding file, whatever they fit."""
     if path.suffix not in READERS:
         raise unknown_choice("embedding file format", path.suffix or path.name, READERS)
+    named, path = path, find_file(path)
     if not path.is_file():
         raise InputError(
-            f"no class embeddings at {path}; datasets/README.md tells how to make or get them"
+            f"no class embeddings at {named}; {looked_for(named)}; datasets/README.md tells how to "
+            "make or get them"
         )
     try:
         table = READERS[path.suffix](path)

@@ -13,7 +13,7 @@ from torch import Tensor
 
 from detic.errors import InputError
 from detic.files import fingerprint
-from detic.paths import dataset_path
+from detic.paths import find_file
 from detic.vocabulary.embedding import TextEmbedder
 from detic.vocabulary.embedding_file import read_embeddings, read_table
 from detic.vocabulary.text_weights import OPENAI
@@ -50,7 +50,7 @@ class ModelClasses:
         # add_detic_config alone, as upstream programs call it, declares no text encoder.
         encoder = cfg.MODEL.get("TEXT_ENCODER") or {}
         given = node.ZEROSHOT_WEIGHT_PATH
-        path = None if given == SET_LATER else dataset_path(given)
+        path = None if given == SET_LATER else find_file(given)
         return cls(
             source=ClassSource.SET_LATER if path is None else _source_of(path),
             path=path,

@@ -17,6 +17,7 @@ from pathlib import Path
 import torch
 
 from detic.errors import InputError
+from detic.paths import find_file, looked_for
 
 logger = logging.getLogger(__name__)
 
@@ -120,14 +121,15 @@ def find_text_weights(source: str | os.PathLike) -> Path:
     if path is not None:
         return path
     if os.fspath(source) != OPENAI:
-        raise InputError(_how_to_get_weights(f"no text encoder weights at {source}"))
+        reason = f"no text encoder weights at {source}; {looked_for(source)}"
+        raise InputError(_how_to_get_weights(reason))
     return _from_hub()
 
 
 def local_text_weights(source: str | os.PathLike) -> Path | None:
     """Return the local file of a source, None if there is none; nothing is downloaded."""
     if os.fspath(source) != OPENAI:
-        path = Path(source).expanduser()
+        path = find_file(source)
         return path if path.is_file() else None
     archive = Path("~/.cache/clip", OPENAI_ARCHIVE).expanduser()
     return archive if archive.is_file() else _hub_copy()

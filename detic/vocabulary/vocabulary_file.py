@@ -10,6 +10,7 @@ from typing import Any
 import yaml
 
 from detic.errors import InputError, unknown_choice
+from detic.paths import find_file, looked_for
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, check_names
 
 
@@ -40,9 +41,9 @@ def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
 
 def _read_text(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8-sig")
+        return find_file(path).read_text(encoding="utf-8-sig")
     except FileNotFoundError:
-        raise InputError(f"no vocabulary file at {path}") from None
+        raise InputError(f"no vocabulary file at {path}; {looked_for(path)}") from None
     except UnicodeDecodeError as error:
         raise InputError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
 

@@ -5,6 +5,7 @@ import pytest
 
 from detic import released_models
 from detic.errors import InputError
+from detic.paths import resource
 from detic.recipes import load_recipe
 from detic.released_models import RELEASED_MODELS, ReleasedModel, find_model, model_of_recipe
 
@@ -69,7 +70,7 @@ def test_weights_that_come_with_the_project_have_their_checksums():
     own = [model for model in RELEASED_MODELS.values() if model.url is None]
     assert len(own) == 2
     for model in own:
-        weights = released_models.ROOT / "models" / model.file_name
+        weights = resource("models") / model.file_name
         assert model.sha256 == hashlib.sha256(weights.read_bytes()).hexdigest()
 
 

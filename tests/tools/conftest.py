@@ -1,12 +1,14 @@
 """Running the programs under tools/ on made-up datasets."""
 
-import importlib.util
 import io
 import json
+from importlib import import_module
 from pathlib import Path
 
 import pytest
 from PIL import Image
+
+from detic_commands.main import TOOLS as MODULES
 
 TOOLS = Path(__file__).parents[2] / "tools"
 
@@ -23,10 +25,9 @@ def run_tool(root):
     """A function that runs a program in this process and returns its exit status."""
 
     def run(name, *arguments):
-        spec = importlib.util.spec_from_file_location(name, TOOLS / f"{name}.py")
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        return tool.main(tool.parse_arguments(arguments)) or 0
+        tool = import_module(f"detic_commands.{MODULES[name]}")
+        parser = tool.argument_parser(f"python tools/{name}.py")
+        return tool.main(parser.parse_args(arguments)) or 0
 
     return run
 

@@ -1,4 +1,4 @@
-"""Help pages and exit statuses of the preparation programs."""
+"""Help pages and exit statuses of the programs."""
 
 import os
 import re
@@ -7,13 +7,10 @@ import sys
 
 import pytest
 
+from detic_commands.main import TOOLS as MODULES
 from tests.tools.conftest import TOOLS
 
-PREPARATION = sorted(
-    path.stem
-    for path in TOOLS.glob("*.py")
-    if "before the imports below" in path.read_text(encoding="utf-8")
-)
+PROGRAMS = sorted(MODULES)
 
 
 def call(name, *arguments, **environment):
@@ -25,11 +22,11 @@ def call(name, *arguments, **environment):
     )
 
 
-def test_all_programs_are_tested():
-    assert len(PREPARATION) == 18
+def test_all_programs_have_a_command():
+    assert {path.stem for path in TOOLS.glob("[!_]*.py")} == MODULES.keys()
 
 
-@pytest.mark.parametrize("name", PREPARATION)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_help_starts_with_a_command_that_can_be_pasted(name, monkeypatch):
     result = call(name, "--help", PYTHONPROFILEIMPORTTIME="1")
     assert result.returncode == 0
@@ -38,7 +35,7 @@ def test_help_starts_with_a_command_that_can_be_pasted(name, monkeypatch):
     assert commands[0].startswith(f"tools/{name}.py")
 
 
-@pytest.mark.parametrize("name", PREPARATION)
+@pytest.mark.parametrize("name", PROGRAMS)
 def test_every_option_is_explained(name):
     options = call(name, "--help").stdout.split("options:")[1]
     entries = re.split(r"\n  (?=-)", options)

@@ -7,7 +7,11 @@ from typing import Any
 
 import numpy as np
 import torch
-from numpy._core import multiarray  # the module that pickled arrays refer to
+
+try:
+    from numpy._core import multiarray  # the module that pickled arrays refer to
+except ModuleNotFoundError:  # before numpy 2
+    from numpy.core import multiarray
 
 
 def load_restricted_pickle(path: str) -> Any:

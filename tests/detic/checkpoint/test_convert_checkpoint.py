@@ -1,12 +1,13 @@
-import importlib.util
-
 import pytest
 import torch
 
-from detic.checkpoint import load_weights, read_weights
+from detic.checkpoint import conversion, load_weights, read_weights
 from detic.errors import InputError
+from detic_commands import convert as command
 
-from .conftest import ROOT, assert_same, distinct, toy_model
+from .conftest import assert_same, distinct, toy_model
+
+PROG = "detic convert"
 
 SHAPES = {
     "backbone.bottom_up.layers.0.downsample.norm.weight": (8,),
@@ -17,19 +18,11 @@ SHAPES = {
 }
 
 
-@pytest.fixture(scope="module")
-def tool():
-    spec = importlib.util.spec_from_file_location("tool", ROOT / "tools/convert_checkpoint.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
-
-
 @pytest.fixture
-def convert(tool, tmp_path, monkeypatch):
+def convert(tmp_path, monkeypatch):
     """A function that runs the tool on file names in an empty folder."""
     monkeypatch.chdir(tmp_path)
-    return lambda *argv: tool.main(tool.parse_arguments(list(argv)))
+    return lambda *argv: command.main(command.argument_parser(PROG).parse_args(argv))
 
 
 def test_there_and_back_keeps_every_bit(convert):
@@ -51,25 +44,25 @@ def test_both_kinds_load_alike(convert):
     assert_same(model.state_dict(), distinct(SHAPES))
 
 
-def test_what_the_other_side_builds_itself_is_dropped(tool):
+def test_what_the_other_side_builds_itself_is_dropped():
     extra = {"pixel_mean": (3,), "backbone.bottom_up.base.fc.bias": (9,), "text_encoder.x": (1,)}
-    content = tool.convert(distinct(SHAPES | extra), "mmdet")
+    content = conversion.convert(distinct(SHAPES | extra), "mmdet")
     assert len(content["state_dict"]) == len(SHAPES)
 
 
 @pytest.mark.parametrize("to", ["mmdet", "detectron2"])
-def test_converted_file_is_not_converted_again(to, tool):
-    content = tool.convert(distinct(SHAPES), "mmdet")["state_dict"]
+def test_converted_file_is_not_converted_again(to):
+    content = conversion.convert(distinct(SHAPES), "mmdet")["state_dict"]
     tensors = content if to == "mmdet" else distinct(SHAPES)
     with pytest.raises(InputError, match=f"has the names of {to} already"):
-        tool.convert(tensors, to)
+        conversion.convert(tensors, to)
 
 
-def test_parts_without_counterpart_are_refused(tool):
+def test_parts_without_counterpart_are_refused():
     with pytest.raises(
         InputError, match=r"no counterpart of roi_heads\.\S+\.cls_score\.weight; only"
     ):
-        tool.convert(
+        conversion.convert(
             distinct(SHAPES | {"roi_heads.box_predictor.0.cls_score.weight": (2, 2)}), "mmdet"
         )
 
@@ -80,6 +73,10 @@ def test_source_is_not_overwritten(convert):
         convert("ours.pth", "./ours.pth", "--to", "mmdet")
 
 
-def test_example_in_the_help_page_can_be_parsed(tool):
-    command = next(line for line in tool.__doc__.splitlines() if "python tools/" in line)
-    assert tool.parse_arguments(command.split()[2:]).to == "mmdet"
+def test_example_in_the_help_page_can_be_parsed():
+    example = next(line for line in command.__doc__.splitlines() if "%(prog)s" in line)
+    assert command.argument_parser(PROG).parse_args(example.split()[1:]).to == "mmdet"
+
+
+def test_kinds_of_the_command_line_are_those_of_the_converters():
+    assert set(command.KINDS) == conversion.CONVERTERS.keys()

@@ -7,6 +7,7 @@ from detic.demo import arguments as choices
 from detic.demo.arguments import chosen_categories, chosen_vocabulary, chosen_weights, data_files
 from detic.errors import InputError
 from detic.outputs import Category
+from detic.released_models import RELEASED_MODELS
 from detic.vocabulary import ClassEntry, Vocabulary, builtin_vocabulary
 from tests.tiny_detector import RECIPE
 
@@ -43,7 +44,7 @@ def test_two_vocabularies_are_refused(arguments):
 
 
 def test_custom_needs_names():
-    with pytest.raises(InputError, match="--custom_vocabulary headphone,webcam"):
+    with pytest.raises(InputError, match="--custom-vocabulary headphone,webcam"):
         vocabulary("custom")
     with pytest.raises(InputError, match="name 2 is empty"):
         vocabulary("custom", custom="cat,,dog")
@@ -115,3 +116,21 @@ def test_data_files_pair_formats_and_paths():
 def test_contradictory_data_files_are_refused(asked, message):
     with pytest.raises(InputError, match=message):
         data_files(Namespace(**NO_FILES | asked))
+
+
+def test_a_released_model_brings_recipe_weights_and_text_encoder(monkeypatch):
+    shapes = choices.chosen_model(Namespace(model="shapes-detic", opts=[]))
+    released = RELEASED_MODELS["shapes-detic"]
+    assert shapes.recipe == released.recipe
+    assert shapes.weights.name == "detic.pth"
+    assert shapes.text_weights == released.text_weights
+    mine = Namespace(model="shapes-detic", opts=["MODEL.WEIGHTS", "mine.pth"])
+    assert choices.chosen_model(mine).weights == "mine.pth"
+
+
+def test_unknown_models_are_answered_by_all_names():
+    with pytest.raises(
+        InputError, match=r"choose shapes-detic, .*did you mean 'shapes-detic'\?"
+    ) as e:
+        choices.chosen_model(Namespace(model="shapes-detc", opts=[]))
+    assert all(name in str(e.value) for name in RELEASED_MODELS)

@@ -1,8 +1,8 @@
 """What a dataset needs and how to get it."""
 
-import importlib.util
 import shlex
 from dataclasses import replace
+from importlib import import_module
 from pathlib import Path
 
 import pytest
@@ -10,8 +10,7 @@ import pytest
 from detic.datasets.table import SPECS
 from detic.preparation.checklist import missing_files, needed_files, steps_to
 from detic.preparation.sources import ALTERNATIVES, SOURCES
-
-REPOSITORY = Path(__file__).parents[4]
+from detic_commands.main import TOOLS
 
 
 def make(root, *paths):
@@ -38,10 +37,8 @@ def test_every_command_is_one_its_program_understands():
     commands = {source.how for source in sources if source.is_command}
     for command in commands - {SOURCES["shapes/"].how}:
         _, script, *arguments = shlex.split(command)
-        module_spec = importlib.util.spec_from_file_location("tool", REPOSITORY / script)
-        tool = importlib.util.module_from_spec(module_spec)
-        module_spec.loader.exec_module(tool)
-        tool.parse_arguments(arguments)
+        tool = import_module(f"detic_commands.{TOOLS[Path(script).stem]}")
+        tool.argument_parser(script).parse_args(arguments)
 
 
 def test_a_dataset_is_ready_when_its_files_are_there(tmp_path):

@@ -1,0 +1,6 @@
+"""``python -m detic_commands``: the command ``detic``."""
+
+from detic_commands.main import main
+
+if __name__ == "__main__":
+    main()

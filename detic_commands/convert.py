@@ -1,0 +1,35 @@
+"""Convert a detector's checkpoint to mmdetection's tensor names, or from them to ours.
+
+    %(prog)s models/BoxSup-C2_L_CLIP_R5021k_640b64_4x.pth mmdet.pth --to mmdet
+
+Values stay bit by bit. MODEL.WEIGHTS takes checkpoints of either kind, so nothing has to be
+converted for this project; DST has the names of the released models, which detectron2 itself can
+load.
+"""
+
+from argparse import ArgumentParser, Namespace
+from pathlib import Path
+
+from detic_commands.parsing import command_parser
+
+KINDS = ("mmdet", "detectron2")  # keys of detic.checkpoint.conversion.CONVERTERS
+
+
+def argument_parser(prog: str) -> ArgumentParser:
+    parser = command_parser(prog, __doc__)
+    parser.add_argument("src", metavar="SRC", help="checkpoint to read: a path or an address")
+    parser.add_argument("dst", metavar="DST", help="checkpoint to write, a .pth file")
+    parser.add_argument("--to", choices=KINDS, required=True, help="whose names DST has")
+    return parser
+
+
+def main(arguments: Namespace) -> None:
+    from detic.checkpoint.conversion import convert
+    from detic.checkpoint.weight_file import read_weights, write_checkpoint
+    from detic.errors import InputError
+
+    source, destination = Path(arguments.src), Path(arguments.dst)
+    if source.resolve() == destination.resolve():
+        raise InputError(f"SRC and DST are both {destination}; give the result another name")
+    write_checkpoint(destination, convert(read_weights(arguments.src), arguments.to))
+    print(f"wrote {destination}")
