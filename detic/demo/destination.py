@@ -9,10 +9,11 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detic.demo.inputs import IMAGE_SUFFIXES, VIDEO_SUFFIXES, InputFile
+from detic.demo.inputs import VIDEO_SUFFIXES, InputFile
 from detic.demo.output_checks import check_place, refuse_existing
 from detic.errors import InputError
 from detic.files import write_bytes
+from detic.images import IMAGE_SUFFIXES
 
 # Images of other formats are written as PNG.
 _WRITABLE = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
@@ -127,8 +128,8 @@ def _check_file(path: Path, files: Sequence[InputFile]) -> None:
         )
     suffix, is_video = path.suffix.lower(), files[0].is_video
     if is_video != (suffix in VIDEO_SUFFIXES):
-        kind = "video" if is_video else "image"
-        raise InputError(f"--output {path} does not suit {files[0].path}, which is a {kind}")
+        kind = "a video" if is_video else "an image"
+        raise InputError(f"--output {path} does not suit {files[0].path}, which is {kind}")
     if is_video and suffix != _VIDEO:
         raise InputError(f"videos are written as {_VIDEO}, not {path.suffix}")
     if not is_video and suffix not in _WRITABLE:

@@ -8,7 +8,7 @@ from itertools import chain
 import numpy as np
 import torch
 from detectron2.config import CfgNode
-from detectron2.data import DatasetMapper, build_detection_test_loader
+from detectron2.data import build_detection_test_loader
 from detectron2.utils import comm
 from torch.utils.data import DataLoader
 
@@ -16,8 +16,9 @@ from detic.datasets.own_data import check_class_order, register_own_data
 from detic.errors import InputError
 from detic.loading.augmentation import build_test_augmentations
 from detic.loading.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
+from detic.loading.image_reader import ImageReader
 from detic.loading.loader import TrainLoader
-from detic.loading.mapper import build_train_mapper
+from detic.loading.mapper import EvaluationMapper, build_train_mapper
 from detic.loading.records import PackedRecords, keep_all_masks_or_none
 from detic.loading.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
 from detic.loading.shared_arrays import SharedArrays
@@ -112,9 +113,7 @@ def build_test_loader(
     records = [record for record in load_dataset(dataset_name) if record["image_id"] not in skipped]
     if not records:  # which detectron2's sampler does not accept
         return DataLoader([], batch_size=batch_size)
-    mapper = DatasetMapper(
-        is_train=False, augmentations=build_test_augmentations(cfg), image_format=cfg.INPUT.FORMAT
-    )
+    mapper = EvaluationMapper(ImageReader(cfg.INPUT.FORMAT), build_test_augmentations(cfg))
     return build_detection_test_loader(
         records, mapper=mapper, batch_size=batch_size, num_workers=cfg.DATALOADER.NUM_WORKERS
     )

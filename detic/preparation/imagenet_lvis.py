@@ -10,9 +10,9 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from detic.datasets.tar_files import is_image_name
 from detic.errors import InputError
 from detic.files import unfinished_folder
+from detic.images import is_image_name
 from detic.preparation.listed_sizes import read_image_sizes
 
 

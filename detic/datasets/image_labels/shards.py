@@ -23,17 +23,15 @@ from detic.datasets.image_labels.size_index import (
     write_remembered,
 )
 from detic.datasets.tar_files import (
-    IMAGE_SUFFIXES,
     TarMember,
     TarReader,
     content_of_entry,
-    is_image_name,
     tar_members,
     visible_tars,
 )
 from detic.errors import InputError
 from detic.files import fingerprint
-from detic.images import IMAGE_ERRORS, read_image_size
+from detic.images import IMAGE_ERRORS, IMAGE_SUFFIXES, is_image_name, read_image_size
 
 logger = logging.getLogger(__name__)
 
