@@ -5,7 +5,7 @@ import os
 
 from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
-from pycocotools import mask as mask_util
+from hotcoco import mask as rle
 
 from detic.datasets.annotation_file import AnnotationFile, collector_paused, read_annotation_file
 from detic.datasets.class_lists import check_class_count
@@ -114,5 +114,5 @@ def _parse_segmentation(segmentation: list | dict, image: dict) -> list | dict:
     if isinstance(segmentation, list):
         return [p for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
     if isinstance(segmentation["counts"], list):
-        return mask_util.frPyObjects(segmentation, image["height"], image["width"])
+        return rle.frPyObjects(segmentation, image["height"], image["width"])
     return segmentation

@@ -12,8 +12,9 @@ import cv2
 import numpy as np
 from hotcoco import mask as rle
 
-from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.results_file import ResultsFile
 from detic.images import IMAGE_ERRORS, read_image
+from detic.result_rows import ImageId
 
 CUTOUTS_PER_CLASS = 3
 TILE_PX = 200  # the longer side of a cutout

@@ -15,7 +15,11 @@ import numpy as np
 
 from detic.evaluation.ground_truth import tasks_to_score
 from detic.evaluation.hierarchy import read_reach
-from detic.evaluation.openimages_ap import Annotations, Detections, class_average_precisions
+from detic.evaluation.openimages_ap import (
+    KeyedAnnotations,
+    KeyedDetections,
+    class_average_precisions,
+)
 from detic.evaluation.openimages_truth import VerifiedImages, read_verified_images
 from detic.evaluation.results_file import ResultsFile, check_fits, top_per_group
 from detic.evaluation.scores import Evaluation, TaskScore, class_table
@@ -71,7 +75,7 @@ def _class_ap(
     truth: VerifiedImages, results: ResultsFile, task: str, reach: np.ndarray
 ) -> np.ndarray:
     """Return AP50 of each class, (C,) fractions or NaN, with detections expanded by ``reach``."""
-    annotations = Annotations(
+    annotations = KeyedAnnotations(
         keys=truth.keys(
             truth.image_indices([a["image_id"] for a in truth.annotations]),
             np.array([a["category_id"] for a in truth.annotations], dtype=np.int64),
@@ -85,13 +89,13 @@ def _class_ap(
     keys = truth.keys(image_indices, results.category_ids)
     keep = counted & useful.reshape(-1)[keys]
     shapes = truth.shapes(list(results.rows(keep)), task)
-    detections = Detections(keys[keep], shapes, results.scores[keep])
+    detections = KeyedDetections(keys[keep], shapes, results.scores[keep])
     detections = _expanded(detections, reach)
     verified = truth.is_verified.reshape(-1)[detections.keys]
     return class_average_precisions(annotations, detections[verified], len(reach))
 
 
-def _expanded(detections: Detections, reach: np.ndarray) -> Detections:
+def _expanded(detections: KeyedDetections, reach: np.ndarray) -> KeyedDetections:
     """Return the detections repeated for each class that theirs belongs to.
 
     Args:
@@ -104,7 +108,7 @@ def _expanded(detections: Detections, reach: np.ndarray) -> Detections:
     repeated = np.repeat(np.arange(len(classes)), reach.sum(axis=1)[classes])
     targets = [belongs_to[index] for index in classes.tolist()]
     new_classes = np.concatenate(targets) if targets else np.zeros(0, dtype=np.int64)
-    return Detections(
+    return KeyedDetections(
         keys=images[repeated] * num_classes + new_classes,
         shapes=detections.shapes[repeated],
         scores=detections.scores[repeated],

@@ -13,10 +13,11 @@ import numpy as np
 
 from detic.evaluation.cutouts import Cutout, Draw, cutouts_of_classes, draw_rectangles
 from detic.evaluation.plot import class_plot
-from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import Evaluation
 from detic.evaluation.summary import format_percent, metrics_table
 from detic.files import write_text
+from detic.result_rows import ImageId
 
 NUM_SHOWN_CLASSES = 6  # at each end
 

@@ -13,7 +13,7 @@ from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
 from fvcore.transforms.transform import TransformList
-from pycocotools import mask as mask_util
+from hotcoco import mask as rle
 
 from detic.annotation import AnnotationKind
 from detic.datasets.tar_collection import TarCollection
@@ -171,7 +171,7 @@ def _transform_segmentation(
 ) -> list[np.ndarray] | np.ndarray:
     """Return flat polygons, or the (H, W) mask of a run-length encoding."""
     if isinstance(segmentation, dict):
-        return transforms.apply_segmentation(mask_util.decode(segmentation))
+        return transforms.apply_segmentation(rle.decode(segmentation))
     polygons = [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in segmentation]
     return [polygon.reshape(-1) for polygon in transforms.apply_polygons(polygons)]
 

@@ -11,9 +11,9 @@ from pathlib import Path
 
 from detic.detections import Detections
 from detic.files import unfinished_text
-from detic.outputs.encoding import box_xywh, rounded_score, run_lengths
 from detic.outputs.json_lines import json_list
 from detic.outputs.writer import Category, ImageRecord, Write
+from detic.result_rows import result_rows
 
 # LVIS counts no more than this, the highest-scoring ones.
 LVIS_DETECTIONS_PER_IMAGE = 300
@@ -38,14 +38,15 @@ def write_lvis_results(path: Path, categories: Sequence[Category]) -> Iterator[W
 @contextmanager
 def _results(path: Path, categories: Sequence[Category], image_fields: dict) -> Iterator[Write]:
     images = []
+    category_ids = [category.id for category in categories]
     with json_list(path) as append:
 
         def write(image: ImageRecord, detections: Detections) -> None:
             height, width = detections.image_size_hw
             about = {"file_name": image.file_name, "width": width, "height": height}
             images.append({"id": image.image_id, **about, **image_fields})
-            for entry in _entries(image.image_id, detections, categories):
-                append(entry)
+            for row in result_rows(image.image_id, detections, category_ids, rounded=True):
+                append(row)
 
         yield write
     _write_images(images_path(path), images, categories)
@@ -54,20 +55,6 @@ def _results(path: Path, categories: Sequence[Category], image_fields: dict) -> 
 def images_path(path: Path) -> Path:
     """Return the path of the images that a results file refers to."""
     return path.with_name(f"{path.stem}.images.json")
-
-
-def _entries(
-    image_id: int, detections: Detections, categories: Sequence[Category]
-) -> Iterator[dict]:
-    masks = run_lengths(detections)
-    for i in range(len(detections)):
-        entry = {
-            "image_id": image_id,
-            "category_id": categories[detections.labels[i]].id,
-            "bbox": box_xywh(detections.boxes_xyxy[i]),
-            "score": rounded_score(detections.scores[i]),
-        }
-        yield entry if masks is None else entry | {"segmentation": masks[i]}
 
 
 def _category(category: Category) -> dict:

@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 
 import numpy as np
-from pycocotools import mask as mask_util
+from hotcoco import mask as rle
 from tqdm import tqdm
 
 from detic.errors import InputError
@@ -148,5 +148,5 @@ def _is_covered(annotation: dict, present: list[dict]) -> bool:
         return False
     boxes_xywh = np.asarray(same_class, dtype=np.float64)  # (N, 4)
     box_xywh = np.asarray([annotation["bbox"]], dtype=np.float64)
-    ious = mask_util.iou(boxes_xywh, box_xywh, [0])  # (N, 1); 0: not a crowd
+    ious = rle.bbox_iou(boxes_xywh, box_xywh, [False])  # (N, 1); False: not a crowd
     return bool((ious >= SAME_OBJECT_IOU).any())

@@ -11,7 +11,7 @@ from detic.datasets.table import SPECS
 from detic.preparation.checklist import missing_files, needed_files, steps_to
 from detic.preparation.sources import ALTERNATIVES, SOURCES
 
-REPOSITORY = Path(__file__).parents[4]
+REPOSITORY = Path(__file__).parents[3]
 
 
 def make(root, *paths):
