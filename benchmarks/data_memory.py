@@ -23,9 +23,10 @@ from detectron2.structures import BoxMode
 from PIL import Image
 
 from detic.annotation import AnnotationKind
-from detic.loading import TrainLoader, build_train_loader
 from detic.loading.augmentation import EfficientDetResizeCrop
+from detic.loading.build import TrainData, build_train_loader
 from detic.loading.image_reader import ImageReader
+from detic.loading.loader import TrainLoader
 from detic.loading.mapper import TrainMapper
 from detic.recipes import default_config
 
@@ -122,8 +123,8 @@ def build_loader(num_images: int, image: Path, arguments: argparse.Namespace) ->
     cfg.DATALOADER.START_METHOD = arguments.start_method
     cfg.DATALOADER.PREFETCH = arguments.prefetch
     cfg.SOLVER.IMS_PER_BATCH = arguments.batch_size
-    cfg.SEED = 0
-    return build_train_loader(cfg)
+    data = TrainData.from_config(cfg, world_size=1)
+    return build_train_loader(data, ranks=[0], world_size=1, seed=0)
 
 
 def measure(arguments: argparse.Namespace) -> None:

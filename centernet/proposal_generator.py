@@ -3,8 +3,7 @@
 Shape legend: B images, L levels, F feature channels.
 """
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 
 import torch
 from detectron2.config import configurable
@@ -19,8 +18,8 @@ from centernet.losses import BOX_LOSSES, FocalParams
 from centernet.more_positives import MorePositivesParams, well_regressed_cells
 from centernet.proposal_losses import (
     LossParams,
+    count_objects,
     flatten_levels,
-    object_counts,
     proposal_losses,
 )
 from centernet.targets import (
@@ -60,7 +59,6 @@ class CenterNet(nn.Module):
         self.focal_params = focal
         self.loss_params = losses
         self.decode_params = {True: decode_train, False: decode_test}
-        self._fixed_counts: Tensor | None = None
 
     @classmethod
     def from_config(cls, cfg, input_shape: dict[str, ShapeSpec]) -> dict:
@@ -94,12 +92,18 @@ class CenterNet(nn.Module):
         images: ImageList,
         features: dict[str, Tensor],
         gt_instances: list[Instances] | None = None,
+        object_counts: Tensor | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         """Return proposals and, in training, losses.
 
         Proposals carry ``proposal_boxes`` (xyxy pixels, not clipped) and ``objectness_logits``,
         which hold the *score* in (0, 1); at test time also ``scores`` and ``pred_classes``.
         They come from the weights before the training step.
+
+        Args:
+            object_counts: (2,) of :meth:`count_targets`; what the losses are normalised by instead
+                of the batch's own counts. Several batches of one step share the mean of theirs, as
+                processes do.
         """
         maps = [features[name] for name in self.in_features]
         outputs = self.centernet_head(maps)
@@ -108,7 +112,7 @@ class CenterNet(nn.Module):
         if self.training:
             shapes_hw = grids[0].new_tensor([x.shape[2:] for x in maps])
             targets = self._get_ground_truth(grids, shapes_hw, gt_instances)
-            losses = self.losses(outputs, targets, gt_instances, shapes_hw)
+            losses = self.losses(outputs, targets, gt_instances, shapes_hw, object_counts)
         return self._propose(outputs, grids, images.image_sizes), losses
 
     def compute_grids(self, features: Sequence[Tensor]) -> list[Tensor]:
@@ -143,19 +147,7 @@ class CenterNet(nn.Module):
         device = gt_instances[0].gt_boxes.device
         grids = compute_grids(shapes_hw, self.target_params.strides_px, device)
         targets = self._get_ground_truth(grids, grids[0].new_tensor(shapes_hw), gt_instances)
-        return object_counts(targets, self.loss_params)
-
-    @contextmanager
-    def normalized_by(self, counts: Tensor) -> Iterator[None]:
-        """Normalise losses by ``counts`` (of :meth:`count_targets`) instead of the batch's own.
-
-        Several batches of one step share the mean of their counts, as processes do.
-        """
-        self._fixed_counts = counts
-        try:
-            yield
-        finally:
-            self._fixed_counts = None
+        return count_objects(targets, self.loss_params)
 
     def losses(
         self,
@@ -163,6 +155,7 @@ class CenterNet(nn.Module):
         targets: CenterNetTargets,
         gt_instances: Sequence[Instances],
         shapes_hw: Tensor,
+        object_counts: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return ``loss_centernet_loc`` and the positive and negative heat map losses."""
         if self.more_positives is not None:
@@ -175,10 +168,9 @@ class CenterNet(nn.Module):
                 BOX_LOSSES[self.loss_params.box_loss],
             )
             targets = targets._replace(positive_inds=positive_inds, labels=labels)
-        counts = self._fixed_counts
-        if counts is None:
-            counts = object_counts(targets, self.loss_params)
-        return proposal_losses(outputs, targets, counts, self.focal_params, self.loss_params)
+        if object_counts is None:
+            object_counts = count_objects(targets, self.loss_params)
+        return proposal_losses(outputs, targets, object_counts, self.focal_params, self.loss_params)
 
     def _propose(
         self,

@@ -56,7 +56,7 @@ def proposal_losses(
     Args:
         outputs: of L levels.
         counts: (2,) what the heat map and the box losses are divided by, before the average over
-            processes; see :func:`object_counts`.
+            processes; see :func:`count_objects`.
     """
     num_positives, total_weight = _normalizers(counts, params)
     losses = {"loss_centernet_loc": _box_loss(outputs, targets, params) / total_weight}
@@ -73,7 +73,7 @@ def proposal_losses(
     return losses
 
 
-def object_counts(targets: CenterNetTargets, params: LossParams) -> Tensor:
+def count_objects(targets: CenterNetTargets, params: LossParams) -> Tensor:
     """Return how many cells are positive and how much the regressed boxes weigh, (2,) float32."""
     weights = _box_weights(targets, params)
     return torch.stack([weights.new_tensor(len(targets.positive_inds)), weights.sum()])

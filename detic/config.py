@@ -1,4 +1,7 @@
-"""Configuration keys of Detic, with their defaults, and reading of recipes."""
+"""Configuration keys of Detic, with their defaults."""
+
+from collections.abc import Mapping
+from typing import Any
 
 from detectron2.config import CfgNode as CN
 
@@ -186,3 +189,21 @@ def _add_evaluation(cfg: CN) -> None:
     cfg.TEST.FIXED_AP = False  # LVIS: AP of the best 10 000 detections of each class too
     # A vocabulary (name or file) per test set instead of TEST_CLASSIFIERS; "": the model's own
     cfg.TEST.VOCABULARIES = []
+
+
+def with_values(cfg: CN, values: Mapping[str, Any]) -> CN:
+    """Return a frozen copy of ``cfg`` with other values; ``cfg`` itself stays as it is.
+
+    Args:
+        values: by key, such as ``{"MODEL.WEIGHTS": "w.pth"}``.
+    """
+    changed = cfg.clone()
+    changed.defrost()
+    for key, value in values.items():
+        *path, name = key.split(".")
+        node = changed
+        for part in path:
+            node = node[part]
+        node[name] = value
+    changed.freeze()
+    return changed

@@ -20,7 +20,6 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
@@ -28,11 +27,11 @@ from detic.datasets.class_lists import LazyDict
 from detic.datasets.coco_style import coco_style_records
 from detic.datasets.image_labels.class_index import ClassIndex
 from detic.datasets.lvis_style import lvis_style_records
+from detic.datasets.segmentation import keep_all_masks_or_none
 from detic.datasets.table import find_spec
 from detic.errors import InputError, unknown_choice
-from detic.loading.records import keep_all_masks_or_none
 from detic.paths import dataset_path, datasets_root
-from detic.vocabulary.model_classes import model_class_names
+from detic.vocabulary.model_classes import ModelClasses
 
 WHERE = "DATALOADER.BOX_SOURCES"
 OWN_FIELDS = ("name", "format", "annotations", "images")
@@ -56,16 +55,20 @@ class BoxSource:
     images: str  # the folder that its file names are relative to
 
 
-def register_box_sources(cfg: CfgNode) -> None:
+def register_box_sources(entries: Sequence[Mapping[str, str]], classes: ModelClasses) -> None:
     """Register what ``DATALOADER.BOX_SOURCES`` names; what is registered already stays.
+
+    Args:
+        entries: of the recipe.
+        classes: of the model, which categories are matched to by name.
 
     Raises:
         InputError: an entry lacks a field, has an unknown one, or its name is taken.
     """
-    if not cfg.DATALOADER.BOX_SOURCES:
+    if not entries:
         return
-    names = model_class_names(dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
-    for entry in cfg.DATALOADER.BOX_SOURCES:
+    names = classes.names()
+    for entry in entries:
         source = read_entry(entry)
         if source.name in DatasetCatalog.list():
             metadata = MetadataCatalog.get(source.name)

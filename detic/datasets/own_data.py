@@ -1,55 +1,60 @@
 """Data that a recipe names itself, next to the datasets of the table."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
 
-from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from detic.datasets.box_sources import register_box_sources
 from detic.datasets.image_labels.registration import register_image_sources
 from detic.errors import InputError
-from detic.paths import dataset_path
-from detic.vocabulary.model_classes import (
-    check_class_count,
-    is_class_list,
-    model_class_names,
-)
+from detic.vocabulary.model_classes import ModelClasses
 from detic.vocabulary.names import loose_name
 
 
-def register_own_data(cfg: CfgNode) -> None:
-    """Register what ``DATALOADER.BOX_SOURCES`` and ``IMAGE_SOURCES`` name.
+@dataclass(frozen=True)
+class OwnData:
+    """The entries of a recipe, and the classes that they are matched to."""
 
-    What is registered already stays, so that training and evaluation may both ask.
+    box_sources: tuple[Mapping[str, str], ...]
+    image_sources: tuple[Mapping[str, str], ...]
+    classes: ModelClasses
 
-    Raises:
-        InputError: an entry is not usable, or the model's vocabulary file has another number of
-            classes than ``MODEL.ROI_HEADS.NUM_CLASSES``.
-    """
-    path = dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
-    if is_class_list(path):
-        check_class_count(path, cfg.MODEL.ROI_HEADS.NUM_CLASSES)
-    register_box_sources(cfg)
-    register_image_sources(cfg)
+    @classmethod
+    def from_config(cls, cfg) -> "OwnData":
+        node = cfg.DATALOADER
+        classes = ModelClasses.from_config(cfg)
+        return cls(tuple(node.BOX_SOURCES), tuple(node.IMAGE_SOURCES), classes)
+
+    def register(self) -> None:
+        """Register the entries; what is registered already stays.
+
+        Raises:
+            InputError: an entry is not usable, or the model's vocabulary file has another number of
+                classes than ``MODEL.ROI_HEADS.NUM_CLASSES``.
+        """
+        if self.classes.are_named:
+            self.classes.check_count()
+        register_box_sources(self.box_sources, self.classes)
+        register_image_sources(self.image_sources, self.classes)
 
 
-def check_class_order(cfg: CfgNode, datasets: Iterable[str]) -> None:
+def check_class_order(classes: ModelClasses, datasets: Iterable[str]) -> None:
     """Check that datasets number their classes as the model's vocabulary file does.
 
     Registered datasets have an order of their own, which does not ask for the model's. Recipes
     whose classifier is a file of embeddings are trusted.
 
     Args:
-        cfg: a whole configuration.
+        classes: of the model.
         datasets: names as in DATASETS.TRAIN or DATASETS.TEST, of one dataset each.
 
     Raises:
         InputError: a class of a dataset is another class of the model.
     """
-    path = dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH)
-    if not is_class_list(path):
+    if not classes.are_named:
         return
-    names = model_class_names(path)
+    names = classes.names()
     for dataset in datasets:
         if dataset in DatasetCatalog.list():  # if not, its loading says so
             _check_order(dataset, MetadataCatalog.get(dataset).get("thing_classes") or (), names)

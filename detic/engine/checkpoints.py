@@ -10,6 +10,7 @@ from detectron2.utils import comm
 
 from detic.errors import InputError
 from detic.files import unfinished_path, write_text
+from detic.plan.optimization import CheckpointParams
 
 logger = logging.getLogger(__name__)
 
@@ -21,17 +22,11 @@ _CLOCK_PERIOD = 20  # iterations between looks at the clock, which all processes
 
 
 class TrainingCheckpoints:
-    """The checkpoints in one output folder, as detectron2 names them.
+    """The checkpoints in one output folder, as detectron2 names them."""
 
-    Args:
-        period: iterations between checkpoints that stay.
-        minutes: time between rolling ones, which replace each other; 0: none.
-    """
-
-    def __init__(self, folder: str | Path, period: int, minutes: float):
+    def __init__(self, folder: str | Path, params: CheckpointParams):
         self.folder = Path(folder)
-        self.period = period
-        self.minutes = minutes
+        self.params = params
         self._saved_at = time.monotonic()
 
     def name_after(self, iterations: int) -> str | None:
@@ -39,11 +34,11 @@ class TrainingCheckpoints:
 
         All processes must ask alike: the main one's clock decides.
         """
-        if iterations % self.period == 0:
+        if iterations % self.params.period == 0:
             return f"model_{iterations - 1:07d}"
-        if self.minutes <= 0 or iterations % _CLOCK_PERIOD:
+        if self.params.minutes <= 0 or iterations % _CLOCK_PERIOD:
             return None
-        due = time.monotonic() - self._saved_at >= 60 * self.minutes
+        due = time.monotonic() - self._saved_at >= 60 * self.params.minutes
         return ROLLING if comm.all_gather(due)[0] else None
 
     def save(self, name: str, state: dict[str, Any]) -> None:

@@ -1,16 +1,13 @@
 """Optimizers with a learning rate per parameter."""
 
-import logging
 from collections.abc import Iterator
 
 import torch
 from detectron2.solver import build_optimizer as build_detectron2_optimizer
-from detectron2.solver import maybe_add_gradient_clipping
+from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
 from detic.errors import InputError
-
-logger = logging.getLogger(__name__)
 
 _FULL_MODEL = "full_model"  # CLIP_TYPE: clip the norm of all gradients together
 
@@ -91,26 +88,3 @@ def _check_detectron2_solver(solver) -> None:
         raise InputError(
             f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE {_FULL_MODEL} needs SOLVER.USE_CUSTOM_SOLVER True"
         )
-
-
-def scaled_learning_rate(cfg, world_size: int):
-    """Return ``cfg`` with BASE_LR scaled to our total batch, if LR_REFERENCE_BATCH asks for it."""
-    reference = cfg.SOLVER.LR_REFERENCE_BATCH
-    if reference <= 0:
-        return cfg
-    virtual_world = world_size * cfg.SOLVER.ACCUMULATE
-    batch = cfg.SOLVER.IMS_PER_BATCH
-    if cfg.DATALOADER.USE_DIFF_BS_SIZE:
-        batch = cfg.DATALOADER.DATASET_BS[0] * virtual_world
-    scaled = cfg.clone()
-    scaled.defrost()
-    scaled.SOLVER.BASE_LR *= batch / reference
-    scaled.freeze()
-    logger.info(
-        "BASE_LR %g for batches of %d becomes %g for batches of %d",
-        cfg.SOLVER.BASE_LR,
-        reference,
-        scaled.SOLVER.BASE_LR,
-        batch,
-    )
-    return scaled

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import warnings
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -12,7 +13,7 @@ from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
 from detectron2.utils.collect_env import collect_env_info
 from detectron2.utils.env import seed_all_rng
-from detectron2.utils.events import JSONWriter, TensorboardXWriter
+from detectron2.utils.events import EventWriter, JSONWriter, TensorboardXWriter
 from detectron2.utils.logger import setup_logger
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
@@ -20,17 +21,19 @@ from torch.nn.parallel import DistributedDataParallel
 from detic.engine.checkpoints import TrainingCheckpoints, load_training_state
 from detic.engine.ema import AveragedWeights
 from detic.engine.evaluation import evaluate_model, flat_metrics
-from detic.engine.frequencies import with_class_frequencies
-from detic.engine.optimizer import build_optimizer, scaled_learning_rate
+from detic.engine.optimizer import build_optimizer
 from detic.engine.processes import run_processes
 from detic.engine.progress import ProgressLine
-from detic.engine.step import PrecisionParams, TrainingStep
-from detic.engine.trainer import LoopParams, Trainer
-from detic.engine.weights import load_initial_weights, with_classes_of_weights
+from detic.engine.step import TrainingStep
+from detic.engine.trainer import Trainer
+from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
 from detic.files import write_text
 from detic.loading.build import build_train_loader
-from detic.modeling import build_detector, without_training_parts
+from detic.modeling import build_detector
+from detic.plan import EvaluationPlan, TrainPlan
+from detic.plan.optimization import CheckpointParams
+from detic.plan.weights import InitialWeights
 from detic.recipes import load_recipe
 
 logger = logging.getLogger(__name__)
@@ -39,7 +42,7 @@ logger = logging.getLogger(__name__)
 def run_from_command_line(arguments: argparse.Namespace) -> None:
     """Train or evaluate as train_net.py's arguments say."""
     cfg = configure(arguments)
-    if cfg.MODEL.DEVICE == "cpu":
+    if arguments.num_gpus == 0:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # else processes of a job would talk over GPUs
     run_processes(
         run,
@@ -79,106 +82,102 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
         resume: continue the training in OUTPUT_DIR, or evaluate its last checkpoint.
         resume_eval: skip the images that an interrupted evaluation has finished.
     """
-    cfg = _with_common_seed(cfg)
-    _start_logging(cfg)
-    seed_all_rng(cfg.SEED)
-    if eval_only:
-        _evaluate(_with_last_checkpoint(cfg) if resume else cfg, resume_eval)
-    else:
-        _train(with_class_frequencies(cfg), resume)
-
-
-def _evaluate(cfg: CfgNode, resume: bool) -> None:
     output = Path(cfg.OUTPUT_DIR)
-    if _checkpoints(cfg).exist() and Path(cfg.MODEL.WEIGHTS).resolve().parent != output.resolve():
-        logger.warning(
-            "evaluating %s; for the last checkpoint in %s say --resume", cfg.MODEL.WEIGHTS, output
+    seed = common_seed(cfg.SEED)
+    start_logging(output, cfg.dump())
+    logger.info("output and configuration: %s (seed %d)", output, seed)
+    seed_all_rng(seed)
+    if eval_only:
+        weights = weights_to_evaluate(
+            InitialWeights.from_config(cfg),
+            TrainingCheckpoints(output, CheckpointParams.from_config(cfg)),
+            of_last_checkpoint=resume,
         )
-    cfg = with_classes_of_weights(without_training_parts(cfg))
-    model = build_detector(cfg)
-    load_initial_weights(cfg, model, purpose="inference")
-    evaluate_model(cfg, model, resume=resume)
+        evaluate(EvaluationPlan.of_weights(cfg, weights), resume_eval)
+    else:
+        train(TrainPlan.from_config(cfg, seed), resume)
 
 
-def _train(cfg: CfgNode, resume: bool) -> None:
-    trainer = build_trainer(cfg, build_detector(cfg))
+def common_seed(seed: int) -> int:
+    """Return the main process's seed; torchrun's processes have each drawn one."""
+    return comm.all_gather(seed)[0]
+
+
+def weights_to_evaluate(
+    weights: InitialWeights, checkpoints: TrainingCheckpoints, *, of_last_checkpoint: bool
+) -> InitialWeights:
+    """Return the weights of a recipe, or those of the training in its folder.
+
+    Raises:
+        InputError: there is no checkpoint of a training.
+    """
+    folder = checkpoints.folder
+    if not of_last_checkpoint:
+        if checkpoints.exist() and Path(weights.path).resolve().parent != folder.resolve():
+            logger.warning(
+                "evaluating %s; for the last checkpoint in %s say --resume", weights.path, folder
+            )
+        return weights
+    newest = checkpoints.newest()
+    if newest is None:
+        raise InputError(
+            f"no checkpoint to evaluate in {folder}; leave out --resume to evaluate MODEL.WEIGHTS"
+        )
+    return replace(weights, path=str(newest))
+
+
+def evaluate(plan: EvaluationPlan, resume: bool) -> None:
+    """Evaluate weights; ``resume``: skip the images of an interrupted evaluation."""
+    model = build_detector(plan.cfg)
+    load_initial_weights(plan.weights, model, purpose="inference")
+    evaluate_model(plan, model, resume=resume)
+
+
+def train(plan: TrainPlan, resume: bool) -> None:
+    """Train; ``resume``: from the last checkpoint if there is one."""
+    trainer = build_trainer(plan, build_detector(plan.cfg))
     newest = trainer.checkpoints.newest() if resume else None
     if newest is not None:
         trainer.load_state_dict(load_training_state(newest))
         logger.info("resumed from %s", newest)
     elif resume:
-        logger.warning("nothing to resume in %s; the training starts anew", cfg.OUTPUT_DIR)
+        logger.warning("nothing to resume in %s; the training starts anew", plan.output_dir)
     elif trainer.checkpoints.exist():
-        logger.warning("%s has checkpoints, which are replaced; --resume goes on", cfg.OUTPUT_DIR)
+        logger.warning("%s has checkpoints, which are replaced; --resume goes on", plan.output_dir)
     trainer.train()
 
 
-def _checkpoints(cfg: CfgNode) -> TrainingCheckpoints:
-    return TrainingCheckpoints(
-        cfg.OUTPUT_DIR, cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_MINUTES
-    )
-
-
-def _with_last_checkpoint(cfg: CfgNode) -> CfgNode:
-    """Return ``cfg`` with the last checkpoint of its training as weights.
-
-    Raises:
-        InputError: there is none.
-    """
-    newest = _checkpoints(cfg).newest()
-    if newest is None:
-        raise InputError(
-            f"no checkpoint to evaluate in {cfg.OUTPUT_DIR}; leave out --resume to evaluate "
-            "MODEL.WEIGHTS"
-        )
-    continued = cfg.clone()
-    continued.defrost()
-    continued.MODEL.WEIGHTS = str(newest)
-    continued.freeze()
-    return continued
-
-
-def _with_common_seed(cfg: CfgNode) -> CfgNode:
-    """Return ``cfg`` with the main process's seed; torchrun's processes have each drawn one."""
-    common = cfg.clone()
-    common.defrost()
-    common.SEED = comm.all_gather(cfg.SEED)[0]
-    common.freeze()
-    return common
-
-
-def build_trainer(cfg: CfgNode, model: nn.Module) -> Trainer:
+def build_trainer(plan: TrainPlan, model: nn.Module) -> Trainer:
     """Return a trainer of ``model``, whose initial weights are loaded."""
-    load_initial_weights(cfg, model, purpose="train")
-    if cfg.MODEL.COMPILE_BACKBONE:
+    load_initial_weights(plan.weights, model, purpose="train")
+    if plan.compile_backbone:
         model.backbone.compile(dynamic=True)
-    averaged = AveragedWeights(model, cfg.SOLVER.EMA_DECAY) if cfg.SOLVER.EMA_DECAY > 0 else None
-    cfg = scaled_learning_rate(cfg, comm.get_world_size())
-    optimizer = build_optimizer(cfg, model)
-    parallel = _parallel(cfg, model)
+    averaged = AveragedWeights(model, plan.ema_decay) if plan.ema_decay > 0 else None
+    optimizer = build_optimizer(plan.cfg, model)
+    first_rank = comm.get_rank() * plan.accumulate
     return Trainer(
         step=TrainingStep(
-            parallel, optimizer, PrecisionParams.from_config(cfg), cfg.SOLVER.ACCUMULATE, cfg.SEED
+            _parallel(plan, model), optimizer, plan.precision, plan.accumulate, plan.seed
         ),
-        scheduler=build_lr_scheduler(cfg, optimizer),
+        scheduler=build_lr_scheduler(plan.cfg, optimizer),
         loader=build_train_loader(
-            cfg,
-            rank=comm.get_rank(),
-            world_size=comm.get_world_size(),
-            accumulate=cfg.SOLVER.ACCUMULATE,
+            plan.data,
+            ranks=range(first_rank, first_rank + plan.accumulate),
+            world_size=comm.get_world_size() * plan.accumulate,
+            seed=plan.seed,
         ),
-        checkpoints=_checkpoints(cfg),
-        writers=_writers(cfg),
-        evaluate=lambda at_end: flat_metrics(evaluate_model(cfg, model, report=at_end)),
+        checkpoints=TrainingCheckpoints(plan.output_dir, plan.checkpoints),
+        writers=_writers(plan),
+        evaluate=lambda at_end: flat_metrics(evaluate_model(plan.evaluation, model, report=at_end)),
         averaged=averaged,
-        loop=LoopParams(_last_iteration(cfg), cfg.TEST.EVAL_PERIOD),
+        loop=plan.loop,
     )
 
 
-def _parallel(cfg: CfgNode, model: nn.Module) -> nn.Module:
+def _parallel(plan: TrainPlan, model: nn.Module) -> nn.Module:
     if comm.get_world_size() == 1:
         return model
-    devices = [comm.get_local_rank()] if cfg.MODEL.DEVICE.startswith("cuda") else None
+    devices = [comm.get_local_rank()] if plan.device.startswith("cuda") else None
     with warnings.catch_warnings():
         # The argument's successor is not known to all releases of torch we support.
         warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
@@ -186,32 +185,25 @@ def _parallel(cfg: CfgNode, model: nn.Module) -> nn.Module:
             model,
             device_ids=devices,
             broadcast_buffers=False,  # class embeddings are large and never change
-            find_unused_parameters=cfg.FIND_UNUSED_PARAM,
+            find_unused_parameters=plan.find_unused_parameters,
         )
 
 
-def _last_iteration(cfg: CfgNode) -> int:
-    limit = cfg.SOLVER.TRAIN_ITER
-    return cfg.SOLVER.MAX_ITER if limit < 0 else min(limit, cfg.SOLVER.MAX_ITER)
-
-
-def _writers(cfg: CfgNode) -> list:
+def _writers(plan: TrainPlan) -> list[EventWriter]:
     if not comm.is_main_process():
         return []
     return [
-        ProgressLine(_last_iteration(cfg)),
-        JSONWriter(os.path.join(cfg.OUTPUT_DIR, "metrics.json")),
-        TensorboardXWriter(cfg.OUTPUT_DIR),
+        ProgressLine(plan.loop.max_iter),
+        JSONWriter(str(plan.output_dir / "metrics.json")),
+        TensorboardXWriter(str(plan.output_dir)),
     ]
 
 
-def _start_logging(cfg: CfgNode) -> None:
-    """Log to stdout and OUTPUT_DIR/log.txt; keep the configuration beside it."""
-    output = Path(cfg.OUTPUT_DIR)
+def start_logging(output: Path, configuration: str) -> None:
+    """Log to stdout and log.txt of the output folder; keep the configuration beside it."""
     if comm.is_main_process():
-        write_text(output / "config.yaml", cfg.dump())
+        write_text(output / "config.yaml", configuration)
     comm.synchronize()
     for name in ("detic", "centernet", "detectron2", "fvcore"):
         setup_logger(str(output), distributed_rank=comm.get_rank(), name=name)
-    logger.info("output and configuration: %s (seed %d)", output, cfg.SEED)
     logger.debug("environment:\n%s", collect_env_info())

@@ -1,8 +1,7 @@
 """One optimization step: losses of one or several batches, their gradients, the update."""
 
 import contextlib
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
 
 import torch
 from detectron2.utils import comm
@@ -11,27 +10,9 @@ from torch.nn.parallel import DistributedDataParallel
 
 from centernet.proposal_generator import CenterNet
 from detic.errors import InputError
+from detic.plan.optimization import PrecisionParams
 
 Batch = list[dict]
-
-
-@dataclass(frozen=True)
-class PrecisionParams:
-    """Automatic mixed precision."""
-
-    whole_model: bool = False  # else at most the backbone, which the model arranges itself
-    dtype: torch.dtype = torch.float16
-    scale_gradients: bool = False  # float16 gradients would underflow
-
-    @classmethod
-    def from_config(cls, cfg) -> "PrecisionParams":
-        dtypes = {"float16": torch.float16, "bfloat16": torch.bfloat16}
-        name = cfg.SOLVER.AMP.DTYPE
-        if name not in dtypes:
-            raise InputError(f"unknown SOLVER.AMP.DTYPE {name!r}; choose {' or '.join(dtypes)}")
-        on_gpu = cfg.MODEL.DEVICE.startswith("cuda")
-        half_floats = cfg.FP16 or (cfg.SOLVER.AMP.ENABLED and name == "float16")
-        return cls(cfg.SOLVER.AMP.ENABLED, dtypes[name], on_gpu and half_floats)
 
 
 class TrainingStep:
@@ -67,25 +48,27 @@ class TrainingStep:
         """
         self.optimizer.zero_grad(set_to_none=True)
         totals: dict[str, float] = {}
-        with self._shared_normalizers(batches):
-            for i, batch in enumerate(batches):
-                is_last = i == len(batches) - 1
-                with self._synchronized(is_last):
-                    losses = self._losses(iteration, i, batch)
-                    self.scaler.scale(sum(losses.values()) / len(batches)).backward()
-                for name, value in _finite_values(losses, iteration, batch).items():
-                    totals[name] = totals.get(name, 0.0) + value / len(batches)
+        counts = self._shared_counts(batches)
+        for i, batch in enumerate(batches):
+            is_last = i == len(batches) - 1
+            with self._synchronized(is_last):
+                losses = self._losses(iteration, i, batch, counts)
+                self.scaler.scale(sum(losses.values()) / len(batches)).backward()
+            for name, value in _finite_values(losses, iteration, batch).items():
+                totals[name] = totals.get(name, 0.0) + value / len(batches)
         self.scaler.step(self.optimizer)
         self.scaler.update()
         return totals
 
-    def _losses(self, iteration: int, place: int, batch: Batch) -> dict[str, Tensor]:
+    def _losses(
+        self, iteration: int, place: int, batch: Batch, object_counts: Tensor | None
+    ) -> dict[str, Tensor]:
         place += comm.get_rank() * self.accumulate
         torch.manual_seed(derived_seed(self.seed, iteration, place))
         with torch.autocast(
             self.device.type, self.precision.dtype, enabled=self.precision.whole_model
         ):
-            return self.model(batch)
+            return self.model(batch, object_counts)
 
     def _synchronized(self, enabled: bool) -> contextlib.AbstractContextManager:
         """Return a context in which gradients are averaged over processes only if ``enabled``."""
@@ -93,16 +76,15 @@ class TrainingStep:
             return self.model.no_sync()
         return contextlib.nullcontext()
 
-    @contextlib.contextmanager
-    def _shared_normalizers(self, batches: Sequence[Batch]) -> Iterator[None]:
-        """Normalise the proposal losses by the mean count of objects over the step's batches."""
+    def _shared_counts(self, batches: Sequence[Batch]) -> Tensor | None:
+        """Return the mean counts of objects over the step's batches, (2,); None for one batch.
+
+        The proposal losses of all batches are normalised by them.
+        """
         model = unwrap(self.model)
         if len(batches) == 1 or not isinstance(model.proposal_generator, CenterNet):
-            yield
-            return
-        counts = torch.stack([model.count_targets(batch) for batch in batches])
-        with model.proposal_generator.normalized_by(counts.mean(dim=0)):
-            yield
+            return None
+        return torch.stack([model.count_targets(batch) for batch in batches]).mean(dim=0)
 
 
 def unwrap(model: nn.Module) -> nn.Module:

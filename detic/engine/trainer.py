@@ -6,7 +6,6 @@ import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -18,18 +17,11 @@ from detic.engine.ema import AveragedWeights
 from detic.engine.step import Batch, TrainingStep, unwrap
 from detic.errors import InputError
 from detic.loading.loader import TrainLoader, merge_loader_states
+from detic.plan.optimization import LoopParams
 
 logger = logging.getLogger(__name__)
 
 _WRITE_PERIOD = 20  # iterations
-
-
-@dataclass(frozen=True)
-class LoopParams:
-    """How long to train and what to do on the way."""
-
-    max_iter: int
-    eval_period: int = 0  # iterations; 0: only at the end
 
 
 class StopRequest:

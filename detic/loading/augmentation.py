@@ -4,6 +4,7 @@ Images are (H, W) or (H, W, C) arrays, points (N, 2) rows of (x, y) in pixels.
 """
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 from detectron2.config import CfgNode
@@ -106,12 +107,12 @@ class EfficientDetResizeCrop(T.Augmentation):
         return ResizeCropTransform(scaled_h, scaled_w, offset_y, offset_x, img_scale, self.size)
 
 
-def _resize_crop(cfg: CfgNode, source: TrainSource) -> T.Augmentation:
+def _resize_crop(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
     return EfficientDetResizeCrop(source.input_size, source.input_scale)
 
 
-def _resize_shortest_edge(cfg: CfgNode, source: TrainSource) -> T.Augmentation:
-    style = cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING
+def _resize_shortest_edge(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
+    style = params.size_sampling
     if style == "range" and len(source.min_sizes) != 2:
         raise InputError(
             f"INPUT.MIN_SIZE_TRAIN_SAMPLING is 'range', so sizes of {source.name!r} must be the "
@@ -121,7 +122,7 @@ def _resize_shortest_edge(cfg: CfgNode, source: TrainSource) -> T.Augmentation:
 
 
 # By INPUT.CUSTOM_AUG
-RESIZES: dict[str, Callable[[CfgNode, TrainSource], T.Augmentation]] = {
+RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], T.Augmentation]] = {
     "EfficientDetResizeCrop": _resize_crop,
     "ResizeShortestEdge": _resize_shortest_edge,
 }
@@ -134,26 +135,47 @@ FLIPS: dict[str, dict[str, bool] | None] = {
 }
 
 
-def build_train_augmentations(cfg: CfgNode, source: TrainSource) -> list[T.Augmentation]:
-    """Return what is done to the training images of a source: a resize, then a flip.
+@dataclass(frozen=True)
+class AugmentationParams:
+    """What is done to training images: a resize, then a flip; or what detectron2 does."""
 
-    An empty ``INPUT.CUSTOM_AUG`` gives detectron2's own augmentations.
+    resize: str = "EfficientDetResizeCrop"  # a key of RESIZES
+    flip: str = "horizontal"  # a key of FLIPS
+    size_sampling: str = "choice"  # of ResizeShortestEdge: choice of the sizes, or range
+    detectron2: tuple[T.Augmentation, ...] | None = None  # its own, in place of the above
+
+    @classmethod
+    def from_config(cls, cfg) -> "AugmentationParams":
+        """Return those of a recipe; an empty ``INPUT.CUSTOM_AUG`` stands for detectron2's own.
+
+        Raises:
+            InputError: the resize or the flip is not known, or cannot have a size per dataset.
+        """
+        node = cfg.INPUT
+        if node.CUSTOM_AUG == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
+            crops = [T.RandomCrop(node.CROP.TYPE, node.CROP.SIZE)] if node.CROP.ENABLED else []
+            return cls(detectron2=(*crops, *utils.build_augmentation(cfg, is_train=True)))
+        if node.CUSTOM_AUG not in RESIZES:
+            raise unknown_choice("resize", node.CUSTOM_AUG, RESIZES, where="INPUT.CUSTOM_AUG")
+        if node.RANDOM_FLIP not in FLIPS:
+            raise unknown_choice("flip", node.RANDOM_FLIP, FLIPS, where="INPUT.RANDOM_FLIP")
+        return cls(node.CUSTOM_AUG, node.RANDOM_FLIP, node.MIN_SIZE_TRAIN_SAMPLING)
+
+
+def build_train_augmentations(
+    params: AugmentationParams, source: TrainSource
+) -> list[T.Augmentation]:
+    """Return what is done to the training images of a source.
 
     Raises:
-        InputError: the resize or the flip is not known, or cannot have a size per dataset.
+        InputError: the sizes of the source do not suit the resize.
     """
-    name = cfg.INPUT.CUSTOM_AUG
-    if name == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
-        crop = cfg.INPUT.CROP
-        crops = [T.RandomCrop(crop.TYPE, crop.SIZE)] if crop.ENABLED else []
-        return crops + utils.build_augmentation(cfg, is_train=True)
-    if name not in RESIZES:
-        raise unknown_choice("resize", name, RESIZES, where="INPUT.CUSTOM_AUG")
-    direction = cfg.INPUT.RANDOM_FLIP
-    if direction not in FLIPS:
-        raise unknown_choice("flip", direction, FLIPS, where="INPUT.RANDOM_FLIP")
-    flip = FLIPS[direction]
-    return [RESIZES[name](cfg, source)] + ([] if flip is None else [T.RandomFlip(**flip)])
+    if params.detectron2 is not None:
+        return list(params.detectron2)
+    flip = FLIPS[params.flip]
+    return [RESIZES[params.resize](params, source)] + (
+        [] if flip is None else [T.RandomFlip(**flip)]
+    )
 
 
 def build_test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:

@@ -2,32 +2,27 @@
 
 import ctypes
 import gc
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from itertools import chain
 
 import numpy as np
 import torch
-from detectron2.config import CfgNode
 from detectron2.data import build_detection_test_loader
-from detectron2.utils import comm
+from detectron2.data import transforms as T
 from torch.utils.data import DataLoader
 
-from detic.datasets.own_data import check_class_order, register_own_data
-from detic.errors import InputError
+from detic.datasets.own_data import check_class_order
+from detic.datasets.segmentation import keep_all_masks_or_none
 from detic.loading.augmentation import build_test_augmentations
 from detic.loading.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
 from detic.loading.image_reader import ImageReader
 from detic.loading.loader import TrainLoader
-from detic.loading.mapper import EvaluationMapper, build_train_mapper
-from detic.loading.records import PackedRecords, keep_all_masks_or_none
+from detic.loading.mapper import EvaluationMapper, MapperParams, build_train_mapper
+from detic.loading.records import PackedRecords
 from detic.loading.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
 from detic.loading.shared_arrays import SharedArrays
-from detic.loading.train_source import (
-    TrainSource,
-    images_per_process,
-    train_sources,
-    weighs_datasets,
-)
+from detic.loading.train_source import TrainSources
 from detic.loading.training_data import (
     DrawParams,
     build_training_arrays,
@@ -37,62 +32,99 @@ from detic.loading.training_data import (
 )
 from detic.loading.unreadable import UnreadableImages
 from detic.loading.workers import WorkerParams
+from detic.vocabulary.model_classes import ModelClasses
+
+
+@dataclass(frozen=True)
+class TrainData:
+    """What a training loader is made of; no file is open yet."""
+
+    sources: TrainSources
+    classes: ModelClasses
+    mapper: MapperParams
+    draw: DrawParams
+    workers: WorkerParams
+    drop_empty: bool = True  # leave out images without boxes, in sources that have boxes
+    max_bad_fraction: float = 0.01  # share of unreadable images that is tolerated
+
+    @classmethod
+    def from_config(cls, cfg, world_size: int) -> "TrainData":
+        """Return the training data of a recipe.
+
+        Args:
+            cfg: a whole configuration.
+            world_size: number of processes that share ``SOLVER.IMS_PER_BATCH``, those that
+                accumulation stands for included.
+
+        Raises:
+            InputError: the recipe contradicts itself.
+        """
+        node = cfg.DATALOADER
+        sources = TrainSources.from_config(cfg, world_size)
+        return cls(
+            sources=sources,
+            classes=ModelClasses.from_config(cfg),
+            mapper=MapperParams.from_config(cfg),
+            draw=DrawParams(sources.are_weighed, node.REPEAT_THRESHOLD, node.REPEAT_SQRT),
+            workers=WorkerParams(node.NUM_WORKERS, node.START_METHOD, node.PREFETCH),
+            drop_empty=node.FILTER_EMPTY_ANNOTATIONS,
+            max_bad_fraction=node.MAX_BAD_FRACTION,
+        )
 
 
 def build_train_loader(
-    cfg: CfgNode,
-    rank: int | None = None,
-    world_size: int | None = None,
-    accumulate: int = 1,
-    seed: int | None = None,
+    data: TrainData, *, ranks: Sequence[int], world_size: int, seed: int
 ) -> TrainLoader:
     """Return the endless loader of training batches of one process.
 
-    With ``accumulate=k`` the process plays k ranks of a world k times as large, in turn, and yields
-    the very batches that k processes would get. ``SOLVER.IMS_PER_BATCH`` is the total over that
-    world.
+    A process that plays k ranks of a world k times as large yields the very batches that k
+    processes would get, in turn.
 
     Args:
-        cfg: a whole configuration.
-        rank: of this process; by default that of the running job.
-        world_size: number of processes; by default that of the running job.
-        accumulate: ranks that each process plays.
-        seed: decides everything that is random, the same in all processes; by default ``SEED``, and
-            if that is negative one that all processes draw together.
+        data: registered datasets and what becomes of their images.
+        ranks: those that this process plays; one, or as many as batches accumulate.
+        world_size: number of all ranks.
+        seed: decides everything that is random, the same in all processes.
 
     Raises:
-        InputError: the recipe or the data do not fit.
+        InputError: the data do not fit the model.
     """
-    rank = comm.get_rank() if rank is None else rank
-    world_size = accumulate * (comm.get_world_size() if world_size is None else world_size)
-    seed = cfg.SEED if seed is None else seed
-    seed = comm.shared_random_seed() if seed < 0 else seed
-    register_own_data(cfg)
-    sources = train_sources(cfg, world_size)
-    check_class_order(cfg, [name for source in sources for name in source.datasets])
-    _check_batches(cfg, sources)
-    mapper = build_train_mapper(cfg, sources)
-    arrays = shared_by_machine(
-        lambda: _training_arrays(cfg, sources, mapper.read_image.check_place)
-    )
+    entries = data.sources.entries
+    check_class_order(data.classes, data.sources.datasets)
+    mapper = build_train_mapper(data.mapper, entries)
+    arrays = shared_by_machine(lambda: _training_arrays(data, mapper.read_image.check_place))
     _return_free_memory()
     return TrainLoader(
         records=PackedRecords(arrays),
         mapper=mapper,
         planners=PlannerFactory(
-            _layout(cfg, sources, arrays, world_size), _draw(cfg, arrays), world_size
+            _layout(data.sources, arrays), _draw(data.sources, arrays), world_size
         ),
-        ranks=range(rank * accumulate, (rank + 1) * accumulate),
+        ranks=ranks,
         seed=seed,
-        workers=WorkerParams(
-            cfg.DATALOADER.NUM_WORKERS, cfg.DATALOADER.START_METHOD, cfg.DATALOADER.PREFETCH
-        ),
-        unreadable=UnreadableImages(cfg.DATALOADER.MAX_BAD_FRACTION),
+        workers=data.workers,
+        unreadable=UnreadableImages(data.max_bad_fraction),
     )
 
 
+@dataclass(frozen=True)
+class TestData:
+    """How the images of test sets become inputs of the model."""
+
+    augmentations: Sequence[T.Augmentation]
+    image_format: str  # RGB or BGR
+    num_workers: int = 0
+
+    __test__ = False  # not a test case, whatever pytest thinks of the name
+
+    @classmethod
+    def from_config(cls, cfg) -> "TestData":
+        augmentations = build_test_augmentations(cfg)
+        return cls(augmentations, cfg.INPUT.FORMAT, cfg.DATALOADER.NUM_WORKERS)
+
+
 def build_test_loader(
-    cfg: CfgNode,
+    data: TestData,
     dataset_name: str,
     *,
     batch_size: int = 1,
@@ -101,7 +133,7 @@ def build_test_loader(
     """Return a loader that gives every image of a test set once over all processes.
 
     Args:
-        cfg: a whole configuration.
+        data: what becomes of the images.
         dataset_name: of a registered dataset.
         batch_size: images per batch of this process.
         skip_image_ids: images to leave out, as those that are evaluated already.
@@ -113,9 +145,9 @@ def build_test_loader(
     records = [record for record in load_dataset(dataset_name) if record["image_id"] not in skipped]
     if not records:  # which detectron2's sampler does not accept
         return DataLoader([], batch_size=batch_size)
-    mapper = EvaluationMapper(ImageReader(cfg.INPUT.FORMAT), build_test_augmentations(cfg))
+    mapper = EvaluationMapper(ImageReader(data.image_format), data.augmentations)
     return build_detection_test_loader(
-        records, mapper=mapper, batch_size=batch_size, num_workers=cfg.DATALOADER.NUM_WORKERS
+        records, mapper=mapper, batch_size=batch_size, num_workers=data.num_workers
     )
 
 
@@ -130,59 +162,36 @@ def _return_free_memory() -> None:
         trim(0)
 
 
-def _check_batches(cfg: CfgNode, sources: tuple[TrainSource, ...]) -> None:
-    """Check that no batch mixes kinds of annotation."""
-    kinds = {source.kind for source in sources}
-    if len(kinds) > 1 and not _has_batches_of_one_source(cfg):
-        raise InputError(
-            "DATALOADER.DATASET_ANN has different kinds, which must not share a batch; set "
-            "DATALOADER.MULTI_DATASET_GROUPING to True with a MultiDatasetSampler"
-        )
-
-
-def _has_batches_of_one_source(cfg: CfgNode) -> bool:
-    return weighs_datasets(cfg) and cfg.DATALOADER.MULTI_DATASET_GROUPING
-
-
-def _training_arrays(
-    cfg: CfgNode, sources: tuple[TrainSource, ...], check_place: Callable[[dict], None]
-) -> SharedArrays:
+def _training_arrays(data: TrainData, check_place: Callable[[dict], None]) -> SharedArrays:
     records_of = [
         load_source(
             source,
-            drop_empty=cfg.DATALOADER.FILTER_EMPTY_ANNOTATIONS,
-            num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            drop_empty=data.drop_empty,
+            num_classes=data.classes.count,
             check_place=check_place,
         )
-        for source in sources
+        for source in data.sources.entries
     ]
-    if sources[0].kind.has_box_classes and not _has_batches_of_one_source(cfg):
+    if data.sources.entries[0].kind.has_box_classes and data.sources.share_batches:
         keep_all_masks_or_none(list(chain(*records_of)), "DATASETS.TRAIN")
-    params = DrawParams(
-        weigh_datasets=weighs_datasets(cfg),
-        repeat_threshold=cfg.DATALOADER.REPEAT_THRESHOLD,
-        repeat_sqrt=cfg.DATALOADER.REPEAT_SQRT,
-    )
-    return build_training_arrays(sources, records_of, params)
+    return build_training_arrays(data.sources.entries, records_of, data.draw)
 
 
-def _draw(cfg: CfgNode, arrays: SharedArrays) -> DrawEpoch:
+def _draw(sources: TrainSources, arrays: SharedArrays) -> DrawEpoch:
     if "draw_weights" not in arrays:
         return shuffled_draw(len(arrays["sources"]))
     weights = torch.from_numpy(arrays["draw_weights"].copy())
-    return weighted_draw(weights) if weighs_datasets(cfg) else repeated_draw(weights)
+    return weighted_draw(weights) if sources.are_weighed else repeated_draw(weights)
 
 
-def _layout(
-    cfg: CfgNode, sources: tuple[TrainSource, ...], arrays: SharedArrays, world_size: int
-) -> BatchLayout:
+def _layout(sources: TrainSources, arrays: SharedArrays) -> BatchLayout:
     """Return which images share batches: of one source, or of all, by orientation or not."""
     of_image = arrays["sources"]
-    batch_sizes = [source.batch_size for source in sources]
-    if not _has_batches_of_one_source(cfg):
+    batch_sizes = [source.batch_size for source in sources.entries]
+    if sources.share_batches:
         of_image = np.zeros_like(of_image)
-        batch_sizes = [images_per_process(cfg, world_size)]
-        if not cfg.DATALOADER.ASPECT_RATIO_GROUPING:
-            return BatchLayout(of_image, tuple(batch_sizes))
+        batch_sizes = [sources.images_per_batch]
+    if not sources.group_by_shape:
+        return BatchLayout(of_image, tuple(batch_sizes))
     buckets = source_and_shape_buckets(of_image, arrays["is_wide"])
     return BatchLayout(buckets, tuple(np.repeat(batch_sizes, 2).tolist()))

@@ -4,11 +4,12 @@ Shapes: H, W image, N annotations.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
-from detectron2.config import CfgNode
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
@@ -18,7 +19,7 @@ from hotcoco import mask as rle
 from detic.annotation import AnnotationKind
 from detic.datasets.tar_collection import TarCollection
 from detic.errors import InputError
-from detic.loading.augmentation import build_train_augmentations
+from detic.loading.augmentation import AugmentationParams, build_train_augmentations
 from detic.loading.image_reader import ImageReader, UnreadableImage
 from detic.loading.train_source import TrainSource
 from detic.paths import dataset_path
@@ -176,21 +177,46 @@ def _transform_segmentation(
     return [polygon.reshape(-1) for polygon in transforms.apply_polygons(polygons)]
 
 
-def build_train_mapper(cfg: CfgNode, sources: Sequence[TrainSource]) -> TrainMapper:
-    """Return the mapper of a recipe.
+@dataclass(frozen=True)
+class MapperParams:
+    """How records become training examples."""
+
+    augmentation: AugmentationParams
+    image_format: str  # RGB or BGR
+    tar_files: tuple[Path, Path] | None = None  # list of tar files, folder of their index
+    with_kinds: bool = False  # examples say what they are annotated with
+    mask_format: str | None = None  # polygon or bitmask; None: no masks
+    recompute_boxes: bool = False
+
+    @classmethod
+    def from_config(cls, cfg) -> "MapperParams":
+        node = cfg.DATALOADER
+        tar_files = None
+        if node.USE_TAR_DATASET:
+            tar_files = dataset_path(node.TARFILE_PATH), dataset_path(node.TAR_INDEX_DIR)
+        has_masks = cfg.MODEL.MASK_ON
+        return cls(
+            augmentation=AugmentationParams.from_config(cfg),
+            image_format=cfg.INPUT.FORMAT,
+            tar_files=tar_files,
+            with_kinds=cfg.WITH_IMAGE_LABELS,
+            mask_format=cfg.INPUT.MASK_FORMAT if has_masks else None,
+            # Like detectron2, whose augmentations an empty CUSTOM_AUG stands for
+            recompute_boxes=cfg.INPUT.CUSTOM_AUG == "" and cfg.INPUT.CROP.ENABLED and has_masks,
+        )
+
+
+def build_train_mapper(params: MapperParams, sources: Sequence[TrainSource]) -> TrainMapper:
+    """Return the mapper of the images of ``sources``.
 
     Raises:
-        InputError: the recipe asks for an unknown augmentation, or tar files are missing.
+        InputError: tar files are missing, or the sizes of a source do not suit its augmentation.
     """
-    tars = None
-    if cfg.DATALOADER.USE_TAR_DATASET:
-        node = cfg.DATALOADER
-        tars = TarCollection(dataset_path(node.TARFILE_PATH), dataset_path(node.TAR_INDEX_DIR))
+    tars = None if params.tar_files is None else TarCollection(*params.tar_files)
     return TrainMapper(
-        read_image=ImageReader(cfg.INPUT.FORMAT, tars),
-        augmentations=[build_train_augmentations(cfg, source) for source in sources],
-        kinds=[source.kind for source in sources] if cfg.WITH_IMAGE_LABELS else None,
-        mask_format=cfg.INPUT.MASK_FORMAT if cfg.MODEL.MASK_ON else None,
-        # Like detectron2, whose augmentations an empty CUSTOM_AUG stands for
-        recompute_boxes=cfg.INPUT.CUSTOM_AUG == "" and cfg.INPUT.CROP.ENABLED and cfg.MODEL.MASK_ON,
+        read_image=ImageReader(params.image_format, tars),
+        augmentations=[build_train_augmentations(params.augmentation, s) for s in sources],
+        kinds=[source.kind for source in sources] if params.with_kinds else None,
+        mask_format=params.mask_format,
+        recompute_boxes=params.recompute_boxes,
     )

@@ -3,13 +3,10 @@
 Shapes: N records.
 """
 
-import logging
 import pickle
 from collections.abc import Iterable, Sequence
 
 from detic.loading.shared_arrays import ArrayWriter, SharedArrays
-
-logger = logging.getLogger(__name__)
 
 MIN_POLYGON_NUMBERS = 6  # three points
 
@@ -61,23 +58,3 @@ def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
             changed["segmentation"] = polygons
         usable.append(annotation | changed)
     return usable
-
-
-def keep_all_masks_or_none(records: Sequence[dict], origin: str) -> None:
-    """Remove the masks of annotations unless all of them have one.
-
-    A batch has masks for all its boxes or for none.
-
-    Args:
-        records: changed in place.
-        origin: where they are from, for the warning.
-    """
-    annotations = [annotation for record in records for annotation in record["annotations"]]
-    num_masks = sum("segmentation" in annotation for annotation in annotations)
-    if 0 < num_masks < len(annotations):
-        logger.warning(
-            "%s: %d of %d annotations have masks, which are not used, as the others have none",
-            *(origin, num_masks, len(annotations)),
-        )
-        for annotation in annotations:
-            annotation.pop("segmentation", None)

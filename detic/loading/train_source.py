@@ -1,10 +1,7 @@
-"""What a recipe says about each of its training datasets, in one record per dataset."""
+"""What a recipe says about its training datasets, in one record per dataset."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
-
-from detectron2.config import CfgNode
 
 from detic.annotation import AnnotationKind
 from detic.errors import InputError, unknown_choice
@@ -33,59 +30,95 @@ class TrainSource:
         return tuple(part.strip() for part in self.name.split(","))
 
 
-def train_sources(cfg: CfgNode, world_size: int) -> tuple[TrainSource, ...]:
-    """Return the sources of ``DATASETS.TRAIN`` in order.
+@dataclass(frozen=True)
+class TrainSources:
+    """The entries of ``DATASETS.TRAIN`` in order, and how their images are drawn and batched."""
 
-    An entry may join datasets, as in ``"imagenet_lvis_v1,my_labels"``; they count as one source,
-    and their images are drawn alike. Of the keys parallel to ``DATASETS.TRAIN``, those that the
-    sampler and the augmentation of the recipe do not use are not looked at; the sources then share
-    the values of ``INPUT`` and ``SOLVER.IMS_PER_BATCH``.
+    entries: tuple[TrainSource, ...]
+    are_weighed: bool = False  # drawn by ratio; else all images are one stream
+    share_batches: bool = True  # a batch may have images of several sources
+    images_per_batch: int = 0  # of one process, where sources share batches
+    group_by_shape: bool = True  # a batch has images of one orientation
 
-    Args:
-        cfg: a whole configuration.
-        world_size: number of processes that share ``SOLVER.IMS_PER_BATCH``.
+    @classmethod
+    def from_config(cls, cfg, world_size: int) -> "TrainSources":
+        """Return the sources of a recipe.
 
-    Raises:
-        InputError: a list is shorter than ``DATASETS.TRAIN``, or a value is not usable.
-    """
-    names = list(cfg.DATASETS.TRAIN)
-    if not names:
-        raise InputError("DATASETS.TRAIN is empty; name at least one dataset")
-    shared = _shared_values(cfg)
-    parallel = _parallel_keys(cfg)
-    if "batch_size" not in parallel:
-        shared["batch_size"] = images_per_process(cfg, world_size)
-    columns = {field: [value] * len(names) for field, value in shared.items()}
-    for field, (key, convert) in parallel.items():
-        columns[field] = _read_list(cfg, key, names, convert)
-    return tuple(
-        TrainSource(name=name, **{field: values[position] for field, values in columns.items()})
-        for position, name in enumerate(names)
-    )
+        An entry may join datasets, as in ``"imagenet_lvis_v1,my_labels"``; they count as one
+        source, and their images are drawn alike. Of the keys parallel to ``DATASETS.TRAIN``, those
+        that the sampler and the augmentation of the recipe do not use are not looked at; the
+        sources then share the values of ``INPUT`` and ``SOLVER.IMS_PER_BATCH``.
+
+        Args:
+            cfg: a whole configuration.
+            world_size: number of processes that share ``SOLVER.IMS_PER_BATCH``.
+
+        Raises:
+            InputError: a list is shorter than ``DATASETS.TRAIN``, a value is not usable, or batches
+                would mix kinds of annotation.
+        """
+        node = cfg.DATALOADER
+        names = list(cfg.DATASETS.TRAIN)
+        if not names:
+            raise InputError("DATASETS.TRAIN is empty; name at least one dataset")
+        weighed = weighs_datasets(node.SAMPLER_TRAIN)
+        shared = {
+            "kind": AnnotationKind.BOX,
+            "ratio": 1.0,
+            "input_size": cfg.INPUT.TRAIN_SIZE,
+            "input_scale": tuple(cfg.INPUT.SCALE_RANGE),
+            "min_sizes": tuple(cfg.INPUT.MIN_SIZE_TRAIN),
+            "max_size": cfg.INPUT.MAX_SIZE_TRAIN,
+            "use_repeat_factors": node.SAMPLER_TRAIN == "RepeatFactorTrainingSampler",
+        }
+        parallel = _parallel_keys(
+            resize=cfg.INPUT.CUSTOM_AUG if node.USE_DIFF_BS_SIZE else None,
+            weighed=weighed,
+            has_kinds=weighed or cfg.WITH_IMAGE_LABELS,
+        )
+        separate = weighed and node.MULTI_DATASET_GROUPING
+        images_per_batch = 0
+        if "batch_size" not in parallel or not separate:
+            images_per_batch = images_per_process(cfg.SOLVER.IMS_PER_BATCH, world_size)
+        if "batch_size" not in parallel:
+            shared["batch_size"] = images_per_batch
+        columns = {field: [value] * len(names) for field, value in shared.items()}
+        for field, (key, convert) in parallel.items():
+            columns[field] = _read_list(key, node[key], names, convert)
+        entries = tuple(
+            TrainSource(name=name, **{field: values[i] for field, values in columns.items()})
+            for i, name in enumerate(names)
+        )
+        _check_kinds(entries, separate)
+        by_shape = separate or node.ASPECT_RATIO_GROUPING
+        return cls(entries, weighed, not separate, images_per_batch, by_shape)
+
+    @property
+    def datasets(self) -> list[str]:
+        """The registered datasets of all sources."""
+        return [name for source in self.entries for name in source.datasets]
 
 
-def weighs_datasets(cfg: CfgNode) -> bool:
+def weighs_datasets(sampler: str) -> bool:
     """Return whether ``DATALOADER.SAMPLER_TRAIN`` draws datasets in given proportions.
 
     Raises:
         InputError: there is no such sampler.
     """
-    name = cfg.DATALOADER.SAMPLER_TRAIN
-    if MULTI_DATASET in name:
+    if MULTI_DATASET in sampler:
         return True
-    if name not in SINGLE_STREAM_SAMPLERS:
+    if sampler not in SINGLE_STREAM_SAMPLERS:
         choices = (*SINGLE_STREAM_SAMPLERS, "MultiDatasetSampler")
-        raise unknown_choice("sampler", name, choices, where="DATALOADER.SAMPLER_TRAIN")
+        raise unknown_choice("sampler", sampler, choices, where="DATALOADER.SAMPLER_TRAIN")
     return False
 
 
-def images_per_process(cfg: CfgNode, world_size: int) -> int:
+def images_per_process(total: int, world_size: int) -> int:
     """Return how many of ``SOLVER.IMS_PER_BATCH`` images one process takes.
 
     Raises:
         InputError: they cannot be shared equally.
     """
-    total = cfg.SOLVER.IMS_PER_BATCH
     if total < world_size or total % world_size:
         raise InputError(
             f"SOLVER.IMS_PER_BATCH is {total}, to be shared by {world_size} processes (those that "
@@ -94,40 +127,34 @@ def images_per_process(cfg: CfgNode, world_size: int) -> int:
     return total // world_size
 
 
-def _shared_values(cfg: CfgNode) -> dict[str, Any]:
-    return {
-        "kind": AnnotationKind.BOX,
-        "ratio": 1.0,
-        "input_size": cfg.INPUT.TRAIN_SIZE,
-        "input_scale": tuple(cfg.INPUT.SCALE_RANGE),
-        "min_sizes": tuple(cfg.INPUT.MIN_SIZE_TRAIN),
-        "max_size": cfg.INPUT.MAX_SIZE_TRAIN,
-        "use_repeat_factors": cfg.DATALOADER.SAMPLER_TRAIN == "RepeatFactorTrainingSampler",
-    }
+def _parallel_keys(
+    *, resize: str | None, weighed: bool, has_kinds: bool
+) -> dict[str, tuple[str, Callable]]:
+    """Return the lists below DATALOADER that a recipe uses: (key, conversion) by field.
 
-
-def _parallel_keys(cfg: CfgNode) -> dict[str, tuple[str, Callable]]:
-    """Return the lists below DATALOADER that this recipe uses: (key, conversion) by field."""
-    weighs, own_sizes = weighs_datasets(cfg), cfg.DATALOADER.USE_DIFF_BS_SIZE
+    Args:
+        resize: ``INPUT.CUSTOM_AUG`` if each source has sizes of its own, else None.
+        weighed: sources are drawn in given proportions.
+        has_kinds: sources say what they are annotated with.
+    """
     keys: dict[str, tuple[str, Callable]] = {}
-    if weighs or cfg.WITH_IMAGE_LABELS:
+    if has_kinds:
         keys["kind"] = "DATASET_ANN", _kind
-    if weighs:
+    if weighed:
         keys["ratio"] = "DATASET_RATIO", _positive
         keys["use_repeat_factors"] = "USE_RFS", bool
-    if weighs and own_sizes:
+    if weighed and resize is not None:
         keys["batch_size"] = "DATASET_BS", _count
-    if own_sizes and cfg.INPUT.CUSTOM_AUG == "EfficientDetResizeCrop":
+    if resize == "EfficientDetResizeCrop":
         keys["input_size"] = "DATASET_INPUT_SIZE", _count
         keys["input_scale"] = "DATASET_INPUT_SCALE", _range
-    if own_sizes and cfg.INPUT.CUSTOM_AUG == "ResizeShortestEdge":
+    if resize == "ResizeShortestEdge":
         keys["min_sizes"] = "DATASET_MIN_SIZES", _counts
         keys["max_size"] = "DATASET_MAX_SIZES", _count
     return keys
 
 
-def _read_list(cfg: CfgNode, key: str, names: Sequence[str], convert: Callable) -> list:
-    values = cfg.DATALOADER[key]
+def _read_list(key: str, values: Sequence, names: Sequence[str], convert: Callable) -> list:
     if len(values) < len(names):
         raise InputError(
             f"DATALOADER.{key} has {len(values)} entries, DATASETS.TRAIN has {len(names)}: there "
@@ -142,6 +169,15 @@ def _read_list(cfg: CfgNode, key: str, names: Sequence[str], convert: Callable) 
             message = f"DATALOADER.{key} has {value!r} for {name!r}; expected {error}"
             raise InputError(message) from error
     return converted
+
+
+def _check_kinds(sources: Sequence[TrainSource], separate: bool) -> None:
+    """Check that no batch mixes kinds of annotation."""
+    if len({source.kind for source in sources}) > 1 and not separate:
+        raise InputError(
+            "DATALOADER.DATASET_ANN has different kinds, which must not share a batch; set "
+            "DATALOADER.MULTI_DATASET_GROUPING to True with a MultiDatasetSampler"
+        )
 
 
 def _kind(value: str) -> AnnotationKind:

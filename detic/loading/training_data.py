@@ -14,9 +14,9 @@ from detectron2.utils import comm
 from tabulate import tabulate
 
 from detic.annotation import AnnotationKind
+from detic.datasets.segmentation import keep_all_masks_or_none
 from detic.errors import InputError, unknown_choice
 from detic.loading.records import (
-    keep_all_masks_or_none,
     pack_records,
     trainable_annotations,
 )

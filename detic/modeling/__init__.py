@@ -2,7 +2,7 @@
 
 from detic.modeling import meta_arch
 from detic.modeling.backbone import swin, timm, tiny_resnet
-from detic.modeling.build import build_detector, without_training_parts
+from detic.modeling.build import build_detector
 from detic.modeling.roi_heads import cascade, res5
 
 __all__ = [
@@ -13,5 +13,4 @@ __all__ = [
     "swin",
     "timm",
     "tiny_resnet",
-    "without_training_parts",
 ]

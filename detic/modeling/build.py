@@ -1,24 +1,19 @@
 """From a recipe to a model."""
 
-from detectron2.config import CfgNode
 from detectron2.modeling import META_ARCH_REGISTRY, build_model
 from torch import nn
 
 from detic.errors import InputError
 
-
-def without_training_parts(cfg: CfgNode) -> CfgNode:
-    """Return ``cfg`` without what serves training alone, so that none of its files is needed."""
-    cfg = cfg.clone()
-    cfg.defrost()
-    node = cfg.MODEL
-    node.ROI_BOX_HEAD.USE_FED_LOSS = False
-    node.ROI_BOX_HEAD.IGNORE_ZERO_CATS = False
-    node.ROI_BOX_HEAD.WITH_SOFTMAX_PROP = False
-    node.DYNAMIC_CLASSIFIER = False
-    node.WITH_CAPTION = False
-    node.TIMM.PRETRAINED = False
-    return cfg
+# What serves training alone, so that none of its files is needed.
+WITHOUT_TRAINING = {
+    "MODEL.ROI_BOX_HEAD.USE_FED_LOSS": False,
+    "MODEL.ROI_BOX_HEAD.IGNORE_ZERO_CATS": False,
+    "MODEL.ROI_BOX_HEAD.WITH_SOFTMAX_PROP": False,
+    "MODEL.DYNAMIC_CLASSIFIER": False,
+    "MODEL.WITH_CAPTION": False,
+    "MODEL.TIMM.PRETRAINED": False,
+}
 
 
 def build_detector(cfg) -> nn.Module:

@@ -10,8 +10,8 @@ from detectron2.structures import Instances
 from torch import Tensor
 
 from detic.annotation import AnnotationKind
-from detic.modeling.federated import sample_federated_classes
-from detic.modeling.supervision import BatchVocabulary
+from detic.modeling.federated import load_class_frequencies, sample_federated_classes
+from detic.modeling.supervision import SampledClasses
 
 
 class ClassSampler:
@@ -29,14 +29,23 @@ class ClassSampler:
         self.num_classes = num_classes
         self.frequencies = frequencies
 
+    @classmethod
+    def from_config(cls, cfg) -> "ClassSampler":
+        node = cfg.MODEL.ROI_BOX_HEAD
+        return cls(
+            cfg.MODEL.NUM_SAMPLE_CATS,
+            cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            load_class_frequencies(node.CAT_FREQ_PATH, node.FED_LOSS_FREQ_WEIGHT),
+        )
+
     def __call__(
         self,
         kind: AnnotationKind,
         gt_instances: Sequence[Instances],
         image_labels: Sequence[Sequence[int]],
         class_columns: Tensor,
-    ) -> BatchVocabulary:
-        """Return the vocabulary of a batch.
+    ) -> SampledClasses:
+        """Return the classes of a batch.
 
         Args:
             class_columns: (D, C + 1) embeddings of all classes and, last, of the background.
@@ -56,7 +65,7 @@ class ClassSampler:
         background = torch.tensor([self.num_classes], device=device)
         class_to_column = torch.full((self.num_classes + 1,), len(sampled), device=device)
         class_to_column[sampled] = torch.arange(len(sampled), device=device)
-        return BatchVocabulary(
+        return SampledClasses(
             embeddings=class_columns[:, torch.cat([sampled, background])].t(),
             class_to_column=class_to_column,
         )

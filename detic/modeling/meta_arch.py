@@ -4,7 +4,7 @@ Shape legend: B images, C classes, T captions, D embedding width.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 from detectron2.config import configurable
@@ -16,8 +16,8 @@ from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
-from detic.modeling.federated import load_class_frequencies
-from detic.modeling.supervision import BatchVocabulary, Extras, Supervision
+from detic.modeling.request import DetectionRequest
+from detic.modeling.supervision import BatchCaptions, Supervision
 from detic.vocabulary.text_encoder import build_text_encoder
 
 # Detectron2's own heads know boxes only.
@@ -80,12 +80,14 @@ class CustomRCNN(GeneralizedRCNN):
             "half_precision_backbone": cfg.FP16,
             "box_only_heads": node.ROI_HEADS.NAME in _BOX_ONLY_HEADS,
             "dataset_loss_weights": node.DATASET_LOSS_WEIGHT,
-            "class_sampler": _class_sampler(cfg) if node.DYNAMIC_CLASSIFIER else None,
+            "class_sampler": ClassSampler.from_config(cfg) if node.DYNAMIC_CLASSIFIER else None,
             "text_encoder": build_text_encoder() if node.WITH_CAPTION else None,
             "captions": CaptionParams(node.SYNC_CAPTION_BATCH, node.CAP_BATCH_RATIO),
         }
 
-    def forward(self, batched_inputs: list[dict]) -> list[dict] | dict[str, Tensor]:
+    def forward(
+        self, batched_inputs: list[dict], object_counts: Tensor | None = None
+    ) -> list[dict] | dict[str, Tensor]:
         """Return detections, or losses by name in training.
 
         Args:
@@ -94,6 +96,8 @@ class CustomRCNN(GeneralizedRCNN):
                 in training, ``instances``; with image labels also ``ann_type`` (an AnnotationKind
                 value, the same for the batch), ``pos_category_ids`` and, for caption batches,
                 ``captions``.
+            object_counts: (2,) what the proposal losses are normalised by in training; None: the
+                counts of the batch itself. See :meth:`count_targets`.
 
         Returns:
             Per image ``{"instances": ...}`` with ``pred_boxes`` (xyxy, output pixels), ``scores``,
@@ -108,8 +112,12 @@ class CustomRCNN(GeneralizedRCNN):
             for instances in gt_instances:
                 instances.gt_classes = torch.zeros_like(instances.gt_classes)
 
-        features = self._backbone_features(images)
-        proposals, losses = self.proposal_generator(images, features, gt_instances)
+        on_gpu = self.device.type == "cuda"
+        features = self._backbone_features(
+            images, torch.float16 if self.half_precision_backbone and on_gpu else None
+        )
+        counts = {} if object_counts is None else {"object_counts": object_counts}
+        proposals, losses = self.proposal_generator(images, features, gt_instances, **counts)
         if not supervision.kind.has_boxes:
             losses = {name: loss * 0.0 for name, loss in losses.items()}
         losses |= self._roi_losses(images, features, proposals, gt_instances, supervision)
@@ -117,26 +125,21 @@ class CustomRCNN(GeneralizedRCNN):
 
     @torch.no_grad()
     def inference(
-        self,
-        batched_inputs: list[dict],
-        vocabulary: BatchVocabulary | None = None,
-        extras: Extras | None = None,
+        self, batched_inputs: list[dict], request: DetectionRequest | None = None
     ) -> list[dict]:
-        """Return detections as :meth:`forward` does, of other classes if a vocabulary is given.
+        """Return detections as :meth:`forward` does, of what is requested.
 
-        Extras that are asked for are fields ``region_embeddings`` (N, D) and ``class_scores``
-        (N, C) of the N detections of an image.
+        Where they are asked for, the N detections of an image have the fields
+        ``region_embeddings`` (N, D) and ``class_scores`` (N, C).
         """
+        request = request or DetectionRequest()
         images = self.preprocess_image(batched_inputs)
-        features = self.backbone(images.tensor)
+        features = self._backbone_features(images, request.backbone_dtype)
         proposals, _ = self.proposal_generator(images, features, None)
         if self.box_only_heads:
             detections, _ = self.roi_heads(images, features, proposals)
         else:
-            supervision = Supervision(
-                vocabulary=vocabulary or BatchVocabulary(), extras=extras or Extras()
-            )
-            detections, _ = self.roi_heads(images, features, proposals, None, supervision)
+            detections, _ = self.roi_heads(images, features, proposals, request=request)
         return self._postprocess(detections, batched_inputs, images.image_sizes)
 
     def count_targets(self, batched_inputs: list[dict]) -> Tensor:
@@ -144,10 +147,6 @@ class CustomRCNN(GeneralizedRCNN):
         images = self.preprocess_image(batched_inputs)
         gt_instances = [x["instances"].to(self.device) for x in batched_inputs]
         return self.proposal_generator.count_targets(gt_instances, images.tensor.shape[2:])
-
-    def set_vocabulary(self, class_embeddings: Tensor) -> None:
-        """Detect the classes of ``class_embeddings`` (C, D) from now on."""
-        self.roi_heads.set_vocabulary(class_embeddings)
 
     def _roi_losses(
         self,
@@ -159,14 +158,14 @@ class CustomRCNN(GeneralizedRCNN):
     ) -> dict[str, Tensor]:
         if self.box_only_heads:
             return self.roi_heads(images, features, proposals, gt_instances)[1]
-        return self.roi_heads(images, features, proposals, gt_instances, supervision)[1]
+        return self.roi_heads(images, features, proposals, gt_instances, supervision=supervision)[1]
 
-    def _backbone_features(self, images: ImageList) -> dict[str, Tensor]:
-        """Return float32 feature maps by name."""
-        if not (self.half_precision_backbone and self.device.type == "cuda"):
+    def _backbone_features(self, images: ImageList, dtype: torch.dtype | None) -> dict[str, Tensor]:
+        """Return float32 feature maps by name, computed in mixed precision if a dtype is given."""
+        if dtype is None:
             return self.backbone(images.tensor)
-        with torch.autocast("cuda", dtype=torch.float16):
-            features = self.backbone(images.tensor.half())
+        with torch.autocast(self.device.type, dtype=dtype):
+            features = self.backbone(images.tensor.to(dtype))
         return {name: x.float() for name, x in features.items()}
 
     def _supervision(
@@ -180,26 +179,22 @@ class CustomRCNN(GeneralizedRCNN):
             assert len(kinds) == 1, f"a batch mixes annotation types {sorted(kinds)}"
             kind = AnnotationKind(kinds.pop())
             labels = [x["pos_category_ids"] for x in batched_inputs]
-        vocabulary = BatchVocabulary()
+        classes = None
         if self.class_sampler is not None and kind is not AnnotationKind.CAPTION:
             class_columns = self.roi_heads.classifier.zs_weight
-            vocabulary = self.class_sampler(kind, gt_instances, labels, class_columns)
-        captions, first_caption = self._captions(kind, batched_inputs)
-        vocabulary = replace(vocabulary, captions=captions, first_caption=first_caption)
-        return Supervision(kind, labels, vocabulary)
+            classes = self.class_sampler(kind, gt_instances, labels, class_columns)
+        return Supervision(kind, labels, classes, self._captions(kind, batched_inputs))
 
-    def _captions(
-        self, kind: AnnotationKind, batched_inputs: list[dict]
-    ) -> tuple[Tensor | None, int]:
-        """Return the captions (T, D) to contrast and the row of this batch's first."""
+    def _captions(self, kind: AnnotationKind, batched_inputs: list[dict]) -> BatchCaptions | None:
+        """Return the captions to contrast; None for a batch without any."""
         if not hasattr(self, "text_encoder"):
-            return None, 0
+            return None
         own = None
         if kind.has_captions:
             own = encode_captions([x["captions"] for x in batched_inputs], self.text_encoder)
             own = own.to(self.device)
         if not self.caption_params.across_processes:
-            return own, 0
+            return None if own is None else BatchCaptions(own)
         # Every process takes part in the exchange; one without captions sends zeros.
         contribution = own
         if own is None:
@@ -210,7 +205,7 @@ class CustomRCNN(GeneralizedRCNN):
                 rows, self.roi_heads.classifier.embedding_dim
             )
         gathered, first = gather_captions(contribution)
-        return (None, 0) if own is None else (gathered, first)
+        return None if own is None else BatchCaptions(gathered, first)
 
     def _weigh(self, losses: dict[str, Tensor], batched_inputs: list[dict]) -> dict[str, Tensor]:
         """Return the losses times the weight of the batch's dataset."""
@@ -220,12 +215,3 @@ class CustomRCNN(GeneralizedRCNN):
         assert len(sources) == 1, f"a batch mixes datasets {sorted(sources)}"
         weight = self.dataset_loss_weights[sources.pop()]
         return {name: loss * weight for name, loss in losses.items()}
-
-
-def _class_sampler(cfg) -> ClassSampler:
-    node = cfg.MODEL.ROI_BOX_HEAD
-    return ClassSampler(
-        cfg.MODEL.NUM_SAMPLE_CATS,
-        cfg.MODEL.ROI_HEADS.NUM_CLASSES,
-        load_class_frequencies(node.CAT_FREQ_PATH, node.FED_LOSS_FREQ_WEIGHT),
-    )

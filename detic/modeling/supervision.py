@@ -1,11 +1,11 @@
-"""What comes with a batch beyond its images and boxes: supervision, classes, wishes.
+"""What a training batch is supervised by beyond its boxes.
 
 Shape legend: B images, C classes, K classes sampled for the batch, T captions of all processes,
 D embedding width.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 
 from torch import Tensor
 
@@ -13,35 +13,30 @@ from detic.annotation import AnnotationKind
 
 
 @dataclass(frozen=True)
-class BatchVocabulary:
-    """The classifier of one batch; empty: the model's own, with all its classes."""
+class SampledClasses:
+    """The classes that a batch is classified against where all of them are too many."""
 
-    embeddings: Tensor | None = None  # (K + 1, D), the last row is the zero background
-    class_to_column: Tensor | None = None  # (C + 1,) int64 in [0, K]; K: not sampled, background
-    captions: Tensor | None = None  # (T, D)
-    first_caption: int = 0  # row of this process's first caption
-    # At test time, by class (C,)
-    score_thresholds: Tensor | None = None  # lowest scores reported, in place of the common one
-    negative: Tensor | None = None  # bool: competes for boxes, but is never reported
-
-    def columns(self, classes: Tensor) -> Tensor:
-        """Return the classifier columns of ``classes`` (int64, background C included)."""
-        return classes if self.class_to_column is None else self.class_to_column[classes]
+    embeddings: Tensor  # (K + 1, D), the last row is the zero background
+    class_to_column: Tensor  # (C + 1,) int64 in [0, K]; K: not sampled, background
 
 
 @dataclass(frozen=True)
-class Extras:
-    """What detections carry besides boxes, scores, classes and masks."""
+class BatchCaptions:
+    """The captions that the images of a batch are matched with."""
 
-    region_embeddings: bool = False  # (D,) of unit length in the space of the texts
-    class_scores: bool = False  # (C,) of all classes, negative ones included
+    embeddings: Tensor  # (T, D)
+    first: int = 0  # row of this batch's first caption
 
 
 @dataclass(frozen=True)
 class Supervision:
-    """The annotation of one training batch; at test time, what detections are asked for."""
+    """The annotation of one training batch."""
 
     kind: AnnotationKind = AnnotationKind.BOX
     image_labels: Sequence[Sequence[int]] = ()  # B lists of classes present in each image
-    vocabulary: BatchVocabulary = field(default_factory=BatchVocabulary)
-    extras: Extras = field(default_factory=Extras)
+    classes: SampledClasses | None = None  # None: all classes of the model
+    captions: BatchCaptions | None = None
+
+    def columns(self, classes: Tensor) -> Tensor:
+        """Return the classifier columns of ``classes`` (int64, background C included)."""
+        return classes if self.classes is None else self.classes.class_to_column[classes]

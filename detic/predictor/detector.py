@@ -7,19 +7,18 @@ import os
 from collections.abc import Sequence
 
 import torch
-from torch import nn
 
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
-from detic.modeling.supervision import Extras
+from detic.modeling.request import DetectionRequest
 from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
-from detic.predictor.snapshot import prepare
+from detic.predictor.prepared_vocabulary import prepare
 from detic.recipes import load_recipe
 from detic.released_models import find_model
-from detic.vocabulary import Vocabulary
+from detic.vocabulary import EmbeddedVocabulary
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
 
@@ -44,6 +43,7 @@ class Detector:
         vocabulary_reader: embeds class names.
         vocabulary: see ``set_vocabulary``.
         score_threshold: of classes without one of their own.
+        half: run the backbone in half precision, as the released models were trained.
     """
 
     def __init__(
@@ -54,11 +54,13 @@ class Detector:
         vocabulary: VocabularyLike,
         *,
         score_threshold: float,
+        half: bool = False,
     ):
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
         self.score_threshold = score_threshold
+        self.half = half
         self.set_vocabulary(vocabulary)
 
     @classmethod
@@ -104,14 +106,13 @@ class Detector:
         embedded = reader.read(vocabulary)  # a wrong name shows before the weights are read
         model = build_detector(cfg).eval()
         load_weights(model, weights)
-        if half:
-            use_half_precision(model.backbone, chosen_device)
         return cls(
             model,
             InputFormat.from_config(cfg),
             reader,
             embedded,
             score_threshold=params.score_threshold,
+            half=half,
         )
 
     @classmethod
@@ -130,9 +131,9 @@ class Detector:
         return cls.from_config(model.recipe, model.find_weights(), vocabulary, **options)
 
     @property
-    def vocabulary(self) -> Vocabulary:
-        """What is looked for at the moment, with embeddings."""
-        return self._snapshot.vocabulary
+    def vocabulary(self) -> EmbeddedVocabulary:
+        """What is looked for at the moment."""
+        return self._prepared.vocabulary
 
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
@@ -150,9 +151,9 @@ class Detector:
             InputError: as ``VocabularyReader.read`` does.
         """
         embedded = self.embed(vocabulary)
-        self._snapshot = prepare(embedded, self.model.device, self.score_threshold)
+        self._prepared = prepare(embedded, self.model.device, self.score_threshold)
 
-    def embed(self, vocabulary: VocabularyLike) -> Vocabulary:
+    def embed(self, vocabulary: VocabularyLike) -> EmbeddedVocabulary:
         """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
         return self.vocabulary_reader.read(vocabulary)
 
@@ -171,26 +172,20 @@ class Detector:
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
         """
-        if isinstance(images, list | tuple):
-            return self._detect(images, Extras(features, all_scores)) if images else []
-        return self._detect([images], Extras(features, all_scores))[0]
-
-    def _detect(self, images: Sequence[ImageLike], extras: Extras) -> list[Detections]:
-        snapshot = self._snapshot  # another thread may replace it from here on
-        inputs = [self.input_format.model_input(load_image(image)) for image in images]
-        outputs = self.model.inference(inputs, snapshot.classifier, extras)
-        return [
-            from_instances(output["instances"], snapshot.names, snapshot.parents)
-            for output in outputs
+        is_one = not isinstance(images, list | tuple)
+        batch = [images] if is_one else images
+        if not batch:
+            return []
+        prepared = self._prepared  # another thread may replace it from here on
+        request = DetectionRequest(
+            classes=prepared.requested,
+            region_embeddings=features,
+            class_scores=all_scores,
+            backbone_dtype=torch.float16 if self.half else None,
+        )
+        inputs = [self.input_format.model_input(load_image(image)) for image in batch]
+        detections = [
+            from_instances(output["instances"], prepared.names, prepared.parents)
+            for output in self.model.inference(inputs, request)
         ]
-
-
-def use_half_precision(backbone: nn.Module, device: torch.device) -> None:
-    """Run a backbone under automatic mixed precision from now on; its outputs are float32.
-
-    The released models were trained with half precision in the backbone alone.
-    """
-    backbone.forward = torch.autocast(device.type, dtype=torch.float16)(backbone.forward)
-    backbone.register_forward_hook(
-        lambda module, inputs, features: {name: x.float() for name, x in features.items()}
-    )
+        return detections[0] if is_one else detections

@@ -5,8 +5,10 @@ from dataclasses import dataclass
 import torch
 from detectron2.config import CfgNode
 
+from detic.config import with_values
 from detic.errors import InputError
-from detic.modeling.build import without_training_parts
+from detic.modeling.build import WITHOUT_TRAINING
+from detic.vocabulary.model_classes import KEY, SET_LATER
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,6 @@ def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device
     Raises:
         InputError: the recipe's model cannot change its vocabulary.
     """
-    cfg = without_training_parts(cfg)
     node = cfg.MODEL
     if node.META_ARCHITECTURE != "CustomRCNN" or not node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
         raise InputError(
@@ -39,12 +40,17 @@ def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device
             f"{node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS}) knows only the classes it was trained on; "
             "choose a recipe with CLIP in its name"
         )
-    node.DEVICE = str(device)
-    node.ROI_HEADS.SCORE_THRESH_TEST = params.score_threshold
-    node.ROI_HEADS.ONE_CLASS_PER_PROPOSAL = params.one_class_per_proposal
-    node.ROI_HEADS.NUM_CLASSES = 1  # the place of a classifier that is never used
-    node.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = "rand"
-    return cfg
+    return with_values(
+        cfg,
+        WITHOUT_TRAINING
+        | {
+            "MODEL.DEVICE": str(device),
+            "MODEL.ROI_HEADS.SCORE_THRESH_TEST": params.score_threshold,
+            "MODEL.ROI_HEADS.ONE_CLASS_PER_PROPOSAL": params.one_class_per_proposal,
+            "MODEL.ROI_HEADS.NUM_CLASSES": 1,  # the place of a classifier that is never used
+            KEY: SET_LATER,
+        },
+    )
 
 
 def choose_device(name: str | None, half: bool = False) -> torch.device:

@@ -6,13 +6,19 @@ from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings, wri
 from detic.vocabulary.parents import CANDIDATE_LISTS, expand_parents
 from detic.vocabulary.text_encoder import CLIPTextEncoder, load_text_encoder
 from detic.vocabulary.text_weights import weights_fingerprint
-from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, parse_names
+from detic.vocabulary.vocabulary import (
+    ClassEntry,
+    EmbeddedVocabulary,
+    Vocabulary,
+    parse_names,
+)
 from detic.vocabulary.vocabulary_file import read_vocabulary_file
 
 __all__ = [
     "CANDIDATE_LISTS",
     "CLIPTextEncoder",
     "ClassEntry",
+    "EmbeddedVocabulary",
     "EmbeddingTable",
     "TextEmbedder",
     "Vocabulary",

@@ -8,19 +8,21 @@ from itertools import zip_longest
 
 from detic.errors import InputError
 from detic.vocabulary.names import loose_name
-from detic.vocabulary.vocabulary import Vocabulary
+from detic.vocabulary.vocabulary import EmbeddedVocabulary
 
 Names = Sequence[str]  # what one class is called; one name is enough to match it
 
 
-def in_class_order(vocabulary: Vocabulary, classes: Sequence[Names], where: str) -> Vocabulary:
+def in_class_order(
+    vocabulary: EmbeddedVocabulary, classes: Sequence[Names], where: str
+) -> EmbeddedVocabulary:
     """Return the classes of a vocabulary in the order of a dataset.
 
     Capitals, underscores and spaces do not count. Names that repeat are accepted in the order of
     the dataset alone.
 
     Args:
-        vocabulary: C classes with embeddings (C, D).
+        vocabulary: C classes.
         classes: the names of each class of the dataset.
         where: what the vocabulary and the dataset are, for the message.
 
@@ -40,7 +42,7 @@ def in_class_order(vocabulary: Vocabulary, classes: Sequence[Names], where: str)
             "dataset's classes"
         )
     entries = tuple(vocabulary.entries[index] for index in order)
-    return Vocabulary(entries, vocabulary.embeddings[order])
+    return EmbeddedVocabulary(entries, vocabulary.embeddings[order])
 
 
 def _is_among(name: str, names: Names) -> bool:

@@ -23,7 +23,7 @@ from detic.vocabulary.text_weights import (
     text_encoder_sizes,
     weights_fingerprint,
 )
-from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
+from detic.vocabulary.vocabulary import ClassEntry, EmbeddedVocabulary, Vocabulary
 
 BATCH_SIZE = 256
 PROGRESS_FROM = 257  # fewer texts are done before a bar is of use
@@ -35,7 +35,7 @@ def embed(
     templates: str | Iterable[str] = (DEFAULT_TEMPLATE,),
     cache_dir: str | os.PathLike | None = None,
     device: str = "cpu",
-) -> Vocabulary:
+) -> EmbeddedVocabulary:
     """Return the vocabulary with embeddings.
 
     Args:
@@ -80,7 +80,7 @@ class TextEmbedder:
 
     def embed(
         self, vocabulary: Vocabulary, templates: str | Iterable[str] = (DEFAULT_TEMPLATE,)
-    ) -> Vocabulary:
+    ) -> EmbeddedVocabulary:
         """Return the vocabulary with embeddings, see ``embed``."""
         templates = resolve_templates(templates)
         prompts = [class_prompts(entry, templates) for entry in vocabulary.entries]

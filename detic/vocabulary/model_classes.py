@@ -1,101 +1,152 @@
-"""The classes of a model: the file that ``MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH`` names.
+"""The classes of a model, and where their vectors come from.
 
-It holds embeddings, or class names, which are embedded when the model is built.
-
-Shapes: C classes, D embedding width.
+Shape legend: C classes, D embedding width.
 """
 
-import os
+from dataclasses import dataclass, replace
+from enum import Enum
 from functools import cache
 from pathlib import Path
 
+import torch
 from torch import Tensor
 
 from detic.errors import InputError
+from detic.files import fingerprint
+from detic.paths import dataset_path
 from detic.vocabulary.embedding import TextEmbedder
-from detic.vocabulary.embedding_file import read_table
+from detic.vocabulary.embedding_file import read_embeddings, read_table
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
 
+# The one key that says what the classes are: a file of vectors, a file of names, or SET_LATER.
 KEY = "MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH"
+SET_LATER = "rand"
 
 
-def is_class_list(path: str | os.PathLike) -> bool:
-    """Return whether a file holds class names rather than embeddings, judged by its suffix."""
-    return Path(path).suffix in LIST_READERS
+class ClassSource(Enum):
+    """What is known of a model's classes when it is built."""
+
+    EMBEDDINGS = "embeddings"  # their vectors, maybe with names
+    NAMES = "names"  # which are embedded
+    SET_LATER = "later"  # nothing: weights or a request bring the vectors
 
 
-def model_class_names(path: str | os.PathLike) -> tuple[str, ...]:
-    """Return the names of a model's classes, in the order of its classifier.
+@dataclass(frozen=True)
+class ModelClasses:
+    """The classes of a model; a closed classifier knows at most their names."""
 
-    Args:
-        path: a vocabulary file (.txt, .yaml, .json) or embeddings with names (.safetensors).
+    source: ClassSource
+    path: Path | None  # of the file; None if they are set later
+    count: int  # C
+    width: int  # D
+    text_weights: str | None = None  # of the text encoder, "openai" or a file; None: not known
+    prompt: str = "a"  # a template's name, or a text with {} for the class name
 
-    Raises:
-        InputError: the file is missing or malformed, or does not know the names.
-    """
-    if is_class_list(path):
-        return read_vocabulary_file(path).names
-    names = read_table(Path(path)).names
-    if names is None:
-        raise InputError(
-            f"{path} holds embeddings without names, so data cannot be matched to the model's "
-            f"classes by name; let {KEY} name a vocabulary file (.txt, .yaml or .json) or a "
-            ".safetensors file"
-        )
-    return names
-
-
-def check_class_count(path: str | os.PathLike, num_classes: int) -> None:
-    """Check that a vocabulary file names as many classes as the model has.
-
-    Raises:
-        InputError: it does not.
-    """
-    count = len(read_vocabulary_file(path))
-    if count != num_classes:
-        raise InputError(
-            f"{path} names {count} classes, MODEL.ROI_HEADS.NUM_CLASSES is {num_classes}; set "
-            f"MODEL.ROI_HEADS.NUM_CLASSES to {count}"
+    @classmethod
+    def from_config(cls, cfg) -> "ModelClasses":
+        """Return the classes of a recipe's model."""
+        node = cfg.MODEL.ROI_BOX_HEAD
+        # add_detic_config alone, as upstream programs call it, declares no text encoder.
+        encoder = cfg.MODEL.get("TEXT_ENCODER") or {}
+        given = node.ZEROSHOT_WEIGHT_PATH
+        path = None if given == SET_LATER else dataset_path(given)
+        return cls(
+            source=ClassSource.SET_LATER if path is None else _source_of(path),
+            path=path,
+            count=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            width=node.ZEROSHOT_WEIGHT_DIM,
+            text_weights=encoder.get("WEIGHTS"),
+            prompt=encoder.get("PROMPT", "a"),
         )
 
+    @property
+    def are_named(self) -> bool:
+        """Whether a list of names is the truth about the classes."""
+        return self.source is ClassSource.NAMES
 
-def embed_class_list(
-    path: str | os.PathLike,
-    text_weights: str | os.PathLike,
-    prompt: str,
-    embedding_dim: int,
-    num_classes: int,
-) -> Tensor:
-    """Return the embeddings (C, D) of a vocabulary file's classes, not normalised.
+    @property
+    def are_set_later(self) -> bool:
+        """Whether the vectors come after the model was built."""
+        return self.source is ClassSource.SET_LATER
 
-    A name is embedded once; later runs find it in the cache.
+    def with_those_of_weights(self) -> "ModelClasses":
+        """Return the classes to be set by weights if the file of their vectors is missing.
 
-    Args:
-        path: a vocabulary file.
-        text_weights: the text encoder, ``openai`` or a file.
-        prompt: a template's name, or a text with ``{}`` for the class name.
-        embedding_dim: D of the model.
-        num_classes: C of the model.
+        A detector's weights hold the vectors of its classes, so an evaluation needs no other copy.
+        """
+        if self.source is ClassSource.EMBEDDINGS and not self.path.is_file():
+            return replace(self, source=ClassSource.SET_LATER, path=None)
+        return self
 
-    Raises:
-        InputError: the file is missing or malformed, or does not fit the model.
-    """
-    check_class_count(path, num_classes)
-    embeddings = _embedded(os.fspath(path), os.stat(path).st_mtime_ns, text_weights, prompt)
-    if embeddings.shape[1] != embedding_dim:
-        raise InputError(
-            f"the text encoder {text_weights} makes {embeddings.shape[1]}-wide embeddings, the "
-            f"detector's classifier is {embedding_dim} wide; name the text encoder that the "
-            "detector was trained with (MODEL.TEXT_ENCODER.WEIGHTS)"
-        )
-    return embeddings
+    def vectors(self) -> Tensor:
+        """Return the embeddings (C, D), not normalised; a small random stand-in if set later.
+
+        Raises:
+            InputError: the file is missing or malformed, or does not fit the model.
+        """
+        if self.source is ClassSource.SET_LATER:
+            return random_embeddings(self.count, self.width)
+        if self.source is ClassSource.EMBEDDINGS:
+            table = read_embeddings(self.path, self.width, self.count, self.text_weights)
+            return table.embeddings
+        self.check_count()
+        embeddings = _embedded(self.path, *fingerprint(self.path), self.text_weights, self.prompt)
+        if embeddings.shape[1] != self.width:
+            raise InputError(
+                f"the text encoder {self.text_weights} makes {embeddings.shape[1]}-wide "
+                f"embeddings, the detector's classifier is {self.width} wide; name the text encoder "
+                "that the detector was trained with (MODEL.TEXT_ENCODER.WEIGHTS)"
+            )
+        return embeddings
+
+    def names(self) -> tuple[str, ...]:
+        """Return the names of the classes, in the order of the classifier.
+
+        Raises:
+            InputError: the file is missing or malformed, or does not know the names.
+        """
+        if self.source is ClassSource.NAMES:
+            return read_vocabulary_file(self.path).names
+        names = None if self.path is None else read_table(self.path).names
+        if names is None:
+            raise InputError(
+                f"{self.path or SET_LATER} holds embeddings without names, so data cannot be matched "
+                f"to the model's classes by name; let {KEY} name a vocabulary file (.txt, .yaml or "
+                ".json) or a .safetensors file"
+            )
+        return names
+
+    def check_count(self) -> None:
+        """Check that a list of names has as many classes as the model.
+
+        Raises:
+            InputError: it does not.
+        """
+        count = len(read_vocabulary_file(self.path))
+        if count != self.count:
+            raise InputError(
+                f"{self.path} names {count} classes, MODEL.ROI_HEADS.NUM_CLASSES is {self.count}; "
+                f"set MODEL.ROI_HEADS.NUM_CLASSES to {count}"
+            )
+
+
+def random_embeddings(num_classes: int, dim: int) -> Tensor:
+    """Return a stand-in (C, D) for embeddings that are set later."""
+    return 0.01 * torch.randn(num_classes, dim)
+
+
+def _source_of(path: Path) -> ClassSource:
+    """Return what a file holds, judged by its suffix."""
+    return ClassSource.NAMES if path.suffix in LIST_READERS else ClassSource.EMBEDDINGS
 
 
 @cache
-def _embedded(path: str, written_ns: int, text_weights: str | os.PathLike, prompt: str) -> Tensor:
+def _embedded(
+    path: Path, num_bytes: int, written_ns: int, text_weights: str, prompt: str
+) -> Tensor:
     """Return the embeddings of a vocabulary file; all stages of a model ask for the same.
 
     Args:
-        written_ns: when the file was written, so that a file that has changed is read anew.
+        num_bytes, written_ns: of the file, so that one that has changed is read anew.
     """
     return TextEmbedder(text_weights).embed(read_vocabulary_file(path), prompt).embeddings

@@ -13,7 +13,7 @@ from itertools import chain
 from detic.errors import InputError, unknown_choice
 from detic.vocabulary.builtin import builtin_categories
 from detic.vocabulary.names import loose_name
-from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
+from detic.vocabulary.vocabulary import ClassEntry, EmbeddedVocabulary, Vocabulary
 from detic.vocabulary.wordnet import noun_forms, wordnet_nouns
 
 logger = logging.getLogger(__name__)
@@ -56,7 +56,7 @@ def expand_parents(vocabulary: Vocabulary, candidates: str = "lvis") -> Vocabula
     """
     if candidates not in CANDIDATE_LISTS:
         raise unknown_choice("class list to expand by", candidates, CANDIDATE_LISTS)
-    if vocabulary.embeddings is not None:
+    if isinstance(vocabulary, EmbeddedVocabulary):
         raise InputError(
             "a vocabulary with embeddings cannot be expanded, as further classes have none; expand "
             "its names alone, Vocabulary(vocabulary.entries), and have all of them embedded again"

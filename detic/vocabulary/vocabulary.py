@@ -1,10 +1,10 @@
-"""A vocabulary: the classes a detector looks for and, once embedded, their vectors.
+"""A vocabulary: the classes a detector looks for, and once embedded also their vectors.
 
 Shapes: C classes, D embedding width.
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import torch
 
@@ -33,16 +33,10 @@ class Vocabulary:
     """
 
     entries: tuple[ClassEntry, ...]
-    embeddings: torch.Tensor | None = None  # (C, D) float32, not normalised
 
     def __post_init__(self):
         if not self.entries:
             raise InputError("the vocabulary is empty; name at least one class")
-        if self.embeddings is not None and self.embeddings.shape[:-1] != (len(self),):
-            raise InputError(
-                f"embeddings of shape {tuple(self.embeddings.shape)} do not fit a vocabulary of "
-                f"{len(self)} classes; expected ({len(self)}, D)"
-            )
 
     @classmethod
     def from_names(cls, names: Iterable[str]) -> "Vocabulary":
@@ -57,9 +51,25 @@ class Vocabulary:
     def __len__(self) -> int:
         return len(self.entries)
 
-    def with_embeddings(self, embeddings: torch.Tensor) -> "Vocabulary":
+    def with_embeddings(self, embeddings: torch.Tensor) -> "EmbeddedVocabulary":
         """Return the same classes with these (C, D) embeddings, as float32."""
-        return replace(self, embeddings=torch.as_tensor(embeddings, dtype=torch.float32))
+        vectors = torch.as_tensor(embeddings, dtype=torch.float32)
+        return EmbeddedVocabulary(self.entries, vectors)
+
+
+@dataclass(frozen=True, eq=False)
+class EmbeddedVocabulary(Vocabulary):
+    """A vocabulary with the vectors of its classes."""
+
+    embeddings: torch.Tensor  # (C, D) float32, not normalised
+
+    def __post_init__(self):
+        super().__post_init__()
+        if self.embeddings.shape[:-1] != (len(self),):
+            raise InputError(
+                f"embeddings of shape {tuple(self.embeddings.shape)} do not fit a vocabulary of "
+                f"{len(self)} classes; expected ({len(self)}, D)"
+            )
 
 
 def parse_names(text: str) -> tuple[str, ...]:

@@ -17,7 +17,7 @@ from detic.vocabulary.embedding_file import READERS as EMBEDDING_FILES
 from detic.vocabulary.embedding_file import read_embeddings
 from detic.vocabulary.prompts import DEFAULT_TEMPLATE
 from detic.vocabulary.text_weights import OPENAI
-from detic.vocabulary.vocabulary import Vocabulary, check_names
+from detic.vocabulary.vocabulary import EmbeddedVocabulary, Vocabulary, check_names
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
 
 VocabularyLike = Vocabulary | str | os.PathLike | Sequence[str]
@@ -88,7 +88,7 @@ class VocabularyReader:
         self.prompt = prompt
         self.embedding_dim = embedding_dim
 
-    def read(self, source: VocabularyLike) -> Vocabulary:
+    def read(self, source: VocabularyLike) -> EmbeddedVocabulary:
         """Return the vocabulary that ``source`` names, with embeddings (C, D).
 
         Args:
@@ -100,7 +100,7 @@ class VocabularyReader:
                 made by the detector's text encoder.
         """
         vocabulary = self._find(source)
-        if vocabulary.embeddings is None:
+        if not isinstance(vocabulary, EmbeddedVocabulary):
             vocabulary = self.embedder.embed(vocabulary, self.prompt)
         width = vocabulary.embeddings.shape[1]
         if width != self.embedding_dim:

@@ -2,7 +2,7 @@ import torch
 
 from centernet.head import HeadOutput
 from centernet.losses import FocalParams
-from centernet.proposal_losses import LossParams, flatten_levels, object_counts, proposal_losses
+from centernet.proposal_losses import LossParams, count_objects, flatten_levels, proposal_losses
 from centernet.targets import NO_OBJECT, CenterNetTargets
 
 # Three cells: one with a perfectly predicted box, whose heat target is 0.5, and two without.
@@ -27,8 +27,8 @@ def losses(outputs=None, counts=(1.0, 1.0), **params):
 
 
 def test_counts_are_positives_and_box_weights():
-    assert object_counts(TARGETS, LossParams()).tolist() == [1.0, 1.0]
-    assert object_counts(TARGETS, LossParams(weigh_boxes_by_heat=True)).tolist() == [1.0, 0.5]
+    assert count_objects(TARGETS, LossParams()).tolist() == [1.0, 1.0]
+    assert count_objects(TARGETS, LossParams(weigh_boxes_by_heat=True)).tolist() == [1.0, 0.5]
 
 
 def test_heat_losses_are_those_computed_by_hand():

@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 
 from detic.datasets.box_sources import read_entry
-from detic.loading.train_source import train_sources
+from detic.loading.train_source import TrainSources
 from detic.recipes import load_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
@@ -17,7 +17,7 @@ def test_every_dataset_is_named_with_its_annotation(name):
     cfg = load_recipe(CONFIGS / f"{name}.yaml")
     boxes = {source.name for source in map(read_entry, cfg.DATALOADER.BOX_SOURCES)}
     images = {entry["name"] for entry in cfg.DATALOADER.IMAGE_SOURCES}
-    sources = train_sources(cfg, world_size=1)
+    sources = TrainSources.from_config(cfg, world_size=1).entries
     assert {source.name for source in sources} <= boxes | images
     assert all(source.kind.has_image_labels for source in sources if source.name in images)
     assert set(cfg.DATASETS.TEST) <= boxes
@@ -25,5 +25,5 @@ def test_every_dataset_is_named_with_its_annotation(name):
 
 @pytest.mark.parametrize("name", RECIPES)
 def test_all_sources_are_drawn_in_as_many_batches(name):
-    sources = train_sources(load_recipe(CONFIGS / f"{name}.yaml"), world_size=1)
+    sources = TrainSources.from_config(load_recipe(CONFIGS / f"{name}.yaml"), 1).entries
     assert len({source.ratio / source.batch_size for source in sources}) == 1

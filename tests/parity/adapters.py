@@ -10,8 +10,9 @@ from detic.modeling import federated
 from detic.modeling.roi_heads.zero_shot_classifier import (
     ZeroShotClassifier as Classifier,
 )
-from detic.modeling.roi_heads.zero_shot_classifier import random_embeddings
+from detic.modeling.roi_heads.zero_shot_classifier import with_background
 from detic.vocabulary.embedding_file import read_embeddings
+from detic.vocabulary.model_classes import random_embeddings
 
 
 def load_class_freq(path, power):
@@ -77,4 +78,12 @@ def reset_cls_test(model, classifier, num_classes):
         embeddings = read_embeddings(classifier, dim, num_classes).embeddings
     else:
         embeddings = classifier.t()
-    model.set_vocabulary(embeddings)
+    predictors = model.roi_heads.box_predictor
+    for predictor in predictors if isinstance(predictors, torch.nn.ModuleList) else [predictors]:
+        classifier = predictor.cls_score
+        weight = classifier.columns(with_background(embeddings.to(classifier.zs_weight)))
+        if isinstance(classifier.zs_weight, torch.nn.Parameter):
+            del classifier.zs_weight
+            classifier.register_buffer("zs_weight", weight)
+        classifier.zs_weight = weight
+    model.roi_heads.num_classes = num_classes

@@ -9,14 +9,14 @@ from detic.annotation import AnnotationKind
 from detic.loading import augmentation
 from detic.loading.batching import Buckets, source_and_shape_buckets
 from detic.loading.index_stream import Epoch, StrideReader
-from detic.loading.mapper import build_train_mapper
+from detic.loading.mapper import MapperParams, build_train_mapper
 from detic.loading.sampling import (
     dataset_weights,
     repeat_factors,
     tag_repeat_factors,
     weighted_draw,
 )
-from detic.loading.train_source import train_sources
+from detic.loading.train_source import TrainSources
 
 EfficientDetResizeCrop = augmentation.EfficientDetResizeCrop
 repeat_factors_from_tag_frequency = tag_repeat_factors
@@ -68,11 +68,16 @@ def build_custom_augmentation(cfg, is_train):
         return augmentation.build_test_augmentations(cfg)
     cfg.DATASETS.TRAIN = ("all",)
     cfg.DATALOADER.USE_DIFF_BS_SIZE = False
-    return augmentation.build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+    return augmentation.build_train_augmentations(
+        augmentation.AugmentationParams.from_config(cfg),
+        TrainSources.from_config(cfg, 1).entries[0],
+    )
 
 
 def CustomDatasetMapper(cfg, is_train, augmentations):
     assert is_train
     cfg = cfg.clone()
     cfg.DATASETS.TRAIN = tuple(f"source {i}" for i in range(len(cfg.DATALOADER.DATASET_ANN)))
-    return build_train_mapper(cfg, train_sources(cfg, 1))
+    return build_train_mapper(
+        MapperParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries
+    )

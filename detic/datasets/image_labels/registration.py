@@ -10,7 +10,7 @@ In a recipe:
 
 ``format`` is ``folder``, ``tars``, ``shards`` or ``csv``. ``classes`` is a built-in vocabulary, a
 file of class names, or a registered dataset, with the classes of the model in their order; left
-out, they are those of ``MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH``. ``class_map`` may name a json
+out, they are those of the model. ``class_map`` may name a json
 file from labels, such as WordNet ids, to classes. No file of the data is opened before the data are
 used.
 """
@@ -19,7 +19,6 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
-from detectron2.config import CfgNode
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from detic.datasets.image_labels.class_index import ClassIndex, read_class_map
@@ -30,7 +29,7 @@ from detic.datasets.image_labels.shards import load_shards
 from detic.errors import InputError, unknown_choice
 from detic.paths import dataset_path
 from detic.vocabulary import builtin, read_vocabulary_file
-from detic.vocabulary.model_classes import model_class_names
+from detic.vocabulary.model_classes import ModelClasses
 
 ClassMap = Mapping[str, int | str]
 PathLike = str | Path
@@ -130,13 +129,17 @@ FORMATS: dict[str, Callable[..., None]] = {
 }
 
 
-def register_image_sources(cfg: CfgNode) -> None:
+def register_image_sources(entries: Sequence[Mapping[str, str]], classes: ModelClasses) -> None:
     """Register what ``DATALOADER.IMAGE_SOURCES`` names; what is registered already stays.
+
+    Args:
+        entries: of the recipe.
+        classes: of the model, for entries that name none.
 
     Raises:
         InputError: an entry lacks a field, has an unknown one, or its name is taken.
     """
-    for entry in cfg.DATALOADER.IMAGE_SOURCES:
+    for entry in entries:
         _check_entry(entry)
         name = entry["name"]
         if name in DatasetCatalog.list():
@@ -150,16 +153,10 @@ def register_image_sources(cfg: CfgNode) -> None:
         FORMATS[entry["format"]](
             name,
             dataset_path(entry["path"]),
-            _class_names(cfg, entry),
+            class_names_of(entry["classes"]) if "classes" in entry else classes.names(),
             class_map=None if class_map is None else read_class_map(_existing(class_map)),
         )
         MetadataCatalog.get(name).set(image_source=dict(entry))
-
-
-def _class_names(cfg: CfgNode, entry: Mapping[str, str]) -> Sequence[str]:
-    if "classes" in entry:
-        return class_names_of(entry["classes"])
-    return model_class_names(dataset_path(cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH))
 
 
 def class_names_of(classes: str) -> Sequence[str]:

@@ -16,16 +16,18 @@ from torch import Tensor, nn
 
 from detic.errors import InputError
 from detic.modeling.federated import federated_mask, load_class_frequencies
+from detic.modeling.request import RequestedClasses
 from detic.modeling.roi_heads.class_losses import sigmoid_class_loss, softmax_class_loss
 from detic.modeling.roi_heads.class_scores import StageProbs
 from detic.modeling.roi_heads.classifier import (
+    ClassifierParams,
     build_classifier,
     class_logits_by_slice,
     normal_linear,
 )
-from detic.modeling.roi_heads.weak_loss import WeakLossParams, weak_loss
+from detic.modeling.roi_heads.weak_loss import Statistics, WeakLossParams, weak_loss
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
-from detic.modeling.supervision import BatchVocabulary, Supervision
+from detic.modeling.supervision import Supervision
 
 # Classes whose (weighted) number of training images is below this have none.
 _NO_IMAGES = 1e-4
@@ -97,7 +99,7 @@ class BoxPredictor(nn.Module):
         if node.WITH_SOFTMAX_PROP:
             prop_score = _mlp(width, cfg.MODEL.ROI_HEADS.NUM_CLASSES + 1)
         return {
-            "cls_score": build_classifier(cfg, width),
+            "cls_score": build_classifier(ClassifierParams.from_config(cfg), width),
             "bbox_pred": (_mlp if node.USE_ZEROSHOT_CLS else normal_linear)(width, 4),
             "prop_score": prop_score,
             "box2box_transform": Box2BoxTransform(weights=tuple(box_weights)),
@@ -106,35 +108,31 @@ class BoxPredictor(nn.Module):
             "weak_loss": WeakLossParams.from_config(cfg),
         }
 
-    def class_logits(self, x: Tensor, vocabulary: BatchVocabulary) -> Tensor:
+    def class_logits(self, x: Tensor, supervision: Supervision) -> Tensor:
         """Return logits (R, C + 1), background last, of box features ``x`` (R, F)."""
-        if vocabulary.embeddings is None:
+        if supervision.classes is None:
             return self.cls_score(x)
-        return self.cls_score(x, vocabulary.embeddings)
+        return self.cls_score(x, supervision.classes.embeddings)
 
-    def stage_probs(self, x: Tensor, vocabulary: BatchVocabulary) -> StageProbs:
-        """Return a function from a slice of the classes to probabilities (R, K) of boxes ``x``."""
-        logits = class_logits_by_slice(self.cls_score, x, vocabulary.embeddings)
+    def stage_probs(self, x: Tensor, classes: RequestedClasses | None) -> StageProbs:
+        """Return a function from a slice of the classes to probabilities (R, K) of boxes ``x``.
+
+        Args:
+            classes: those to look for; None: the model's own.
+        """
+        embeddings = None if classes is None else classes.embeddings
+        logits = class_logits_by_slice(self.cls_score, x, embeddings)
         if self.box_loss_params.use_sigmoid:
             return lambda classes: logits(classes).sigmoid()
         normalizer = logits(slice(None)).logsumexp(dim=1, keepdim=True)
         return lambda classes: (logits(classes) - normalizer).exp()
-
-    def set_vocabulary(self, class_embeddings: Tensor) -> None:
-        """Classify by ``class_embeddings`` (C, D) from now on."""
-        if not isinstance(self.cls_score, ZeroShotClassifier):
-            raise InputError(
-                "this model has a closed classifier (USE_ZEROSHOT_CLS False), so its vocabulary "
-                "cannot be changed; use a recipe with CLIP in its name"
-            )
-        self.cls_score.set_vocabulary(class_embeddings)
 
     def losses(
         self,
         x: Tensor,
         deltas: Tensor,
         proposals: list[Instances],
-        vocabulary: BatchVocabulary,
+        supervision: Supervision,
     ) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box_reg`` of boxes matched to ground truth.
 
@@ -144,8 +142,8 @@ class BoxPredictor(nn.Module):
             proposals: B Instances with ``proposal_boxes``, ``gt_classes`` (C: background) and,
                 in images with ground truth, ``gt_boxes``.
         """
-        class_logits = self.class_logits(x, vocabulary)
-        gt_columns = vocabulary.columns(cat([p.gt_classes for p in proposals]))
+        class_logits = self.class_logits(x, supervision)
+        gt_columns = supervision.columns(cat([p.gt_classes for p in proposals]))
         is_foreground = gt_columns < class_logits.shape[1] - 1
         boxes = cat([p.proposal_boxes.tensor for p in proposals])
         gt_boxes = cat(
@@ -158,25 +156,22 @@ class BoxPredictor(nn.Module):
 
     def image_label_losses(
         self, x: Tensor, deltas: Tensor, proposals: list[Instances], supervision: Supervision
-    ) -> dict[str, Tensor]:
-        """Return ``image_loss`` of images annotated with labels or captions.
+    ) -> tuple[dict[str, Tensor], Statistics]:
+        """Return ``image_loss`` of images annotated with labels or captions, and its statistics.
 
         ``loss_cls`` and ``loss_box_reg`` are 0, so that all batches have the same keys.
         """
-        captions = supervision.vocabulary.captions
+        captions = supervision.captions
+        loss, statistics = weak_loss(
+            self.class_logits(x, supervision),
+            None if self.prop_score is None else self.prop_score(x),
+            None if captions is None else self.cls_score(x, captions.embeddings),
+            proposals,
+            supervision,
+            self.weak_loss_params,
+        )
         zero = deltas[:0].sum()
-        return {
-            "image_loss": weak_loss(
-                self.class_logits(x, supervision.vocabulary),
-                None if self.prop_score is None else self.prop_score(x),
-                None if captions is None else self.cls_score(x, captions),
-                proposals,
-                supervision,
-                self.weak_loss_params,
-            ),
-            "loss_cls": zero,
-            "loss_box_reg": zero.clone(),
-        }
+        return {"image_loss": loss, "loss_cls": zero, "loss_box_reg": zero.clone()}, statistics
 
     def refine_boxes(self, deltas: Tensor, proposals: list[Instances]) -> list[Tensor]:
         """Return each image's refined boxes (N, 4) xyxy from ``deltas`` (R, 4)."""

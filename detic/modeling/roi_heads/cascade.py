@@ -21,9 +21,11 @@ from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
 from detic.errors import InputError
+from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 from detic.modeling.roi_heads.inference import add_extras, detect
+from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import Supervision
@@ -107,7 +109,9 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         features: dict[str, Tensor],
         proposals: list[Instances],
         targets: list[Instances] | None = None,
+        *,
         supervision: Supervision | None = None,
+        request: DetectionRequest | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         """Return ``(proposals, losses)`` in training and ``(detections, {})`` otherwise.
 
@@ -115,12 +119,12 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             proposals: B Instances with ``proposal_boxes`` (xyxy pixels) and ``objectness_logits``,
                 highest first.
             targets: B Instances with ``gt_boxes``, ``gt_classes`` and, optionally, ``gt_masks``.
-            supervision: what the batch is annotated with; None: boxes. At test time only its
-                vocabulary and extras count.
+            supervision: what the batch is annotated with in training; None: boxes.
+            request: what to detect otherwise; None: the model's own classes.
         """
-        supervision = supervision or Supervision()
         if not self.training:
-            return self._detect(features, proposals, supervision), {}
+            return self._detect(features, proposals, request or DetectionRequest()), {}
+        supervision = supervision or Supervision()
         if supervision.kind.has_boxes:
             proposals = self.label_and_sample_proposals(proposals, targets)
         else:
@@ -133,12 +137,6 @@ class DeticCascadeROIHeads(CascadeROIHeads):
     def classifier(self) -> ZeroShotClassifier:
         """The first stage's classifier; all stages know the same classes."""
         return self.box_predictor[0].cls_score
-
-    def set_vocabulary(self, class_embeddings: Tensor) -> None:
-        """Detect the classes of ``class_embeddings`` (C, D), in all stages, from now on."""
-        for predictor in self.box_predictor:
-            predictor.set_vocabulary(class_embeddings)
-        self.num_classes = len(class_embeddings)
 
     def _box_head_losses(
         self,
@@ -154,13 +152,14 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         matched_to = targets if supervision.kind.has_boxes else None
         for k, stage in enumerate(self._run_stages(features, proposals, matched_to)):
             predictor = self.box_predictor[k]
-            with get_event_storage().name_scope(f"stage{k}"):
-                if supervision.kind.has_box_classes:
-                    stage_losses = predictor.losses(*stage, supervision.vocabulary)
-                    if self.with_image_labels:
-                        stage_losses["image_loss"] = stage.deltas.new_zeros(())
-                else:
-                    stage_losses = predictor.image_label_losses(*stage, supervision)
+            if supervision.kind.has_box_classes:
+                stage_losses = predictor.losses(*stage, supervision)
+                if self.with_image_labels:
+                    stage_losses["image_loss"] = stage.deltas.new_zeros(())
+            else:
+                stage_losses, statistics = predictor.image_label_losses(*stage, supervision)
+                with get_event_storage().name_scope(f"stage{k}"):
+                    put_statistics(statistics)
             losses |= {f"{name}_stage{k}": loss for name, loss in stage_losses.items()}
         return losses
 
@@ -206,31 +205,31 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
 
     def _detect(
-        self, features: dict[str, Tensor], proposals: list[Instances], supervision: Supervision
+        self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_masks``."""
-        vocabulary = supervision.vocabulary
+        params = self.score_params.limited_to(request.max_detections)
         stages = self._run_stages(features, proposals, None)
         scores = ClassScores(
             [
-                predictor.stage_probs(stage.x, vocabulary)
+                predictor.stage_probs(stage.x, request.classes)
                 for predictor, stage in zip(self.box_predictor, stages, strict=True)
             ],
-            self.num_classes if vocabulary.embeddings is None else len(vocabulary.embeddings) - 1,
+            self.num_classes,
             torch.cat([p.scores if p.has("scores") else p.objectness_logits for p in proposals]),
-            self.score_params,
-            vocabulary,
+            params,
+            request.classes,
         )
         last = stages[-1]
         detections = detect(
             scores,
             self.box_predictor[-1].refine_boxes(last.deltas, last.proposals),
             [p.image_size for p in proposals],
-            self.score_params,
+            params,
         )
         classifier = self.box_predictor[-1].cls_score
         boxes_per_image = [len(p) for p in proposals]
-        add_extras(detections, boxes_per_image, last.x, scores, classifier, supervision.extras)
+        add_extras(detections, boxes_per_image, last.x, scores, classifier, request)
         return self._forward_mask(features, detections) if self.mask_on else detections
 
 

@@ -4,12 +4,12 @@ Shape legend: R boxes of the batch, C classes, K classes of a chunk, M detection
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor
 
-from detic.modeling.supervision import BatchVocabulary
+from detic.modeling.request import RequestedClasses
 
 # Scores of this many classes are in memory at a time.
 _CHUNK = 2048
@@ -38,15 +38,21 @@ class ScoreParams:
             max_detections=cfg.TEST.DETECTIONS_PER_IMAGE,
         )
 
+    def limited_to(self, max_detections: int | None) -> "ScoreParams":
+        """Return the same with another limit of detections; None: with its own."""
+        if max_detections is None:
+            return self
+        return replace(self, max_detections=max_detections)
+
 
 class ClassScores:
     """Scores of all boxes of a batch, computed for one slice of the classes at a time.
 
     Args:
         stages: class probabilities by stage.
-        num_classes: C, without background.
+        num_classes: C of the model, without background.
         proposal_scores: (R,) of the first stage's proposals, in (0, 1).
-        vocabulary: its thresholds and negative classes count.
+        classes: those to look for in place of the model's; C is their number then.
     """
 
     def __init__(
@@ -55,19 +61,18 @@ class ClassScores:
         num_classes: int,
         proposal_scores: Tensor,
         params: ScoreParams,
-        vocabulary: BatchVocabulary | None = None,
+        classes: RequestedClasses | None = None,
     ):
-        vocabulary = vocabulary or BatchVocabulary()
-        self.num_classes = num_classes
-        self.thresholds = vocabulary.score_thresholds  # (C,)
+        self.num_classes = num_classes if classes is None else len(classes.embeddings) - 1
+        self.thresholds = None if classes is None else classes.score_thresholds  # (C,)
         if self.thresholds is None:
-            self.thresholds = proposal_scores.new_full((num_classes,), params.score_threshold)
+            self.thresholds = proposal_scores.new_full((self.num_classes,), params.score_threshold)
         self._stages = list(stages)
         self._proposal_scores = proposal_scores
         self._params = params
         self._only_chunk: Tensor | None = None
         self._best = self._maxima() if params.one_class_per_proposal else None  # (R, 1)
-        self._negative = vocabulary.negative
+        self._negative = None if classes is None else classes.negative
         self._lost: Tensor | None = None  # (R, 1) bool: boxes whose best class is a negative one
         if self._negative is not None:
             self._lost = self._maxima(self._negative) > self._maxima(~self._negative)

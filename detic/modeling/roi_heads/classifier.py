@@ -2,53 +2,59 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detic.errors import InputError
-from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, random_embeddings
-from detic.paths import dataset_path
-from detic.vocabulary.embedding_file import read_embeddings
-from detic.vocabulary.model_classes import embed_class_list, is_class_list
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
+from detic.vocabulary.model_classes import ModelClasses
 
-# MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH of a model whose vocabulary is set after building.
-RANDOM = "rand"
+CLOSED = (
+    "this model knows only the classes it was trained on (USE_ZEROSHOT_CLS False); choose a recipe "
+    "with CLIP in its name"
+)
 
 
-def build_classifier(cfg, in_features: int) -> ZeroShotClassifier | nn.Linear:
-    """Return a module from (R, in_features) to logits (R, C + 1)."""
-    node = cfg.MODEL.ROI_BOX_HEAD
-    num_classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
-    if not node.USE_ZEROSHOT_CLS:
-        # Rare positives: a sigmoid classifier starts at their prior probability.
-        prior = node.PRIOR_PROB if node.USE_SIGMOID_CE else 0.5
-        return normal_linear(
-            in_features, num_classes + 1, std=0.01, bias=-math.log((1 - prior) / prior)
+@dataclass(frozen=True)
+class ClassifierParams:
+    """The classes of a classifier and how boxes are compared with them."""
+
+    classes: ModelClasses | None  # None: a linear layer without names
+    num_classes: int
+    normalize: bool = True  # cosine similarity; False: plain product
+    temperature: float = 50.0
+    bias: float | None = None  # start of a learnable number added to every logit; None: no bias
+    prior_prob: float = 0.5  # that a linear layer starts from
+
+    @classmethod
+    def from_config(cls, cfg) -> "ClassifierParams":
+        node = cfg.MODEL.ROI_BOX_HEAD
+        return cls(
+            classes=ModelClasses.from_config(cfg) if node.USE_ZEROSHOT_CLS else None,
+            num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            normalize=node.NORM_WEIGHT,
+            temperature=node.NORM_TEMP,
+            bias=node.USE_BIAS if node.USE_BIAS < 0 else None,
+            # Rare positives: a sigmoid classifier starts at their prior probability.
+            prior_prob=node.PRIOR_PROB if node.USE_SIGMOID_CE else 0.5,
         )
+
+
+def build_classifier(params: ClassifierParams, in_features: int) -> ZeroShotClassifier | nn.Linear:
+    """Return a module from (R, in_features) to logits (R, C + 1)."""
+    if params.classes is None:
+        bias = -math.log((1 - params.prior_prob) / params.prior_prob)
+        return normal_linear(in_features, params.num_classes + 1, std=0.01, bias=bias)
     return ZeroShotClassifier(
         in_features=in_features,
-        class_embeddings=_class_embeddings(cfg),
-        normalize=node.NORM_WEIGHT,
-        temperature=node.NORM_TEMP,
-        bias=node.USE_BIAS if node.USE_BIAS < 0 else None,
-        learn_embeddings=node.ZEROSHOT_WEIGHT_PATH == RANDOM,
+        class_embeddings=params.classes.vectors(),
+        normalize=params.normalize,
+        temperature=params.temperature,
+        bias=params.bias,
+        learn_embeddings=params.classes.are_set_later,
     )
-
-
-def _class_embeddings(cfg) -> Tensor:
-    """Return the embeddings (C, D) of a zero-shot classifier."""
-    node = cfg.MODEL.ROI_BOX_HEAD
-    num_classes, dim = cfg.MODEL.ROI_HEADS.NUM_CLASSES, node.ZEROSHOT_WEIGHT_DIM
-    if node.ZEROSHOT_WEIGHT_PATH == RANDOM:
-        return random_embeddings(num_classes, dim)
-    path = dataset_path(node.ZEROSHOT_WEIGHT_PATH)
-    if is_class_list(path):
-        text_encoder = cfg.MODEL.TEXT_ENCODER
-        return embed_class_list(path, text_encoder.WEIGHTS, text_encoder.PROMPT, dim, num_classes)
-    # add_detic_config alone, as upstream programs call it, declares no text encoder.
-    text_weights = cfg.MODEL.TEXT_ENCODER.WEIGHTS if "TEXT_ENCODER" in cfg.MODEL else None
-    return read_embeddings(path, dim, num_classes, text_weights).embeddings
 
 
 def class_logits_by_slice(
@@ -62,10 +68,7 @@ def class_logits_by_slice(
     """
     if isinstance(classifier, nn.Linear):
         if embeddings is not None:
-            raise InputError(
-                "this model knows only the classes it was trained on (USE_ZEROSHOT_CLS False); "
-                "choose a recipe with CLIP in its name"
-            )
+            raise InputError(CLOSED)
         return lambda columns: F.linear(x, classifier.weight[columns], classifier.bias[columns])
     embedded = classifier.embed(x)
     weight = classifier.zs_weight if embeddings is None else classifier.columns(embeddings)

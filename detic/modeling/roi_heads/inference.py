@@ -13,9 +13,9 @@ from torch import Tensor
 from torch.nn import functional as F
 from torchvision.ops import nms
 
+from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
-from detic.modeling.supervision import Extras
 
 # First number of candidates per wanted detection; NMS removes most.
 _CANDIDATES_PER_DETECTION = 8
@@ -62,7 +62,7 @@ def add_extras(
     x: Tensor,
     scores: ClassScores,
     classifier: ZeroShotClassifier,
-    extras: Extras,
+    request: DetectionRequest,
 ) -> None:
     """Add what is asked for to the detections: ``region_embeddings``, ``class_scores``.
 
@@ -74,9 +74,9 @@ def add_extras(
     first = 0
     for d, num_boxes in zip(detections, boxes_per_image, strict=True):
         index = d.box_index + first  # (M,) into the R boxes
-        if extras.region_embeddings:
+        if request.region_embeddings:
             d.region_embeddings = F.normalize(classifier.embed(x[index]), dim=1)
-        if extras.class_scores:
+        if request.class_scores:
             d.class_scores = scores.of_boxes(index)
         first += num_boxes
 

@@ -14,9 +14,12 @@ from detectron2.modeling.roi_heads import (
 from detectron2.structures import ImageList, Instances
 from torch import Tensor
 
+from detic.config import with_values
+from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 from detic.modeling.roi_heads.inference import add_extras, detect
+from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import Supervision
@@ -44,10 +47,8 @@ class CustomRes5ROIHeads(Res5ROIHeads):
     @classmethod
     def from_config(cls, cfg, input_shape: dict[str, ShapeSpec]) -> dict:
         # The base class builds a predictor of its own kind, whose federated loss is not ours.
-        base_cfg = cfg.clone()
-        base_cfg.defrost()
-        base_cfg.MODEL.ROI_BOX_HEAD.USE_FED_LOSS = False
-        base = super().from_config(base_cfg, input_shape)
+        without_loss = with_values(cfg, {"MODEL.ROI_BOX_HEAD.USE_FED_LOSS": False})
+        base = super().from_config(without_loss, input_shape)
         width = cfg.MODEL.RESNETS.RES2_OUT_CHANNELS * 8
         return base | {
             "box_predictor": BoxPredictor(
@@ -64,26 +65,30 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         features: dict[str, Tensor],
         proposals: list[Instances],
         targets: list[Instances] | None = None,
+        *,
         supervision: Supervision | None = None,
+        request: DetectionRequest | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         """Return ``(proposals, losses)`` in training and ``(detections, {})`` otherwise.
 
         Arguments as in DeticCascadeROIHeads.forward. Boxes without classes are treated like weak
         annotation: they train the RPN only.
         """
-        supervision = supervision or Supervision()
         if not self.training:
-            return self._detect(features, proposals, supervision), {}
+            return self._detect(features, proposals, request or DetectionRequest()), {}
+        supervision = supervision or Supervision()
         if supervision.kind.has_box_classes:
             proposals = self.label_and_sample_proposals(proposals, targets)
         else:
             proposals = weak_proposals(proposals, self.weak_proposal_params)
         maps, x, deltas = self._predict(features, proposals)
         if not supervision.kind.has_box_classes:
-            return proposals, self.box_predictor.image_label_losses(
+            losses, statistics = self.box_predictor.image_label_losses(
                 x, deltas, proposals, supervision
             )
-        losses = self.box_predictor.losses(x, deltas, proposals, supervision.vocabulary)
+            put_statistics(statistics)
+            return proposals, losses
+        losses = self.box_predictor.losses(x, deltas, proposals, supervision)
         if self.with_image_labels:
             losses["image_loss"] = deltas.new_zeros(())
         if self.mask_on:
@@ -93,11 +98,6 @@ class CustomRes5ROIHeads(Res5ROIHeads):
     @property
     def classifier(self) -> ZeroShotClassifier:
         return self.box_predictor.cls_score
-
-    def set_vocabulary(self, class_embeddings: Tensor) -> None:
-        """Detect the classes of ``class_embeddings`` (C, D) from now on."""
-        self.box_predictor.set_vocabulary(class_embeddings)
-        self.num_classes = len(class_embeddings)
 
     def _predict(
         self, features: dict[str, Tensor], proposals: list[Instances]
@@ -115,24 +115,24 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         return self.mask_head(maps[torch.cat(is_foreground)], foreground)
 
     def _detect(
-        self, features: dict[str, Tensor], proposals: list[Instances], supervision: Supervision
+        self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``."""
-        vocabulary = supervision.vocabulary
+        params = self.score_params.limited_to(request.max_detections)
         _, x, deltas = self._predict(features, proposals)
         scores = ClassScores(
-            [self.box_predictor.stage_probs(x, vocabulary)],
-            self.num_classes if vocabulary.embeddings is None else len(vocabulary.embeddings) - 1,
+            [self.box_predictor.stage_probs(x, request.classes)],
+            self.num_classes,
             torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
-            self.score_params,
-            vocabulary,
+            params,
+            request.classes,
         )
         detections = detect(
             scores,
             self.box_predictor.refine_boxes(deltas, proposals),
             [p.image_size for p in proposals],
-            self.score_params,
+            params,
         )
         boxes_per_image = [len(p) for p in proposals]
-        add_extras(detections, boxes_per_image, x, scores, self.classifier, supervision.extras)
+        add_extras(detections, boxes_per_image, x, scores, self.classifier, request)
         return self.forward_with_given_boxes(features, detections)

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
@@ -20,6 +20,9 @@ from detic.modeling.roi_heads.image_label_losses import (
     weighted_proposal_loss,
 )
 from detic.modeling.supervision import Supervision
+
+# Scalars by name, to look at in the course of a training
+Statistics = dict[str, Tensor]
 
 
 @dataclass(frozen=True)
@@ -54,8 +57,8 @@ def weak_loss(
     proposals: Sequence[Instances],
     supervision: Supervision,
     params: WeakLossParams,
-) -> Tensor:
-    """Return the weighted sum of the image-label and the caption loss (scalar).
+) -> tuple[Tensor, Statistics]:
+    """Return the weighted sum of the image-label and the caption loss (scalar), and statistics.
 
     Args:
         class_logits, proposal_logits: (R, C + 1) for the boxes of ``proposals``.
@@ -63,33 +66,33 @@ def weak_loss(
         proposals: B Instances with ``proposal_boxes``.
     """
     num_boxes = [len(p) for p in proposals]
-    storage = get_event_storage()
     loss = class_logits[:0].sum()
+    statistics: Statistics = {}
     if supervision.kind.has_image_labels:
-        label_loss = _label_loss(
+        label_loss, statistics = _label_loss(
             class_logits.split(num_boxes),
             None if proposal_logits is None else proposal_logits.split(num_boxes),
             proposals,
             _label_columns(supervision, class_logits.device),
             params,
         )
-        storage.put_scalar("stats_l_image", float(label_loss.detach()))
+        statistics["stats_l_image"] = label_loss.detach()
         loss = loss + label_loss
     if supervision.kind.has_captions:
         matching = caption_loss(
             caption_logits.split(num_boxes),
-            supervision.vocabulary.first_caption,
+            supervision.captions.first,
             params.negative_caption_weight,
         )
-        storage.put_scalar("stats_l_caption", float(matching.detach()))
+        statistics["stats_l_caption"] = matching.detach()
         loss = loss + params.caption_weight * matching
-    return params.weight * loss
+    return params.weight * loss, statistics
 
 
 def _label_columns(supervision: Supervision, device: torch.device) -> list[Tensor]:
     """Return the classifier columns of each image's labels."""
     return [
-        supervision.vocabulary.columns(torch.tensor(list(labels), dtype=torch.int64, device=device))
+        supervision.columns(torch.tensor(list(labels), dtype=torch.int64, device=device))
         for labels in supervision.image_labels
     ]
 
@@ -100,7 +103,7 @@ def _label_loss(
     proposals: Sequence[Instances],
     labels: Sequence[Tensor],
     params: WeakLossParams,
-) -> Tensor:
+) -> tuple[Tensor, Statistics]:
     if params.rule in WEIGHTED_RULES:
         loss, chosen = weighted_proposal_loss(class_logits, proposal_logits, labels)
     else:
@@ -113,21 +116,25 @@ def _label_loss(
         )
     for i, index in enumerate(chosen):
         if len(index):
-            _log_selection(proposals[i], index[0], class_logits[i][:, labels[i][0]])
-            break
-    return loss
+            return loss, _selection(proposals[i], index[0], class_logits[i][:, labels[i][0]])
+    return loss, {}
 
 
-def _log_selection(proposals: Instances, index: Tensor, label_logits: Tensor) -> None:
-    """Log size and place of the chosen box relative to the image and its label's best logit."""
+def _selection(proposals: Instances, index: Tensor, label_logits: Tensor) -> Statistics:
+    """Return size and place of the chosen box relative to the image, and its label's best logit."""
     height, width = proposals.image_size
-    box = Boxes(proposals.proposal_boxes.tensor[index : index + 1])
-    center_x, center_y = box.get_centers()[0].tolist()
-    storage = get_event_storage()
-    storage.put_scalar("stats_select_size", float(box.area()) / (height * width))
-    storage.put_scalar("stats_select_x", center_x / width)
-    storage.put_scalar("stats_select_y", center_y / height)
-    storage.put_scalar("stats_max_label_score", float(label_logits.detach().max()))
+    x1, y1, x2, y2 = proposals.proposal_boxes.tensor[index]
+    return {
+        "stats_select_size": (x2 - x1) * (y2 - y1) / (height * width),
+        "stats_select_x": (x1 + x2) / (2 * width),
+        "stats_select_y": (y1 + y2) / (2 * height),
+        "stats_max_label_score": label_logits.detach().max(),
+    }
+
+
+def put_statistics(statistics: Statistics) -> None:
+    """Put statistics into the event storage of the training."""
+    get_event_storage().put_scalars(**{name: float(v) for name, v in statistics.items()})
 
 
 def _check(node, with_captions: bool) -> None:

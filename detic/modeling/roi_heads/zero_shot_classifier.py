@@ -50,15 +50,6 @@ class ZeroShotClassifier(nn.Module):
     def embedding_dim(self) -> int:
         return self.zs_weight.shape[0]
 
-    def set_vocabulary(self, class_embeddings: Tensor) -> None:
-        """Replace the classes by those of ``class_embeddings`` (C, D)."""
-        weight = self.columns(with_background(class_embeddings.to(self.zs_weight)))
-        if isinstance(self.zs_weight, nn.Parameter):
-            del self.zs_weight
-            self.register_buffer("zs_weight", weight)
-        else:
-            self.zs_weight = weight
-
     def forward(self, x: Tensor, classifier: Tensor | None = None) -> Tensor:
         """Return class logits.
 
@@ -93,8 +84,3 @@ class ZeroShotClassifier(nn.Module):
 def with_background(class_embeddings: Tensor) -> Tensor:
     """Return ``class_embeddings`` (C, D) with a zero row for the background, (C + 1, D)."""
     return F.pad(class_embeddings, (0, 0, 0, 1))
-
-
-def random_embeddings(num_classes: int, dim: int) -> Tensor:
-    """Return a stand-in (C, D) for embeddings that are set later."""
-    return 0.01 * torch.randn(num_classes, dim)

@@ -7,6 +7,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 
 from detic.datasets.box_sources import BoxSource, load_box_source, read_entry, register_box_sources
 from detic.errors import InputError
+from detic.vocabulary.model_classes import ModelClasses
 
 NAMES = ("red fox", "barn owl", "elk")
 IMAGES = [
@@ -97,8 +98,10 @@ def test_masks_of_some_boxes_only_are_not_used(write, caplog):
 
 def test_a_recipe_names_a_source_and_its_files_are_opened_when_used(named, write, tmp_path):
     named.DATALOADER.BOX_SOURCES = [entry(annotations=str(tmp_path / "boxes.json"), images="P")]
-    register_box_sources(named)
-    register_box_sources(named)  # the name may be registered from before
+    register_box_sources(named.DATALOADER.BOX_SOURCES, ModelClasses.from_config(named))
+    register_box_sources(
+        named.DATALOADER.BOX_SOURCES, ModelClasses.from_config(named)
+    )  # the name may be registered from before
     write({5: "elk"}, [box(1, 5)])
     assert DatasetCatalog.get("mine")[0]["file_name"] == "P/1.jpg"
     metadata = MetadataCatalog.get("mine")
@@ -135,4 +138,4 @@ def test_a_registered_dataset_gives_format_and_files(monkeypatch):
 def test_an_unusable_entry_is_named(named, pets, wrong, message):
     named.DATALOADER.BOX_SOURCES = [wrong]
     with pytest.raises(InputError, match=message):
-        register_box_sources(named)
+        register_box_sources(named.DATALOADER.BOX_SOURCES, ModelClasses.from_config(named))

@@ -5,9 +5,10 @@ import json
 
 import pytest
 
-from detic.datasets.own_data import check_class_order, register_own_data
+from detic.datasets.own_data import OwnData, check_class_order
 from detic.errors import InputError
-from detic.loading.build import build_train_loader
+from detic.vocabulary.model_classes import ModelClasses
+from tests.detic.recipe_loaders import train_loader
 
 
 @pytest.fixture
@@ -50,7 +51,7 @@ def own_cfg(joint_cfg, names, write_image, box_records, tmp_path):
 
 def test_all_sources_have_the_classes_of_the_model_s_vocabulary(own_cfg):
     own_cfg.INPUT.SCALE_RANGE = [1.0, 1.0]
-    for batch in itertools.islice(build_train_loader(own_cfg), 12):
+    for batch in itertools.islice(train_loader(own_cfg), 12):
         for example in batch:
             if example["ann_type"] == "box":
                 assert example["instances"].gt_classes.tolist() == [2]
@@ -59,34 +60,34 @@ def test_all_sources_have_the_classes_of_the_model_s_vocabulary(own_cfg):
 
 
 def test_batches_of_boxes_without_masks_have_none(own_cfg):
-    batches = itertools.islice(build_train_loader(own_cfg), 12)
+    batches = itertools.islice(train_loader(own_cfg), 12)
     boxes = [e for batch in batches for e in batch if e["ann_type"] == "box"]
     assert boxes
     assert not any(e["instances"].has("gt_masks") for e in boxes)
 
 
 def test_a_dataset_with_another_order_of_classes_is_refused(own_cfg, pets):
-    register_own_data(own_cfg)
-    check_class_order(own_cfg, ["boxes", "folders"])
+    OwnData.from_config(own_cfg).register()
+    check_class_order(ModelClasses.from_config(own_cfg), ["boxes", "folders"])
     with pytest.raises(
         InputError,
         match="class number 1 of dataset 'pets' is 'cat', that of the model 'fox'; put "
         r"\{name: my_pets, dataset: pets\} into DATALOADER.BOX_SOURCES",
     ):
-        check_class_order(own_cfg, [pets])
+        check_class_order(ModelClasses.from_config(own_cfg), [pets])
 
 
 def test_the_first_classes_may_be_those_of_a_dataset(own_cfg, pets, names):
     names.write_text("cat\nDog\nfox\n")
-    check_class_order(own_cfg, [pets])
+    check_class_order(ModelClasses.from_config(own_cfg), [pets])
 
 
 def test_recipes_with_embeddings_are_trusted(joint_cfg, pets):
     joint_cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = "not_there.npy"
-    check_class_order(joint_cfg, [pets])
+    check_class_order(ModelClasses.from_config(joint_cfg), [pets])
 
 
 def test_the_vocabulary_file_decides_the_number_of_classes(own_cfg):
     own_cfg.MODEL.ROI_HEADS.NUM_CLASSES = 80
     with pytest.raises(InputError, match=r"names\.txt names 3 classes, .*set .*NUM_CLASSES to 3"):
-        register_own_data(own_cfg)
+        OwnData.from_config(own_cfg).register()

@@ -13,10 +13,10 @@ from torch import nn
 from torch.nn import functional as F
 
 from detic.engine.evaluation import evaluate_model, flat_metrics
-from detic.engine.evaluation_classes import class_embeddings, names_of_classes
 from detic.errors import InputError
-from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
+from detic.plan import EvaluationPlan
+from detic.plan.test_classes import TestClasses, names_of_classes
 from detic.recipes import load_recipe
 from detic.vocabulary import (
     CLIPTextEncoder,
@@ -38,7 +38,6 @@ class Heads(nn.Module):
     def __init__(self, class_embeddings):
         super().__init__()
         self.classifier = ZeroShotClassifier(in_features=2, class_embeddings=class_embeddings)
-        self.score_params = ScoreParams(max_detections=300)
 
 
 class SeeingModel(nn.Module):
@@ -50,17 +49,17 @@ class SeeingModel(nn.Module):
         super().__init__()
         self.texts = texts
         self.roi_heads = Heads(texts)
-        self.seen, self.limits = [], []  # image ids; the limit of detections at the time
+        self.seen, self.limits = [], []  # image ids; the limits of detections that are asked for
 
-    def inference(self, batch, vocabulary):
-        classes = vocabulary.embeddings
-        if classes is None:
-            classes = self.roi_heads.classifier.zs_weight.t()
+    def inference(self, batch, request):
+        self.limits.append(request.max_detections)
+        classes = self.roi_heads.classifier.zs_weight.t()
+        if request.classes is not None:
+            classes = request.classes.embeddings
         return [{"instances": self._instances(x["image_id"], classes)} for x in batch]
 
     def _instances(self, image_id, classes):
         self.seen.append(image_id)
-        self.limits.append(self.roi_heads.score_params.max_detections)
         similarity = F.normalize(classes, dim=1) @ self.texts[image_id - 1]
         x, y, width, height = HERE
         return Instances(
@@ -134,8 +133,12 @@ def vocabulary_file(tmp_path):
     return write
 
 
+def evaluate(cfg, model, **options):
+    return evaluate_model(EvaluationPlan.from_config(cfg), model, report=False, **options)
+
+
 def precision(cfg, model, **options):
-    return evaluate_model(cfg, model, report=False, **options)["pets_seen"]["bbox"]["AP"]
+    return evaluate(cfg, model, **options)["pets_seen"]["bbox"]["AP"]
 
 
 @pytest.mark.parametrize("names", [NAMES, NAMES[::-1], ["Sea_gull", "cat", "dog"]])
@@ -148,7 +151,7 @@ def test_vocabulary_of_other_classes_is_refused(recipe, model, vocabulary_file):
         r"TEST\.VOCABULARIES '.*names\.txt' for pets_seen: the vocabulary has 2 classes, the .* 3"
     )
     with pytest.raises(InputError, match=f"{message}; it lacks class number 3, 'sea gull'"):
-        evaluate_model(recipe(*vocabulary_file("cat", "dog")), model)
+        evaluate(recipe(*vocabulary_file("cat", "dog")), model)
 
 
 def test_empty_vocabulary_means_the_classes_of_the_model(recipe, model):
@@ -157,13 +160,13 @@ def test_empty_vocabulary_means_the_classes_of_the_model(recipe, model):
 
 def test_every_test_set_needs_a_vocabulary(recipe, model):
     with pytest.raises(InputError, match=r"TEST\.VOCABULARIES has 2 entries for the 1 of DATASETS"):
-        evaluate_model(recipe("TEST.VOCABULARIES", "['', '']"), model)
+        evaluate(recipe("TEST.VOCABULARIES", "['', '']"), model)
 
 
 def test_mistakes_of_later_test_sets_show_before_the_first_is_run(recipe, model):
     sets = ("DATASETS.TEST", "('pets_seen', 'gone')", "TEST.VOCABULARIES", "['', 'lvis']")
     with pytest.raises(InputError, match="unknown dataset 'gone'"):
-        evaluate_model(recipe(*sets), model)
+        evaluate(recipe(*sets), model)
     assert model.seen == []
 
 
@@ -191,18 +194,19 @@ def test_classifier_file_of_another_clip_is_refused(recipe, model, tmp_path):
     table = EmbeddingTable(model.texts, names=tuple(NAMES), model="x.pt", fingerprint="0" * 16)
     write_embeddings(tmp_path / "v.safetensors", table)
     with pytest.raises(InputError, match=r"v\.safetensors was made by a different CLIP"):
-        evaluate_model(recipe(*classifier_options(tmp_path / "v.safetensors")), model)
+        evaluate(recipe(*classifier_options(tmp_path / "v.safetensors")), model)
 
 
 def test_missing_classifier_file_is_replaced_by_embedding_the_names(recipe, model):
     assert precision(recipe(*classifier_options("gone.npy")), model) == pytest.approx(100)
     with pytest.raises(InputError, match="NUM_CLASSES says 4 for pets_seen, which has 3 classes"):
-        evaluate_model(recipe(*classifier_options("gone.npy", 4)), model)
+        evaluate(recipe(*classifier_options("gone.npy", 4)), model)
 
 
-def test_missing_classifier_of_lvis_embeds_the_class_list(recipe, model, text_weights):
+def test_missing_classifier_of_lvis_embeds_the_class_list(recipe, text_weights):
     lvis = ("DATASETS.TEST", "('lvis_v1_val',)")
-    embeddings = class_embeddings(recipe(*lvis, *classifier_options("gone.npy", 1203)), 0, model)
+    cfg = recipe(*lvis, *classifier_options("gone.npy", 1203))
+    embeddings = TestClasses.from_config(cfg).embeddings(0)
     bull = builtin_vocabulary("lvis").names.index("bull")
     expected = TextEmbedder(text_weights).embed(Vocabulary.from_names(["bull"])).embeddings[0]
     torch.testing.assert_close(embeddings[bull], expected)
@@ -245,24 +249,23 @@ def test_resuming_with_another_content_of_the_vocabulary_file_is_refused(
 
 def test_fixed_ap_lifts_the_limit_of_an_image_and_says_so(recipe, model, caplog):
     with caplog.at_level("INFO"):
-        results = evaluate_model(recipe("TEST.FIXED_AP", "True"), model, report=False)
+        results = evaluate(recipe("TEST.FIXED_AP", "True"), model)
     assert results["pets_seen"]["bbox_fixed"]["AP"] == pytest.approx(100)
     assert set(model.limits) == {1000}
-    assert "keeps 1000 detections of an image instead of 300" in caplog.text
-    assert model.roi_heads.score_params.max_detections == 300
+    assert "keeps 1000 detections of an image" in caplog.text
 
 
 @pytest.mark.parametrize("limit", [2000, -1])
 def test_fixed_ap_keeps_the_limit_of_a_recipe_that_asks_for_more(recipe, model, limit):
-    model.roi_heads.score_params = ScoreParams(max_detections=limit)
-    evaluate_model(recipe("TEST.FIXED_AP", "True"), model, report=False)
-    assert set(model.limits) == {limit}
+    options = ("TEST.FIXED_AP", "True", "TEST.DETECTIONS_PER_IMAGE", str(limit))
+    evaluate(recipe(*options), model)
+    assert set(model.limits) == {None}  # the model's own
 
 
 def test_fixed_ap_is_refused_for_heads_that_cannot_lift_their_limit(recipe, model):
-    del model.roi_heads.score_params
-    with pytest.raises(InputError, match=r"TEST\.FIXED_AP needs .*, not Heads, whose limit"):
-        evaluate_model(recipe("TEST.FIXED_AP", "True"), model, report=False)
+    options = ("TEST.FIXED_AP", "True", "MODEL.ROI_HEADS.NAME", "CascadeROIHeads")
+    with pytest.raises(InputError, match=r"TEST\.FIXED_AP needs .*, not CascadeROIHeads, whose"):
+        evaluate(recipe(*options), model)
 
 
 def test_metrics_of_several_datasets_are_told_apart():

@@ -2,7 +2,7 @@ import pytest
 import torch
 from torch import nn
 
-from detic.engine.optimizer import build_optimizer, scaled_learning_rate
+from detic.engine.optimizer import build_optimizer
 from detic.errors import InputError
 from detic.recipes import default_config
 
@@ -76,25 +76,3 @@ def test_values_are_clipped_one_by_one():
 def test_impossible_solver_is_refused(overrides, message):
     with pytest.raises(InputError, match=message):
         build_optimizer(config(*overrides), Net())
-
-
-def test_rate_scales_with_the_total_batch_on_request():
-    cfg = config("SOLVER.IMS_PER_BATCH", 16, "SOLVER.LR_REFERENCE_BATCH", 64)
-    rate = scaled_learning_rate(cfg, world_size=1).SOLVER.BASE_LR
-    assert rate == pytest.approx(0.025)
-    assert cfg.SOLVER.BASE_LR == 0.1
-
-
-def test_rate_counts_processes_and_accumulation_with_batches_per_dataset():
-    cfg = config(
-        "DATALOADER.USE_DIFF_BS_SIZE",
-        True,
-        "DATALOADER.DATASET_BS",
-        [4, 16],
-        "SOLVER.ACCUMULATE",
-        2,
-        "SOLVER.LR_REFERENCE_BATCH",
-        32,
-    )
-    rate = scaled_learning_rate(cfg, world_size=2).SOLVER.BASE_LR
-    assert rate == pytest.approx(0.05)

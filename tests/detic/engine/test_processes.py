@@ -6,7 +6,6 @@ from detectron2.utils import comm
 from detic.engine import run
 from detic.engine.processes import run_processes
 from detic.errors import InputError
-from detic.recipes import default_config
 
 
 def fail_in_rank(rank):
@@ -25,7 +24,5 @@ def test_the_mistake_of_any_process_is_told(capfd, rank):
 
 
 def test_processes_that_drew_seeds_of_their_own_take_the_first(monkeypatch):
-    cfg = default_config()
-    cfg.SEED = 9
     monkeypatch.setattr(run.comm, "all_gather", lambda own: [7, own])
-    assert run._with_common_seed(cfg).SEED == 7
+    assert run.common_seed(9) == 7

@@ -1,9 +1,8 @@
 import pytest
 import torch
 
-from detic.engine.step import PrecisionParams, derived_seed
+from detic.engine.step import derived_seed
 from detic.errors import InputError
-from detic.recipes import default_config
 from tests.detic.engine.toy import ToyModel, toy_step
 
 
@@ -56,18 +55,3 @@ def test_weights_survive_a_broken_batch():
     with pytest.raises(InputError):
         step(1, [batch(float("inf"))])
     assert step.model.weight == before
-
-
-def test_unknown_precision_is_refused():
-    cfg = default_config()
-    cfg.SOLVER.AMP.DTYPE = "float8"
-    with pytest.raises(InputError, match="choose float16 or bfloat16"):
-        PrecisionParams.from_config(cfg)
-
-
-@pytest.mark.parametrize(("dtype", "scales"), [("float16", True), ("bfloat16", False)])
-def test_only_float16_scales_gradients(dtype, scales):
-    cfg = default_config()
-    cfg.SOLVER.AMP.ENABLED = True
-    cfg.SOLVER.AMP.DTYPE = dtype
-    assert PrecisionParams.from_config(cfg).scale_gradients == scales

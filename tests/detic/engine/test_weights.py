@@ -5,9 +5,11 @@ import torch
 from torch import nn
 
 from detic.checkpoint.weight_file import write_checkpoint
-from detic.engine.weights import load_initial_weights, with_classes_of_weights
+from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
+from detic.plan.weights import InitialWeights
 from detic.recipes import default_config
+from detic.vocabulary.model_classes import KEY
 
 
 class Classifier(nn.Module):
@@ -25,50 +27,49 @@ class Classifier(nn.Module):
         return float(self.roi_heads.box_predictor.cls_score.zs_weight[0, 0])
 
 
+def weights_of(path, classes, *, allow_partial=False):
+    """The weights of a recipe."""
+    cfg = default_config()
+    cfg.merge_from_list(["MODEL.WEIGHTS", str(path), KEY, classes])
+    cfg.MODEL.ALLOW_PARTIAL_WEIGHTS = allow_partial
+    return InitialWeights.from_config(cfg)
+
+
 @pytest.mark.parametrize(("embeddings", "kept"), [("names.txt", 1.0), ("names.npy", 2.0)])
 def test_a_list_of_names_is_the_truth_about_the_classes(tmp_path, embeddings, kept):
-    cfg = default_config()
-    cfg.MODEL.WEIGHTS = str(tmp_path / "w.pth")
-    cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = embeddings
-    write_checkpoint(cfg.MODEL.WEIGHTS, {"model": Classifier(2.0).state_dict()})
+    write_checkpoint(tmp_path / "w.pth", {"model": Classifier(2.0).state_dict()})
     model = Classifier(1.0)
-    load_initial_weights(cfg, model, purpose="train")
+    load_initial_weights(weights_of(tmp_path / "w.pth", embeddings), model, purpose="train")
     assert model.value() == kept
 
 
 def test_random_weights_are_not_evaluated():
-    cfg = default_config()
-    cfg.MODEL.WEIGHTS = ""
     with pytest.raises(InputError, match=r"MODEL\.WEIGHTS is empty; name the weights to evaluate"):
-        load_initial_weights(cfg, Classifier(1.0), purpose="inference")
-    cfg.MODEL.ALLOW_PARTIAL_WEIGHTS = True
-    load_initial_weights(cfg, Classifier(1.0), purpose="inference")
+        load_initial_weights(weights_of("", "c.npy"), Classifier(1.0), purpose="inference")
+    accepted = weights_of("", "c.npy", allow_partial=True)
+    load_initial_weights(accepted, Classifier(1.0), purpose="inference")
 
 
 @pytest.fixture
-def evaluation_cfg(tmp_path):
-    """A recipe whose file of embeddings is missing, with weights for two classes."""
-    cfg = default_config()
-    cfg.MODEL.WEIGHTS = str(tmp_path / "w.pth")
-    cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS = True
-    cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH = "nowhere.npy"
-    write_checkpoint(cfg.MODEL.WEIGHTS, {"model": Classifier(2.0).state_dict()})
-    return with_classes_of_weights(cfg)
+def weights(tmp_path):
+    """Weights for two classes, of a recipe whose model has 80 that are set later."""
+    write_checkpoint(tmp_path / "w.pth", {"model": Classifier(2.0).state_dict()})
+    return weights_of(tmp_path / "w.pth", "rand")
 
 
-def test_an_evaluation_takes_the_classes_in_the_weights(evaluation_cfg):
+def test_an_evaluation_takes_the_classes_in_the_weights(weights):
     model = Classifier(1.0)
-    load_initial_weights(evaluation_cfg, model, purpose="inference")
+    load_initial_weights(weights, model, purpose="inference")
     assert model.value() == 2.0
 
 
-def test_random_classes_are_not_evaluated(evaluation_cfg):
+def test_random_classes_are_not_evaluated(weights):
     model = Classifier(1.0)
     model.roi_heads.box_predictor.cls_score.zs_weight = torch.zeros(4, 8)
     model.roi_heads.extra = nn.Parameter(torch.zeros(1))
     write_checkpoint(
-        evaluation_cfg.MODEL.WEIGHTS,
+        weights.path,
         {"model": Classifier(2.0).state_dict() | {"roi_heads.extra": torch.zeros(1)}},
     )
     with pytest.raises(InputError, match="has no embeddings of 80 classes"):
-        load_initial_weights(evaluation_cfg, model, purpose="inference")
+        load_initial_weights(weights, model, purpose="inference")

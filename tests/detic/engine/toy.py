@@ -5,9 +5,10 @@ from detectron2.solver import LRMultiplier
 from torch import nn
 
 from detic.engine.checkpoints import TrainingCheckpoints
-from detic.engine.step import PrecisionParams, TrainingStep
-from detic.engine.trainer import LoopParams, Trainer
+from detic.engine.step import TrainingStep
+from detic.engine.trainer import Trainer
 from detic.loading.unreadable import UnreadableImages
+from detic.plan.optimization import CheckpointParams, LoopParams, PrecisionParams
 
 
 class ToyModel(nn.Module):
@@ -19,7 +20,7 @@ class ToyModel(nn.Module):
         self.noise = noise
         self.proposal_generator = None
 
-    def forward(self, batch):
+    def forward(self, batch, object_counts=None):
         targets = torch.tensor([x["target"] for x in batch])
         noise = self.noise * torch.rand(())
         return {"loss_square": (self.weight - targets).square().mean() + noise * self.weight}
@@ -56,7 +57,7 @@ def toy_trainer(folder, max_iter, *, period=1000, averaged=None, writers=(), **l
         step=step,
         scheduler=LRMultiplier(step.optimizer, lambda progress: 0.9 ** (100 * progress), 100),
         loader=ToyLoader(),
-        checkpoints=TrainingCheckpoints(folder, period, minutes=0),
+        checkpoints=TrainingCheckpoints(folder, CheckpointParams(period, minutes=0)),
         writers=writers,
         evaluate=lambda at_end: {"bbox/AP": float(model.weight.detach())},
         averaged=averaged and averaged(model),

@@ -8,12 +8,13 @@ from PIL import Image
 
 from detic.errors import InputError
 from detic.loading.augmentation import (
+    AugmentationParams,
     EfficientDetResizeCrop,
     ResizeCropTransform,
     build_test_augmentations,
     build_train_augmentations,
 )
-from detic.loading.train_source import train_sources
+from detic.loading.train_source import TrainSources
 
 
 @pytest.fixture
@@ -103,7 +104,9 @@ def test_boxes_move_with_the_points():
 
 
 def test_training_resizes_and_then_flips(cfg):
-    resize, flip = build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+    resize, flip = build_train_augmentations(
+        AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
+    )
     assert isinstance(resize, EfficientDetResizeCrop)
     assert (resize.size, resize.scale) == (64, (0.1, 2.0))
     assert isinstance(flip, T.RandomFlip)
@@ -116,51 +119,68 @@ def test_each_source_has_its_own_sizes(joint_cfg):
     joint_cfg.DATALOADER.DATASET_MIN_SIZES = [[30, 30], [20, 20]]
     joint_cfg.DATALOADER.DATASET_MAX_SIZES = [100, 28]
     shapes = []
-    for source in train_sources(joint_cfg, 1):
+    for source in TrainSources.from_config(joint_cfg, 1).entries:
         aug_input = T.AugInput(np.zeros((40, 60, 3), dtype=np.uint8))
-        aug_input.apply_augmentations(build_train_augmentations(joint_cfg, source))
+        aug_input.apply_augmentations(
+            build_train_augmentations(AugmentationParams.from_config(joint_cfg), source)
+        )
         shapes.append(aug_input.image.shape[:2])
     assert shapes == [(30, 45), (19, 28)]
 
 
 def test_no_flip_where_the_recipe_says_so(cfg):
     cfg.INPUT.RANDOM_FLIP = "none"
-    assert len(build_train_augmentations(cfg, train_sources(cfg, 1)[0])) == 1
+    assert (
+        len(
+            build_train_augmentations(
+                AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
+            )
+        )
+        == 1
+    )
 
 
 def test_without_a_custom_augmentation_detectron2_decides(cfg):
     cfg.INPUT.CUSTOM_AUG = ""
     cfg.INPUT.CROP.ENABLED = True
-    steps = build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+    steps = build_train_augmentations(
+        AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
+    )
     assert [type(step) for step in steps] == [T.RandomCrop, T.ResizeShortestEdge, T.RandomFlip]
 
 
 def test_vertical_flips_can_be_had(cfg):
     cfg.INPUT.RANDOM_FLIP = "vertical"
-    flip = build_train_augmentations(cfg, train_sources(cfg, 1)[0])[1]
+    flip = build_train_augmentations(
+        AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
+    )[1]
     assert (flip.horizontal, flip.vertical) == (False, True)
 
 
 def test_an_unknown_flip_gives_the_choices(cfg):
     cfg.INPUT.RANDOM_FLIP = "diagonal"
     with pytest.raises(InputError, match="RANDOM_FLIP: unknown flip 'diagonal'; choose horizontal"):
-        build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+        build_train_augmentations(
+            AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
+        )
 
 
 def test_a_range_of_sizes_has_two_ends(cfg):
     cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
     cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING = "range"
     with pytest.raises(InputError, match=r"sizes of 'pets' must be .* not \[800\]"):
-        build_train_augmentations(cfg, train_sources(cfg, 1)[0])
+        build_train_augmentations(
+            AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
+        )
 
 
 @pytest.mark.parametrize(("name", "own_sizes"), [("Mosaic", False), ("", True)])
 def test_an_unknown_resize_gives_the_choices(joint_cfg, name, own_sizes):
     joint_cfg.INPUT.CUSTOM_AUG = name
     joint_cfg.DATALOADER.USE_DIFF_BS_SIZE = own_sizes
-    source = train_sources(joint_cfg, 1)[0]
+    source = TrainSources.from_config(joint_cfg, 1).entries[0]
     with pytest.raises(InputError, match=f"unknown resize '{name}'; choose EfficientDetResizeCrop"):
-        build_train_augmentations(joint_cfg, source)
+        build_train_augmentations(AugmentationParams.from_config(joint_cfg), source)
 
 
 def test_test_images_fit_a_square_only_when_asked(cfg):

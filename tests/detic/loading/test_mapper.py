@@ -13,8 +13,8 @@ from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.loading.augmentation import ResizeCropTransform
 from detic.loading.image_reader import ImageReader, UnreadableImage
-from detic.loading.mapper import TrainMapper, build_train_mapper, transform_annotation
-from detic.loading.train_source import train_sources
+from detic.loading.mapper import MapperParams, TrainMapper, build_train_mapper, transform_annotation
+from detic.loading.train_source import TrainSources
 
 HALF = [T.ResizeTransform(40, 60, 20, 30)]
 
@@ -143,7 +143,9 @@ def test_an_unreadable_image_has_no_example(record):
 
 
 def test_the_recipe_s_mapper_draws_what_the_seed_says(joint_cfg, record):
-    recipe_mapper = build_train_mapper(joint_cfg, train_sources(joint_cfg, 1))
+    recipe_mapper = build_train_mapper(
+        MapperParams.from_config(joint_cfg), TrainSources.from_config(joint_cfg, 1).entries
+    )
     examples = []
     for _ in range(2):
         np.random.seed(3)
@@ -158,4 +160,6 @@ def test_missing_tar_files_are_named(joint_cfg, tmp_path):
     joint_cfg.DATALOADER.USE_TAR_DATASET = True
     joint_cfg.DATALOADER.TARFILE_PATH = str(tmp_path / "tar_files.npy")
     with pytest.raises(InputError, match=r"tar_files\.npy not found"):
-        build_train_mapper(joint_cfg, train_sources(joint_cfg, 1))
+        build_train_mapper(
+            MapperParams.from_config(joint_cfg), TrainSources.from_config(joint_cfg, 1).entries
+        )

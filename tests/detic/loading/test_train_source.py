@@ -4,11 +4,11 @@ import pytest
 
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
-from detic.loading.train_source import train_sources, weighs_datasets
+from detic.loading.train_source import TrainSources, weighs_datasets
 
 
 def test_parallel_lists_become_one_record_per_dataset(joint_cfg):
-    boxes, labels = train_sources(joint_cfg, world_size=1)
+    boxes, labels = TrainSources.from_config(joint_cfg, world_size=1).entries
     assert (boxes.kind, boxes.ratio, boxes.batch_size) == (AnnotationKind.BOX, 1, 2)
     assert (labels.kind, labels.ratio, labels.batch_size) == (AnnotationKind.IMAGE, 4, 3)
     assert (labels.input_size, labels.input_scale) == (32, (0.5, 1.5))
@@ -17,13 +17,13 @@ def test_parallel_lists_become_one_record_per_dataset(joint_cfg):
 
 def test_a_comma_joins_datasets_to_one_source(cfg):
     cfg.DATASETS.TRAIN = ("lvis_v1_train+coco, b",)
-    (source,) = train_sources(cfg, world_size=1)
+    (source,) = TrainSources.from_config(cfg, world_size=1).entries
     assert source.datasets == ("lvis_v1_train+coco", "b")
 
 
 def test_one_stream_of_boxes_needs_no_lists(cfg):
     cfg.DATASETS.TRAIN = ("a", "b", "c")
-    sources = train_sources(cfg, world_size=2)
+    sources = TrainSources.from_config(cfg, world_size=2).entries
     assert [s.kind for s in sources] == [AnnotationKind.BOX] * 3
     assert {(s.batch_size, s.input_size, s.min_sizes) for s in sources} == {(1, 64, (800,))}
 
@@ -31,7 +31,7 @@ def test_one_stream_of_boxes_needs_no_lists(cfg):
 def test_sizes_of_the_resize_in_use_are_read(joint_cfg):
     joint_cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
     joint_cfg.DATALOADER.DATASET_INPUT_SIZE = []
-    sources = train_sources(joint_cfg, world_size=1)
+    sources = TrainSources.from_config(joint_cfg, world_size=1).entries
     assert [s.min_sizes for s in sources] == [(640, 800), (320, 400)]
     assert [s.max_size for s in sources] == [1333, 667]
 
@@ -53,35 +53,34 @@ def test_sizes_of_the_resize_in_use_are_read(joint_cfg):
 def test_an_unusable_list_is_named(joint_cfg, key, value, message):
     joint_cfg.DATALOADER[key] = value
     with pytest.raises(InputError, match=message):
-        train_sources(joint_cfg, world_size=1)
+        TrainSources.from_config(joint_cfg, world_size=1)
 
 
 def test_the_shorter_side_of_resizes_is_checked(joint_cfg):
     joint_cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
     joint_cfg.DATALOADER.DATASET_MIN_SIZES = [(640, 800), 320]
     with pytest.raises(InputError, match="320 for 'labels'; expected a list of whole numbers"):
-        train_sources(joint_cfg, world_size=1)
+        TrainSources.from_config(joint_cfg, world_size=1)
 
 
 def test_images_are_shared_equally_by_all_processes(cfg):
     with pytest.raises(
         InputError, match=r"SOLVER\.IMS_PER_BATCH is 2, to be shared by 3 processes"
     ):
-        train_sources(cfg, world_size=3)
+        TrainSources.from_config(cfg, world_size=3)
 
 
 def test_no_training_set_is_an_error(cfg):
     cfg.DATASETS.TRAIN = ()
     with pytest.raises(InputError, match=r"DATASETS\.TRAIN is empty"):
-        train_sources(cfg, world_size=1)
+        TrainSources.from_config(cfg, world_size=1)
 
 
 def test_every_name_with_multi_dataset_weighs_datasets(cfg):
     cfg.DATALOADER.SAMPLER_TRAIN = "MyMultiDatasetSampler"
-    assert weighs_datasets(cfg)
+    assert TrainSources.from_config(cfg, world_size=1).are_weighed
 
 
-def test_an_unknown_sampler_gives_the_choices(cfg):
-    cfg.DATALOADER.SAMPLER_TRAIN = "RandomSampler"
+def test_an_unknown_sampler_gives_the_choices():
     with pytest.raises(InputError, match="SAMPLER_TRAIN: unknown sampler 'RandomSampler'; choose"):
-        weighs_datasets(cfg)
+        weighs_datasets("RandomSampler")

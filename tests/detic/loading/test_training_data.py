@@ -12,7 +12,7 @@ from detic.errors import InputError
 from detic.loading.image_reader import ImageReader
 from detic.loading.records import PackedRecords
 from detic.loading.shared_arrays import ArrayWriter, open_shared_arrays
-from detic.loading.train_source import train_sources
+from detic.loading.train_source import TrainSources
 from detic.loading.training_data import (
     DrawParams,
     build_training_arrays,
@@ -27,7 +27,7 @@ WEIGHED = DrawParams(weigh_datasets=True, repeat_threshold=0.9, repeat_sqrt=True
 
 @pytest.fixture
 def sources(joint_cfg):
-    return train_sources(joint_cfg, world_size=1)
+    return TrainSources.from_config(joint_cfg, 1).entries
 
 
 @pytest.fixture
@@ -64,7 +64,7 @@ def test_one_stream_has_repeat_factors_over_all_datasets(cfg, pets, records_of):
     cfg.DATALOADER.SAMPLER_TRAIN = "RepeatFactorTrainingSampler"
     cfg.DATASETS.TRAIN = (pets, pets)
     params = DrawParams(weigh_datasets=False, repeat_threshold=0.9, repeat_sqrt=False)
-    sources = train_sources(cfg, world_size=1)
+    sources = TrainSources.from_config(cfg, 1).entries
     factors = build_training_arrays(sources, [records_of[0]] * 2, params)["draw_weights"]
     np.testing.assert_allclose(factors[:2], [0.9 / (4 / 7), 0.9 / (3 / 7)], rtol=1e-6)
     assert len(factors) == 14
@@ -74,19 +74,19 @@ def test_a_plain_stream_has_no_weights(cfg, pets, records_of):
     cfg.DATASETS.TRAIN = (pets,)
     cfg.DATALOADER.SAMPLER_TRAIN = "TrainingSampler"
     params = DrawParams(weigh_datasets=False, repeat_threshold=0.9, repeat_sqrt=True)
-    arrays = build_training_arrays(train_sources(cfg, 1), records_of[:1], params)
+    arrays = build_training_arrays(TrainSources.from_config(cfg, 1).entries, records_of[:1], params)
     assert "draw_weights" not in arrays
 
 
 def test_a_union_has_the_records_of_all_its_datasets(joint_cfg):
     joint_cfg.DATASETS.TRAIN = ("pets, pets", "labels")
-    union = train_sources(joint_cfg, 1)[0]
+    union = TrainSources.from_config(joint_cfg, 1).entries[0]
     assert len(load_source(union, drop_empty=False, **MODEL)) == 14
 
 
 def test_a_union_has_masks_only_if_all_its_boxes_do(joint_cfg, box_records):
     joint_cfg.DATASETS.TRAIN = ("pets, pets", "labels")
-    union = train_sources(joint_cfg, 1)[0]
+    union = TrainSources.from_config(joint_cfg, 1).entries[0]
     assert all(
         "segmentation" in r["annotations"][0] for r in load_source(union, drop_empty=False, **MODEL)
     )
@@ -128,7 +128,7 @@ def test_images_that_cannot_be_found_are_named_before_training(sources, box_reco
 
 def test_proposal_sources_may_have_any_classes(joint_cfg):
     joint_cfg.DATALOADER.DATASET_ANN = [AnnotationKind.PROPOSAL.value, "image"]
-    source = train_sources(joint_cfg, 1)[0]
+    source = TrainSources.from_config(joint_cfg, 1).entries[0]
     assert len(load_source(source, drop_empty=False, **(MODEL | {"num_classes": 1}))) == 7
 
 

@@ -5,7 +5,7 @@ import torch
 from safetensors.torch import save_file
 
 from detic.errors import InputError
-from detic.modeling.roi_heads.classifier import build_classifier
+from detic.modeling.roi_heads.classifier import ClassifierParams, build_classifier
 from detic.vocabulary import CLIPTextEncoder, EmbeddingTable, weights_fingerprint, write_embeddings
 from tests.detic.modeling.conftest import NUM_CLASSES
 
@@ -35,15 +35,15 @@ def recipe(small_recipe, tmp_path):
 
 
 def test_embeddings_of_the_text_encoder_are_taken(recipe):
-    assert build_classifier(recipe(), 4).num_classes == NUM_CLASSES
+    assert build_classifier(ClassifierParams.from_config(recipe()), 4).num_classes == NUM_CLASSES
 
 
 def test_embeddings_of_another_clip_are_refused(recipe):
     with pytest.raises(InputError, match=r"v\.safetensors was made by a different CLIP"):
-        build_classifier(recipe("0" * 16), 4)
+        build_classifier(ClassifierParams.from_config(recipe("0" * 16)), 4)
 
 
 def test_configurations_without_a_text_encoder_trust_the_file(recipe):
     cfg = recipe("0" * 16)
     del cfg.MODEL["TEXT_ENCODER"]
-    assert build_classifier(cfg, 4).num_classes == NUM_CLASSES
+    assert build_classifier(ClassifierParams.from_config(cfg), 4).num_classes == NUM_CLASSES

@@ -27,7 +27,7 @@ def test_label_batches_draw_from_all_classes():
 def test_columns_follow_the_sample_and_others_become_background():
     sampler = ClassSampler(2, 10, torch.tensor([1.0, 0.0, 0.0]))
     vocabulary = sampler(AnnotationKind.BOX, boxes_of([2, 2]), [[]], COLUMNS)
-    assert vocabulary.columns(torch.tensor([2, 0, 5, 10])).tolist() == [0, 1, 2, 2]
+    assert vocabulary.class_to_column[torch.tensor([2, 0, 5, 10])].tolist() == [0, 1, 2, 2]
 
 
 def test_batch_without_labels_still_has_a_vocabulary():

@@ -3,11 +3,11 @@
 import torch
 from detectron2.structures import Instances
 
+from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads import class_scores
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 from detic.modeling.roi_heads.inference import add_extras, detect
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
-from detic.modeling.supervision import BatchVocabulary, Extras
 
 SIZE = (10, 10)
 BOXES = torch.tensor([[0.0, 0.0, 4.0, 4.0], [5.0, 5.0, 9.0, 9.0]])
@@ -15,9 +15,8 @@ PROBS = torch.tensor([[0.9, 0.6, 0.3], [0.2, 0.8, 0.4]])  # 2 boxes, 3 classes
 
 
 def found_classes(params, **wishes):
-    scores = ClassScores(
-        [lambda c: PROBS[:, c]], 3, torch.ones(2), params, BatchVocabulary(**wishes)
-    )
+    classes = RequestedClasses(torch.zeros(4, 2), **wishes)  # 3 and the background
+    scores = ClassScores([lambda c: PROBS[:, c]], 3, torch.ones(2), params, classes)
     (found,) = detect(scores, [BOXES], [SIZE], params)
     return sorted(zip(found.box_index.tolist(), found.pred_classes.tolist(), strict=True))
 
@@ -60,7 +59,14 @@ def test_extras_are_those_of_the_detected_boxes_of_each_image():
         Instances(SIZE, box_index=torch.tensor([0])),
         Instances(SIZE, box_index=torch.tensor([1, 0, 1])),
     ]
-    add_extras(detections, [1, 2], x, scores, classifier, Extras(True, True))
+    add_extras(
+        detections,
+        [1, 2],
+        x,
+        scores,
+        classifier,
+        DetectionRequest(region_embeddings=True, class_scores=True),
+    )
     plain = (probs * torch.tensor([[0.5], [0.6], [0.7]])).sqrt()
     torch.testing.assert_close(detections[0].class_scores, plain[[0]])
     torch.testing.assert_close(detections[1].class_scores, plain[[2, 1, 2]])
@@ -71,5 +77,5 @@ def test_extras_are_those_of_the_detected_boxes_of_each_image():
 def test_nothing_is_added_unasked():
     detections = [Instances(SIZE, box_index=torch.tensor([0]))]
     scores = ClassScores([lambda c: PROBS[:, c]], 3, torch.ones(2), ScoreParams())
-    add_extras(detections, [2], torch.rand(2, 2), scores, None, Extras())
+    add_extras(detections, [2], torch.rand(2, 2), scores, None, DetectionRequest())
     assert list(detections[0].get_fields()) == ["box_index"]

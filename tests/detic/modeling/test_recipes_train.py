@@ -6,9 +6,12 @@ from detectron2.layers import FrozenBatchNorm2d
 from detectron2.utils.events import EventStorage
 
 from detic.engine.optimizer import build_optimizer
-from detic.engine.step import PrecisionParams, TrainingStep
+from detic.engine.step import TrainingStep
 from detic.errors import InputError
-from detic.modeling import build_detector, meta_arch, without_training_parts
+from detic.modeling import build_detector, meta_arch
+from detic.plan.evaluation import evaluation_config
+from detic.plan.optimization import PrecisionParams
+from detic.vocabulary.model_classes import ModelClasses
 from detic.vocabulary.text_encoder import CLIPTextEncoder
 from tests.detic.modeling.conftest import CONFIGS, make_batch
 
@@ -142,4 +145,4 @@ def test_gpu_step_in_mixed_precision_is_finite(small_recipe, name, precision):
 def test_evaluation_needs_no_file_that_only_losses_read(small_recipe, monkeypatch, name):
     monkeypatch.setattr(meta_arch, "build_text_encoder", None)
     cfg = small_recipe(name, "MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH", "nowhere.json")
-    build_detector(without_training_parts(cfg))
+    build_detector(evaluation_config(cfg, ModelClasses.from_config(cfg)))

@@ -41,10 +41,9 @@ def test_zero_row_stays_zero():
 
 
 @pytest.mark.parametrize("learn", [True, False])
-def test_new_vocabulary_stays_a_buffer_in_the_state(learn):
+def test_embeddings_are_in_the_state_whether_they_are_learned_or_not(learn):
     model = classifier(learn_embeddings=learn)
-    model.set_vocabulary(torch.tensor([[0.0, 9.0]]))
-    assert model.num_classes == 1
-    assert model.state_dict()["zs_weight"].tolist() == [[0.0, 0.0], [1.0, 0.0]]
-    assert "zs_weight" not in dict(model.named_parameters())
+    assert model.num_classes == 2
+    assert model.state_dict()["zs_weight"].tolist() == [[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]]
+    assert ("zs_weight" in dict(model.named_parameters())) == learn
     assert model.double().zs_weight.dtype == torch.float64

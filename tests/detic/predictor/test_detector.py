@@ -7,11 +7,17 @@ import pytest
 import torch
 from torch import nn
 
+from detic.checkpoint import load_weights
+from detic.config import with_values
 from detic.errors import InputError
+from detic.modeling import build_detector
+from detic.modeling.request import DetectionRequest
 from detic.predictor import detector as detector_module
-from detic.predictor.detector import use_half_precision
+from detic.predictor.inference_config import DetectionParams, inference_config
+from detic.recipes import load_recipe
 from detic.released_models import ReleasedModel
 from detic.vocabulary import ClassEntry, Vocabulary, builtin_vocabulary, expand_parents
+from detic.vocabulary.model_classes import KEY
 from tests.tiny_detector import EMBEDDING_DIM, OVERRIDES, RECIPE, noise
 
 
@@ -50,11 +56,14 @@ def test_a_batch_gives_the_same_as_single_images(detector):
     assert detector([]) == []
 
 
-def test_vocabulary_of_a_call_equals_the_vocabulary_of_the_model(detector, tiny_files):
-    other = tiny_files.detector(["sofa"])
-    other.model.set_vocabulary(detector.vocabulary.embeddings)
-    inputs = other.input_format.model_input(noise())
-    expected = other.model([inputs])[0]["instances"]
+def test_vocabulary_of_a_call_equals_the_vocabulary_of_the_model(detector, tiny_files, tmp_path):
+    np.save(tmp_path / "own.npy", detector.vocabulary.embeddings)
+    params = DetectionParams(score_threshold=0.0, one_class_per_proposal=True)
+    cfg = inference_config(load_recipe(RECIPE, OVERRIDES), params, torch.device("cpu"))
+    own = {KEY: str(tmp_path / "own.npy"), "MODEL.ROI_HEADS.NUM_CLASSES": 3}
+    model = build_detector(with_values(cfg, own)).eval()
+    load_weights(model, tiny_files.weights)
+    expected = model([detector.input_format.model_input(noise())])[0]["instances"]
     found = detector(noise())
     np.testing.assert_allclose(found.scores, expected.scores, rtol=1e-5)
     assert found.labels.tolist() == expected.pred_classes.tolist()
@@ -206,32 +215,27 @@ def test_device_may_be_an_override(tiny_files):
     assert tiny_files.detector(["cat"], device=None, overrides=overrides).model.device.type == "cpu"
 
 
-class Backbone(nn.Module):
-    def __init__(self):
-        super().__init__()
-        torch.manual_seed(0)
-        self.conv = nn.Conv2d(3, 4, 3)
+def test_half_precision_computes_the_backbone_in_it_and_returns_float32(detector):
+    kinds = set()
+    convolution = next(m for m in detector.model.backbone.modules() if isinstance(m, nn.Conv2d))
+    handle = convolution.register_forward_hook(lambda module, inputs, out: kinds.add(out.dtype))
+    images = detector.model.preprocess_image([detector.input_format.model_input(noise())])
+    full = detector.model._backbone_features(images, None)
+    half = detector.model._backbone_features(images, torch.bfloat16)
+    handle.remove()
+    assert kinds == {torch.float32, torch.bfloat16}
+    for name, x in half.items():
+        assert x.dtype == torch.float32
+        torch.testing.assert_close(x, full[name], rtol=0.1, atol=0.1)
 
-    def forward(self, x):
-        self.inside = self.conv(x)
-        return {"p3": self.inside}
 
-
-@pytest.mark.parametrize(
-    "device",
-    [
-        "cpu",
-        pytest.param(
-            "cuda", marks=pytest.mark.skipif(not torch.cuda.is_available(), reason="no GPU")
-        ),
-    ],
-)
-def test_half_precision_computes_in_float16_and_returns_float32(device):
-    backbone = Backbone().to(device)
-    x = torch.rand(1, 3, 8, 8, device=device)
-    full = backbone(x)["p3"]
-    use_half_precision(backbone, torch.device(device))
-    half = backbone(x)["p3"]
-    assert backbone.inside.dtype == torch.float16
-    assert half.dtype == torch.float32
-    torch.testing.assert_close(half, full, rtol=0, atol=1e-2)
+def test_half_precision_is_asked_of_the_model_in_each_call(detector, monkeypatch):
+    asked = []
+    inference = detector.model.inference
+    monkeypatch.setattr(
+        detector.model, "inference", lambda x, request: asked.append(request) or inference(x)
+    )
+    monkeypatch.setattr(detector, "half", True)
+    detector(noise())
+    assert isinstance(asked[0], DetectionRequest)
+    assert asked[0].backbone_dtype == torch.float16

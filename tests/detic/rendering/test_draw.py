@@ -2,7 +2,6 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
-import torch
 
 from detic.detections import Detections
 from detic.errors import InputError
@@ -116,7 +115,7 @@ def test_image_of_another_size_is_refused():
 
 def test_vocabulary_chooses_colors():
     entries = (ClassEntry("cat", color=(1, 2, 3)), ClassEntry("dog"))
-    colors = vocabulary_colors(Vocabulary(entries, torch.ones(2, 4)))
+    colors = vocabulary_colors(Vocabulary(entries))
     assert colors == {"cat": (1, 2, 3)}
     drawn = draw(
         GREY, detections(), DrawStyle(**NOTHING_BUT | {"boxes": True}, class_colors=colors)

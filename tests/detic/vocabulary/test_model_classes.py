@@ -5,8 +5,9 @@ import pytest
 import torch
 
 from detic.errors import InputError
+from detic.recipes import default_config
 from detic.vocabulary import EmbeddingTable, encode_names, write_embeddings
-from detic.vocabulary.model_classes import embed_class_list, is_class_list, model_class_names
+from detic.vocabulary.model_classes import KEY, ClassSource, ModelClasses
 
 
 @pytest.fixture
@@ -17,34 +18,64 @@ def names_file(tmp_path, monkeypatch):
     return path
 
 
+def classes_of(path, text_weights="openai", *, dim=8, count=2):
+    """The classes of a recipe."""
+    cfg = default_config()
+    cfg.merge_from_list([KEY, str(path), "MODEL.TEXT_ENCODER.WEIGHTS", str(text_weights)])
+    cfg.merge_from_list(["MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM", dim])
+    cfg.merge_from_list(["MODEL.ROI_HEADS.NUM_CLASSES", count])
+    return ModelClasses.from_config(cfg)
+
+
 def test_names_come_from_class_lists_and_from_embeddings_that_have_them(names_file, tmp_path):
-    assert model_class_names(names_file) == ("cat", "gull")
+    assert classes_of(names_file).names() == ("cat", "gull")
     table = EmbeddingTable(torch.ones(2, 8), names=("fox", "hen"))
     write_embeddings(tmp_path / "classes.safetensors", table)
-    assert model_class_names(tmp_path / "classes.safetensors") == ("fox", "hen")
+    assert classes_of(tmp_path / "classes.safetensors").names() == ("fox", "hen")
 
 
 def test_embeddings_without_names_are_no_list_of_classes(tmp_path):
     np.save(tmp_path / "classes.npy", np.ones((2, 8), np.float32))
     with pytest.raises(InputError, match=r"classes\.npy holds embeddings without names.*\.txt"):
-        model_class_names(tmp_path / "classes.npy")
+        classes_of(tmp_path / "classes.npy").names()
 
 
-def test_only_class_lists_are_embedded():
-    assert [is_class_list(f"a{x}") for x in (".txt", ".yaml", ".json")] == [True] * 3
-    assert not is_class_list("a.npy")
-    assert not is_class_list("rand")
+@pytest.mark.parametrize(
+    ("given", "source"),
+    [
+        ("a.txt", ClassSource.NAMES),
+        ("a.yaml", ClassSource.NAMES),
+        ("a.json", ClassSource.NAMES),
+        ("a.npy", ClassSource.EMBEDDINGS),
+        ("a.safetensors", ClassSource.EMBEDDINGS),
+        ("rand", ClassSource.SET_LATER),
+    ],
+)
+def test_the_key_means_one_of_three_things(given, source):
+    assert classes_of(given).source is source
+
+
+def test_vectors_that_are_missing_are_those_of_the_weights(names_file, tmp_path):
+    assert classes_of("gone.npy").with_those_of_weights().are_set_later
+    assert classes_of(names_file).with_those_of_weights().are_named
+    np.save(tmp_path / "classes.npy", np.full((2, 8), 3, np.float32))
+    there = classes_of(tmp_path / "classes.npy").with_those_of_weights()
+    assert there.vectors()[0, 0] == 3
+
+
+def test_a_stand_in_has_the_shape_of_the_vectors_to_come():
+    assert classes_of("rand", dim=16, count=5).vectors().shape == (5, 16)
 
 
 def test_a_class_list_is_embedded_with_the_prompt(names_file, weights_file, encoder):
-    embeddings = embed_class_list(names_file, weights_file, "a", 8, 2)
+    embeddings = classes_of(names_file, weights_file).vectors()
     torch.testing.assert_close(embeddings, encode_names(["cat", "gull"], encoder, "a"))
 
 
 def test_a_list_that_has_changed_is_embedded_anew(names_file, weights_file):
-    first = embed_class_list(names_file, weights_file, "a", 8, 2)
+    first = classes_of(names_file, weights_file).vectors()
     names_file.write_text("cat\nheron\n")
-    second = embed_class_list(names_file, weights_file, "a", 8, 2)
+    second = classes_of(names_file, weights_file).vectors()
     assert torch.equal(first[0], second[0])
     assert not torch.equal(first[1], second[1])
 
@@ -58,4 +89,4 @@ def test_a_list_that_has_changed_is_embedded_anew(names_file, weights_file):
 )
 def test_a_list_that_does_not_fit_is_explained(names_file, weights_file, dim, classes, message):
     with pytest.raises(InputError, match=message):
-        embed_class_list(names_file, weights_file, "a", dim, classes)
+        classes_of(names_file, weights_file, dim=dim, count=classes).vectors()

@@ -12,8 +12,9 @@ from detic.datasets.image_labels.registration import (
     register_image_sources,
 )
 from detic.errors import InputError
-from detic.loading.build import build_train_loader
+from detic.vocabulary.model_classes import ModelClasses
 from tests.detic.datasets.test_tar_files import write_tar
+from tests.detic.recipe_loaders import train_loader
 
 
 @pytest.fixture
@@ -53,11 +54,11 @@ def test_a_recipe_names_sources_and_trains_on_them(joint_cfg, folder, tmp_path):
     path.write_text(yaml.safe_dump(recipe | {"DATASETS": {"TRAIN": ["pets", "animals,labels"]}}))
     joint_cfg.merge_from_file(str(path))
     joint_cfg = type(joint_cfg).load_cfg(joint_cfg.dump())
-    batches = list(itertools.islice(build_train_loader(joint_cfg), 30))
+    batches = list(itertools.islice(train_loader(joint_cfg), 30))
     files = {e["file_name"] for batch in batches for e in batch if e["dataset_source"] == 1}
     assert any("animals" in name for name in files)
     assert any("labels" in name for name in files)
-    build_train_loader(joint_cfg)  # the name may be registered from before
+    train_loader(joint_cfg)  # the name may be registered from before
 
 
 def test_every_format_can_be_named(catalogs, cfg, folder, write_image, tmp_path, pets):
@@ -73,7 +74,7 @@ def test_every_format_can_be_named(catalogs, cfg, folder, write_image, tmp_path,
         entry(tmp_path / "shards", name="s", format="shards"),
         entry(tmp_path / "table.csv", name="c", format="csv"),
     ]
-    register_image_sources(cfg)
+    register_image_sources(cfg.DATALOADER.IMAGE_SOURCES, ModelClasses.from_config(cfg))
     for name in "tsc":
         assert [r["pos_category_ids"] for r in catalogs[0].get(name)] == [[1]]
 
@@ -93,7 +94,7 @@ def test_every_format_can_be_named(catalogs, cfg, folder, write_image, tmp_path,
 def test_an_unusable_entry_is_named(catalogs, cfg, pets, wrong, message):
     cfg.DATALOADER.IMAGE_SOURCES = [wrong]
     with pytest.raises(InputError, match=message):
-        register_image_sources(cfg)
+        register_image_sources(cfg.DATALOADER.IMAGE_SOURCES, ModelClasses.from_config(cfg))
 
 
 def test_classes_come_from_vocabularies_datasets_or_files(pets, tmp_path):

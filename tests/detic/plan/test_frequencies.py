@@ -5,8 +5,8 @@ import json
 import pytest
 from detectron2.data import DatasetCatalog
 
-from detic.engine.frequencies import images_per_class, with_class_frequencies
 from detic.errors import InputError
+from detic.plan.frequencies import FrequencyFile, images_per_class
 from detic.recipes import default_config
 
 
@@ -42,15 +42,14 @@ def test_a_class_that_the_model_does_not_have_is_named():
 
 def test_boxes_to_train_on_are_counted_and_the_log_says_so(cfg, tmp_path, caplog):
     caplog.set_level("INFO")
-    path = with_class_frequencies(cfg).MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH
+    path = FrequencyFile.from_config(cfg, world_size=1).settled()
     assert path == str(tmp_path / "class_frequencies.json")
     counts = {c["id"]: c["image_count"] for c in json.loads((tmp_path / path).read_text())}
     assert counts == {1: 1, 2: 0, 3: 2, 4: 0}
     assert "CAT_FREQ_PATH is empty: counted" in caplog.text
     assert "2 of 4 classes have boxes" in caplog.text
-    assert cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH == ""
 
 
 def test_a_file_of_frequencies_is_used_as_it_is(cfg):
     cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH = "counts.json"
-    assert with_class_frequencies(cfg) is cfg
+    assert FrequencyFile.from_config(cfg, world_size=1).settled() == "counts.json"

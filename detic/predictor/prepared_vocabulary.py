@@ -8,23 +8,25 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 
+from detic.modeling.request import RequestedClasses
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
-from detic.modeling.supervision import BatchVocabulary
-from detic.vocabulary import Vocabulary
+from detic.vocabulary import EmbeddedVocabulary
 
 
 @dataclass(frozen=True, eq=False)
-class Snapshot:
+class PreparedVocabulary:
     """All that detection needs of a vocabulary: made once, then only read, by any thread."""
 
-    vocabulary: Vocabulary
+    vocabulary: EmbeddedVocabulary
     names: np.ndarray  # (C,) str
     parents: np.ndarray | None  # (C,) str, "" of classes without; None: no class has one
-    classifier: BatchVocabulary  # on the model's device
+    requested: RequestedClasses  # on the model's device
 
 
-def prepare(vocabulary: Vocabulary, device: torch.device | str, score_threshold: float) -> Snapshot:
-    """Return a vocabulary with embeddings as the model reads it.
+def prepare(
+    vocabulary: EmbeddedVocabulary, device: torch.device | str, score_threshold: float
+) -> PreparedVocabulary:
+    """Return a vocabulary as the model reads it.
 
     Args:
         score_threshold: of the classes that have none of their own.
@@ -33,15 +35,15 @@ def prepare(vocabulary: Vocabulary, device: torch.device | str, score_threshold:
     own = [entry.score_threshold for entry in entries]
     thresholds = [score_threshold if threshold is None else threshold for threshold in own]
     negative = [entry.negative for entry in entries]
-    classifier = BatchVocabulary(
+    requested = RequestedClasses(
         embeddings=with_background(vocabulary.embeddings).to(device),
         score_thresholds=torch.tensor(thresholds, device=device),
         negative=torch.tensor(negative, device=device) if any(negative) else None,
     )
     parents = [entry.parent or "" for entry in entries]
-    return Snapshot(
+    return PreparedVocabulary(
         vocabulary,
         names=np.array(vocabulary.names),
         parents=np.array(parents) if any(parents) else None,
-        classifier=classifier,
+        requested=requested,
     )

@@ -1,0 +1,29 @@
+"""What a detection is asked for.
+
+Shape legend: C classes, D embedding width.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class RequestedClasses:
+    """The classes to look for in place of the model's own."""
+
+    embeddings: Tensor  # (C + 1, D), the last row is the zero background
+    score_thresholds: Tensor | None = None  # (C,) lowest scores; None: the model's for all
+    negative: Tensor | None = None  # (C,) bool: competes for boxes, but is never reported
+
+
+@dataclass(frozen=True)
+class DetectionRequest:
+    """What to look for and what to report; by default what the model was built for."""
+
+    classes: RequestedClasses | None = None  # None: the model's own
+    max_detections: int | None = None  # of an image; None: the model's limit
+    region_embeddings: bool = False  # also report (D,) of unit length in the space of the texts
+    class_scores: bool = False  # also report (C,) of all classes, negative ones included
+    backbone_dtype: torch.dtype | None = None  # of automatic mixed precision; None: float32
