@@ -6,9 +6,8 @@ Shapes: N records.
 import pickle
 from collections.abc import Iterable, Sequence
 
+from detic.datasets.segmentation import usable_polygons
 from detic.loading.shared_arrays import ArrayWriter, SharedArrays
-
-MIN_POLYGON_NUMBERS = 6  # three points
 
 
 class PackedRecords(Sequence[dict]):
@@ -52,7 +51,7 @@ def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
         changed = {"bbox": [float(value) for value in annotation["bbox"]]}
         polygons = annotation.get("segmentation")
         if isinstance(polygons, list):
-            polygons = [p for p in polygons if len(p) >= MIN_POLYGON_NUMBERS and len(p) % 2 == 0]
+            polygons = usable_polygons(polygons)
             if not polygons:
                 continue
             changed["segmentation"] = polygons

@@ -3,9 +3,9 @@
 from collections.abc import Iterable, Sequence
 
 from detic.datasets.annotation_file import AnnotationFile
+from detic.datasets.segmentation import NO_AREA_PX2, mask_problem, polygon_area
 from detic.errors import InputError
 from detic.preparation.findings import Findings
-from detic.preparation.mask_checks import NO_AREA_PX2, mask_problem, polygon_area
 
 MARGIN_PX = 1.5  # annotators' tools let boxes and polygons end a pixel outside
 LABEL_LISTS = ("pos_category_ids", "neg_category_ids")

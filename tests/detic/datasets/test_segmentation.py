@@ -1,13 +1,35 @@
-"""What is wrong with masks, as annotation files have them."""
+"""Masks of annotations: which can be used, and what is wrong with others."""
 
 import numpy as np
 import pytest
 from pycocotools import mask as mask_util
 
-from detic.preparation.mask_checks import mask_problem, polygon_area, run_lengths
+from detic.datasets.segmentation import (
+    has_only_polygons,
+    keep_all_masks_or_none,
+    mask_problem,
+    polygon_area,
+    run_lengths,
+    usable_polygons,
+)
 
 DAMAGED = "run-length masks with damaged counts"
 SUM = "run-length masks whose counts do not add up to the pixels of their image"
+
+
+def test_polygons_of_three_points_can_be_used():
+    triangle, line, odd = [0, 0, 5, 0, 5, 5], [0, 0, 5, 5], [0, 0, 5, 0, 5, 5, 1]
+    assert usable_polygons([triangle, line, odd]) == [triangle]
+    assert has_only_polygons([triangle])
+    assert not has_only_polygons([triangle, line])
+    assert has_only_polygons({"size": [6, 8], "counts": "04\\1"})
+
+
+def test_masks_of_some_annotations_alone_are_removed(caplog):
+    records = [{"annotations": [{"segmentation": []}, {}]}]
+    keep_all_masks_or_none(records, "pets")
+    assert records == [{"annotations": [{}, {}]}]
+    assert "pets: 1 of 2 annotations have masks, which are not used" in caplog.text
 
 
 @pytest.mark.parametrize(
