@@ -16,9 +16,9 @@ from torch import Tensor
 
 from detic.checkpoint.load_report import group_names
 from detic.checkpoint.mmdet import Converted, from_mmdet, is_mmdet, to_mmdet
-from detic.checkpoint.weight_file import read_weights, write_checkpoint
 from detic.cli import argument_parser, run
 from detic.errors import InputError
+from detic.weight_files import read_weights, write_checkpoint
 
 # Tensors that a detector of the other kind builds itself or does without.
 _DROPPED = ("pixel_", "text_encoder.", "backbone.bottom_up.base.fc.", "data_preprocessor.")

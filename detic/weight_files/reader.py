@@ -13,9 +13,10 @@ from detectron2.utils.file_io import PathManager
 from numpy._core.multiarray import scalar as numpy_scalar
 from torch import Tensor
 
-from detic.checkpoint.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.errors import InputError
 from detic.files import unfinished_path
+from detic.weight_files.restricted_pickle import RefusedImport, load_restricted_pickle
+from detic.weight_files.torchscript import is_torchscript, read_torchscript
 
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
@@ -38,8 +39,9 @@ _LEGACY_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
 def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
     """Return the tensors of a weight file by name, on the CPU and in the file's dtypes.
 
-    The content decides how a file is read, not its name: torch's formats, safetensors, and pickles
-    of arrays or tensors. What training programs store besides the weights is left out.
+    The content decides how a file is read, not its name: torch's formats, TorchScript archives,
+    safetensors, and pickles of arrays or tensors. What training programs store besides the weights
+    is left out.
 
     Args:
         path: a local path or an address that detectron2 knows (http, https, detectron2).
@@ -102,7 +104,7 @@ def _reader(file: Path) -> Callable[[Path], Any]:
     if start[8:9] == b"{" and header_bytes < file.stat().st_size:
         return _read_safetensors
     if start.startswith((_ZIP, _LEGACY_TORCH)):
-        return _read_torch
+        return read_torchscript if is_torchscript(file) else _read_torch
     if start.startswith(_PICKLE):
         return _read_pickle
     raise InputError(
@@ -139,12 +141,7 @@ def _refusal(path: str | os.PathLike, wanted: str) -> str:
 
 def _tensors(content: Any, path: str | os.PathLike) -> dict[str, Tensor]:
     """Return the tensors of what a training program saved, however it wrapped them."""
-    weights = content
-    while isinstance(weights, Mapping):
-        inner = [weights[k] for k in _WEIGHT_KEYS if isinstance(weights.get(k), Mapping)]
-        if not inner:
-            break
-        weights = inner[0]
+    weights = _unwrapped(content)
     entries = weights.items() if isinstance(weights, Mapping) else ()
     tensors = {
         name: value.detach() if isinstance(value, Tensor) else torch.tensor(value)
@@ -157,6 +154,16 @@ def _tensors(content: Any, path: str | os.PathLike) -> dict[str, Tensor]:
             f"under a key {', '.join(_WEIGHT_KEYS)}"
         )
     return _without_prefix(tensors, "module.")  # of models wrapped for data-parallel training
+
+
+def _unwrapped(content: Any) -> Any:
+    """Return the innermost dictionary under the keys of weights; none may contain itself."""
+    weights, passed = content, set()
+    while isinstance(weights, Mapping) and id(weights) not in passed:
+        passed.add(id(weights))
+        inner = [weights[k] for k in _WEIGHT_KEYS if isinstance(weights.get(k), Mapping)]
+        weights = inner[0] if inner else weights
+    return weights
 
 
 def _is_numeric(value: Any) -> bool:

@@ -8,6 +8,7 @@ but upstream detectron2 has none, and this project works with both.
 import io
 import pickle
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Any, BinaryIO
 
 import numpy as np
@@ -32,6 +33,25 @@ def load_restricted_pickle(file: BinaryIO) -> Any:
     return _Unpickler(file, encoding="latin1").load()
 
 
+class Admitted:
+    """A function that a pickle can call and not change.
+
+    A pickle may set the attributes of whatever it has got hold of, with an instruction called
+    BUILD; on a function, that would last as long as the process.
+    """
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable):
+        object.__setattr__(self, "_function", function)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("it wants to change a function")
+
+
 class _Unpickler(pickle.Unpickler):
     def find_class(self, module: str, name: str) -> Any:
         # numpy 2 renamed the package that its arrays refer to.
@@ -53,6 +73,11 @@ def _empty_bytes() -> bytes:
     return b""
 
 
+def _dtype(*args: Any) -> np.dtype:
+    """Return a data type of one's own: what follows in the pickle may set its byte order."""
+    return np.dtype(args[0], copy=True)
+
+
 def _load_storage(data: bytes) -> Any:
     """Return a tensor's memory; torch's own function of this purpose would unpickle anything."""
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -61,15 +86,15 @@ def _load_storage(data: bytes) -> Any:
 # numpy's rebuilding functions have no public names, but arrays hand them out.
 _ADMITTED = {
     "collections.OrderedDict": OrderedDict,
-    "_codecs.encode": _encode,
-    "__builtin__.bytes": _empty_bytes,
+    "_codecs.encode": Admitted(_encode),
+    "__builtin__.bytes": Admitted(_empty_bytes),
     "numpy.ndarray": np.ndarray,
-    "numpy.dtype": np.dtype,
-    "numpy.core.multiarray._reconstruct": np.empty(1).__reduce__()[0],
-    "numpy.core.multiarray.scalar": np.float32(0).__reduce__()[0],
-    "numpy.core.numeric._frombuffer": np.empty(1).__reduce_ex__(5)[0],
+    "numpy.dtype": Admitted(_dtype),
+    "numpy.core.multiarray._reconstruct": Admitted(np.empty(1).__reduce__()[0]),
+    "numpy.core.multiarray.scalar": Admitted(np.float32(0).__reduce__()[0]),
+    "numpy.core.numeric._frombuffer": Admitted(np.empty(1).__reduce_ex__(5)[0]),
     "torch.Size": torch.Size,
-    "torch._utils._rebuild_tensor_v2": torch._utils._rebuild_tensor_v2,
-    "torch._utils._rebuild_parameter": torch._utils._rebuild_parameter,
-    "torch.storage._load_from_bytes": _load_storage,
+    "torch._utils._rebuild_tensor_v2": Admitted(torch._utils._rebuild_tensor_v2),
+    "torch._utils._rebuild_parameter": Admitted(torch._utils._rebuild_parameter),
+    "torch.storage._load_from_bytes": Admitted(_load_storage),
 }

@@ -10,11 +10,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from detic.checkpoint import read_weights
-from detic.checkpoint.weight_file import write_checkpoint
 from detic.errors import InputError
-
-from .conftest import assert_same
+from detic.weight_files import read_weights, write_checkpoint
+from tests.detic.checkpoint.conftest import assert_same
 
 TENSORS = {
     "a.weight": torch.tensor([[1.5, -0.0], [float("inf"), 1e-30]]),
@@ -146,6 +144,14 @@ def test_other_files_are_explained(content, message, tmp_path):
     (tmp_path / "weights.pth").write_bytes(content)
     with pytest.raises(InputError, match=message):
         read_weights(tmp_path / "weights.pth")
+
+
+def test_a_file_that_contains_itself_is_read_to_its_end(tmp_path):
+    content = {"epoch": 3}
+    content["model"] = {"state_dict": content}
+    save_pickle(2)(content, tmp_path / "weights.pkl")
+    with pytest.raises(InputError, match="no tensors by name but a dictionary of epoch, model"):
+        read_weights(tmp_path / "weights.pkl")
 
 
 def test_truncated_checkpoint_is_explained(tmp_path):
