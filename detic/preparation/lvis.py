@@ -55,7 +55,7 @@ def count_classes(document: dict) -> list[dict]:
 
 
 def with_frequencies(
-    categories: Sequence[dict], rare_below: int = 10, common_below: int = 100
+    categories: Sequence[dict], rare_below: int = 10, common_below: float = 100
 ) -> list[dict]:
     """Return counted categories with ``frequency`` set from ``image_count``.
 
