@@ -4,6 +4,7 @@ Boxes are XYXY in pixels unless a name says XYWH.
 """
 
 import logging
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -37,6 +38,11 @@ class Cutout:
 
     jpeg: bytes
     caption: str
+
+    @property
+    def base64(self) -> str:
+        """The image as a page can contain it."""
+        return b64encode(self.jpeg).decode("ascii")
 
 
 def draw_rectangles(
