@@ -21,7 +21,7 @@ from detic.loading.loader import TrainLoader
 from detic.loading.mapper import EvaluationMapper, MapperParams, build_train_mapper
 from detic.loading.records import PackedRecords
 from detic.loading.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
-from detic.loading.shared_arrays import SharedArrays
+from detic.loading.shared_memory import SharedArrays
 from detic.loading.train_source import TrainSources
 from detic.loading.training_data import (
     DrawParams,

@@ -7,7 +7,7 @@ import pickle
 from collections.abc import Iterable, Sequence
 
 from detic.datasets.segmentation import usable_polygons
-from detic.loading.shared_arrays import ArrayWriter, SharedArrays
+from detic.loading.shared_memory import ArrayWriter, SharedArrays
 
 
 class PackedRecords(Sequence[dict]):

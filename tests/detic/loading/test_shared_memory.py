@@ -7,7 +7,7 @@ import torch
 from detectron2.structures import Boxes, Instances, PolygonMasks
 
 from detic.loading.image_reader import UnreadableImage
-from detic.loading.transport import LARGE, pack_batch, unpack_batch
+from detic.loading.shared_memory import LARGE, pack_batch, unpack_batch
 
 
 def example(side):
