@@ -27,8 +27,8 @@ import numpy as np
 from hotcoco import mask as rle
 from tqdm import tqdm
 
-from detic.evaluation.lvis import score_lvis
-from detic.evaluation.openimages import score_openimages
+from detic.evaluation.lvis_protocol import score_lvis
+from detic.evaluation.openimages_protocol import score_openimages
 from detic.evaluation.prediction_log import PredictionLog
 from detic.evaluation.results_file import ResultsFile
 from detic.result_rows import ResultRows

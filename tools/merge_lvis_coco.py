@@ -32,7 +32,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
-    from detic.preparation.lvis import merge_coco, without_masks
+    from detic.preparation.lvis_variants import merge_coco, without_masks
     from detic.preparation.output import marked, save
     from detic.preparation.tables import coco_to_lvis
 

@@ -25,7 +25,7 @@ def parse_arguments(argv: Sequence[str] | None = None) -> argparse.Namespace:
 def main(arguments: argparse.Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
-    from detic.preparation.lvis import without_rare
+    from detic.preparation.lvis_variants import without_rare
     from detic.preparation.output import marked, save
 
     source = dataset_path(arguments.ann)

@@ -14,8 +14,7 @@ import yaml
 
 from detic.detections import Detections
 from detic.files import unfinished_text
-from detic.outputs.per_image import ImagePaths
-from detic.outputs.writer import Category, ImageRecord, Write
+from detic.outputs.writer import Category, ImagePaths, ImageRecord, Write
 
 _CLASS_LIST = "classes.txt"
 

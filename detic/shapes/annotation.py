@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from detic.preparation.lvis import with_frequencies
+from detic.preparation.lvis_variants import with_frequencies
 from detic.shapes.captions import NOUN_SYNONYMS
 from detic.shapes.classes import ShapeClass
 from detic.shapes.masks import mask_to_box_xywh, mask_to_polygons

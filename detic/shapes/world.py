@@ -33,7 +33,7 @@ from tqdm import tqdm
 from detic import cli
 from detic.errors import InputError
 from detic.files import unfinished_folder, write_json
-from detic.preparation.lvis import count_classes, without_rare
+from detic.preparation.lvis_variants import count_classes, without_rare
 from detic.shapes.annotation import category, document, with_novel_as_rare
 from detic.shapes.classes import check_nouns
 from detic.shapes.images import (

@@ -16,8 +16,8 @@ from typing import Any
 from tqdm import tqdm
 
 from detic.datasets.image_labels.class_index import ClassIndex, report_left_out
-from detic.datasets.image_labels.records import image_label_record
-from detic.datasets.image_labels.size_index import (
+from detic.datasets.image_labels.labelled_image import image_label_record
+from detic.datasets.image_sizes import (
     is_worth_saving,
     read_remembered,
     write_remembered,

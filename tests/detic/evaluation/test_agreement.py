@@ -8,8 +8,8 @@ import json
 import numpy as np
 import pytest
 
-from detic.evaluation.coco import score_coco
-from detic.evaluation.lvis import score_lvis
+from detic.evaluation.coco_protocol import score_coco
+from detic.evaluation.lvis_protocol import score_lvis
 from detic.evaluation.prediction_log import PredictionLog
 from detic.result_rows import ResultRows
 from tests.detic.evaluation.random_data import random_detections, random_ground_truth
@@ -61,7 +61,7 @@ def test_coco_agrees_with_pycocotools(data, task, write, results_of):
 def test_lvis_agrees_with_the_lvis_package(data, task, max_dets, write, results_of, monkeypatch):
     lvis = pytest.importorskip("lvis")
     monkeypatch.setattr(np, "float", float, raising=False)  # lvis 0.5.3 uses the removed name
-    monkeypatch.setattr("detic.evaluation.lvis.DETECTIONS_PER_IMAGE", 20)
+    monkeypatch.setattr("detic.evaluation.lvis_protocol.DETECTIONS_PER_IMAGE", 20)
     ground_truth, detections = data
     path = write("ground_truth.json", ground_truth)
     score = score_lvis(path, results_of(detections), fixed_ap=True)

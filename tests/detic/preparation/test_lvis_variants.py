@@ -3,7 +3,7 @@
 import pytest
 
 from detic.errors import InputError
-from detic.preparation.lvis import (
+from detic.preparation.lvis_variants import (
     count_classes,
     merge_coco,
     with_frequencies,

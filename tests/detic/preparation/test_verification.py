@@ -8,9 +8,12 @@ from detic.datasets.annotation_file import AnnotationFile
 from detic.datasets.table import SPECS
 from detic.errors import InputError
 from detic.files import write_bytes, write_json
-from detic.preparation.annotation_checks import check_annotations, check_image_labels
-from detic.preparation.findings import Findings
-from detic.preparation.verify import verify_dataset
+from detic.preparation.verification import (
+    Findings,
+    check_annotations,
+    check_image_labels,
+    verify_dataset,
+)
 from detic.vocabulary import builtin_categories
 
 TRIANGLE = [[0, 0, 5, 0, 5, 5]]

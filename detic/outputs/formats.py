@@ -1,13 +1,26 @@
-"""What a writer will write, known before it does."""
+"""The formats of results: what writes them, and the files that they become."""
 
 from collections.abc import Callable, Iterable
 from pathlib import Path
 
-from detic.outputs.coco import images_path
-from detic.outputs.per_image import ImagePaths
-from detic.outputs.voc import annotation_paths
-from detic.outputs.writer import ImageRecord
-from detic.outputs.yolo import label_paths
+from detic.outputs.coco_results import images_path, write_coco_results, write_lvis_results
+from detic.outputs.features import write_features
+from detic.outputs.json_lines import write_json, write_json_lines
+from detic.outputs.table import write_csv
+from detic.outputs.voc import annotation_paths, write_voc
+from detic.outputs.writer import ImagePaths, ImageRecord, Writer
+from detic.outputs.yolo import label_paths, write_yolo
+
+WRITERS: dict[str, Writer] = {
+    "json": write_json,
+    "jsonl": write_json_lines,
+    "csv": write_csv,
+    "coco": write_coco_results,
+    "lvis": write_lvis_results,
+    "yolo": write_yolo,
+    "voc": write_voc,
+    "npz": write_features,
+}
 
 _IMAGE_PATHS: dict[str, Callable[[Path], ImagePaths]] = {
     "yolo": label_paths,

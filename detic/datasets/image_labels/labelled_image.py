@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
-from detic.datasets.image_labels.size_index import SizeHW
+from detic.datasets.image_sizes import SizeHW
 
 
 def image_label_record(

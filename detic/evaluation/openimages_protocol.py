@@ -14,12 +14,12 @@ from pathlib import Path
 import numpy as np
 
 from detic.evaluation.ground_truth import tasks_to_score
-from detic.evaluation.hierarchy import read_reach
 from detic.evaluation.openimages_ap import (
     KeyedAnnotations,
     KeyedDetections,
     class_average_precisions,
 )
+from detic.evaluation.openimages_hierarchy import read_reach
 from detic.evaluation.openimages_truth import VerifiedImages, read_verified_images
 from detic.evaluation.results_file import ResultsFile, check_fits, top_per_group
 from detic.evaluation.scores import Evaluation, TaskScore, class_table

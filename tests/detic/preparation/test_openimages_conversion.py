@@ -7,7 +7,7 @@ import pytest
 from detic.datasets.annotation_file import read_annotation_file
 from detic.errors import InputError
 from detic.files import write_json
-from detic.preparation.openimages import read_categories, read_sizes
+from detic.preparation.openimages_conversion import read_categories, read_sizes
 from detic.preparation.openimages_split import SPLITS, convert_split
 
 CLASSES = ["/m/animal,Animal", "/m/dog,Dog", "/m/poodle,Poodle", "/m/mouse,Mouse"]
@@ -106,7 +106,7 @@ def test_sizes_that_are_in_no_table_are_those_of_the_images(
     path.write_bytes(jpeg(6, 4))
     image = convert_split(root, SPLITS["val"])["images"][0]
     assert (image["width"], image["height"]) == (6, 4)
-    monkeypatch.setattr("detic.datasets.image_labels.size_index.read_image_size", None)
+    monkeypatch.setattr("detic.datasets.image_sizes.read_image_size", None)
     assert convert_split(root, SPLITS["val"])["images"] == [image]  # they are remembered
 
 

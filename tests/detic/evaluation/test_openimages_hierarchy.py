@@ -3,7 +3,7 @@ import json
 import pytest
 
 from detic.errors import InputError
-from detic.evaluation.hierarchy import read_reach
+from detic.evaluation.openimages_hierarchy import read_reach
 
 TREE = {
     "LabelName": "/m/root",

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detic.errors import InputError
-from detic.evaluation.openimages import score_openimages
+from detic.evaluation.openimages_protocol import score_openimages
 from tests.detic.evaluation.conftest import annotation, detection
 
 approx = pytest.approx

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detic.errors import InputError
-from detic.evaluation.lvis import score_lvis
+from detic.evaluation.lvis_protocol import score_lvis
 from tests.detic.evaluation.conftest import detection
 
 HERE, THERE, ELSEWHERE = (10, 10, 20, 20), (60, 60, 30, 30), (10, 60, 20, 20)
@@ -72,7 +72,7 @@ def test_only_300_detections_of_an_image_count_but_all_do_for_fixed_ap(lvis_file
 
 def test_fixed_ap_keeps_the_best_of_each_class(lvis_file, results_of, monkeypatch):
     # With room for 2 of a class over the dataset, the third detection, which is right, is lost.
-    monkeypatch.setattr("detic.evaluation.lvis.DETECTIONS_PER_CLASS", 2)
+    monkeypatch.setattr("detic.evaluation.lvis_protocol.DETECTIONS_PER_CLASS", 2)
     path = lvis_file([(1, 1, HERE), (2, 1, HERE), (3, 2, HERE)], num_images=3)
     rows = [detection(1, 1, ELSEWHERE, 0.9), detection(1, 1, HERE, 0.8)]
     rows += [detection(2, 1, HERE, 0.7), detection(3, 2, HERE, 0.1)]

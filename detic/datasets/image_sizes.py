@@ -1,6 +1,7 @@
 """What was found out about images once, kept in a json file beside them."""
 
 import logging
+import os
 from collections.abc import Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -89,6 +90,28 @@ def image_sizes(
     if num_new:
         write_remembered(index_file, known)
     return {name: tuple(known[name][:2]) for name in names if name in known}
+
+
+def read_image_sizes(
+    folder: str | os.PathLike, names: Sequence[str], workers: int = 8
+) -> list[tuple[int, int] | None]:
+    """Return the (height, width) of each image, None for those that cannot be opened.
+
+    Sizes are those after turning an image as its EXIF data ask. They are remembered in the folder,
+    so that an interrupted run goes on where it was.
+
+    Args:
+        folder: where the images are.
+        names: their paths below it.
+        workers: images that are opened at the same time.
+    """
+    folder = Path(folder)
+    known = image_sizes(folder, names, folder / INDEX_NAME, workers)
+    sizes = [known.get(name) for name in names]
+    num_damaged = sizes.count(None)
+    if num_damaged:
+        logger.warning("left out %d of %d images that cannot be opened", num_damaged, len(names))
+    return sizes
 
 
 def _entry(path: Path, known: Entry | None) -> Entry | None:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from detic.errors import InputError
-from detic.evaluation.coco import score_coco
+from detic.evaluation.coco_protocol import score_coco
 from tests.detic.evaluation.conftest import annotation, detection
 
 HERE, THERE = (10, 10, 20, 20), (60, 60, 30, 30)

@@ -6,7 +6,7 @@ import numpy as np
 from pycocotools.coco import COCO
 
 from detic.outputs import WRITERS, Category, ImageRecord
-from detic.outputs.coco import images_path
+from detic.outputs.coco_results import images_path
 
 
 def write(name, folder, records, categories):
