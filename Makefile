@@ -26,6 +26,10 @@ test: install ## Run the tests (set-up included)
 test-slow: install ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
 
+.PHONY: test-upstream
+test-upstream: install ## Run the tests on Facebook's Detectron2 0.6, fetched from PyPI
+	$(BIN)/python tests/upstream/run.py
+
 .PHONY: check
 check: install ## Check format and style, then run the tests
 	$(BIN)/ruff format --check .

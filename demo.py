@@ -156,6 +156,15 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         help="recipe; weights of a released one are looked for in $DETIC_MODELS and models/, else "
         "downloaded, unless --opts names others",
     )
+    group.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a package of your own before the recipe is read (docs/extending.md); may be "
+        "repeated",
+    )
     place = group.add_mutually_exclusive_group()
     place.add_argument("--device", help="cpu, cuda or cuda:N; by default the GPU if there is one")
     place.add_argument("--cpu", action="store_true", help="the same as --device cpu")
@@ -183,7 +192,9 @@ def main() -> None:
 
     from detic.cli import run
     from detic.demo import run_demo
+    from detic.extensions import request_imports
 
+    request_imports(args.imports)
     run(run_demo, args)
 
 

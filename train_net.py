@@ -37,6 +37,15 @@ def parse_arguments() -> argparse.Namespace:
         help="run although MODEL.WEIGHTS lacks parts of the detector",
     )
     parser.add_argument(
+        "--import",
+        dest="imports",
+        action="append",
+        default=[],
+        metavar="MODULE",
+        help="import a package of your own before the recipe is read (docs/extending.md); may be "
+        "repeated",
+    )
+    parser.add_argument(
         "--num-gpus", type=int, default=1, help="processes per machine; 0: one on the CPU"
     )
     parser.add_argument("--num-machines", type=int, default=1, help="machines of the job")
@@ -58,7 +67,9 @@ def main() -> None:
     # After parsing: --help need not wait for torch.
     from detic import cli
     from detic.engine.run import run_from_command_line
+    from detic.extensions import request_imports
 
+    request_imports(arguments.imports)
     cli.run(run_from_command_line, arguments)
 
 

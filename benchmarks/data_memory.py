@@ -89,7 +89,7 @@ def build_mapper(size: int, scale: tuple[float, float]) -> TrainMapper:
 def memory_mib(processes: list[int]) -> tuple[float, float]:
     """Return the memory of processes outside and within the list of records, in MiB.
 
-    Files mapped from disk, such as libraries, are left out: other programs share them, so their
+    Files mapped from disk, such as libraries, are left out. Other programs share them, so their
     part changes by itself.
     """
     total = of_list = 0

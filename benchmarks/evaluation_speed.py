@@ -4,11 +4,11 @@
     python benchmarks/evaluation_speed.py --images 5000 --tasks bbox segm --without-lvis
     python benchmarks/evaluation_speed.py --images 5000 --openimages
 
-Annotations and detections are made up after LVIS: 12 objects an image, 1203 classes of very different
-frequency. Most detections have another class than the object they are on (--right-share), as an object keeps
-few of its own class after suppression. Both sides start from files and end with the metrics, which have to agree
-in all digits. The lvis package (0.5.3) needs a name that numpy removed; it is put back here. For 5000
-images it takes a few minutes a task.
+Annotations and detections are made up after LVIS: 12 objects in an image, 1203 classes of very
+different frequency. Most detections have another class than the object they are on (--right-share),
+because an object keeps few of its own class after suppression. Both sides start from files and end
+with the metrics, which have to agree in all digits. The lvis package (0.5.3) needs a name that
+numpy removed; it is put back here. For 5000 images it takes a few minutes for each task.
 """
 
 import argparse

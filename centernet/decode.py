@@ -1,6 +1,6 @@
 """Heat maps and box distances to proposals.
 
-Shape legend: B images, M cells of one level, K heat map channels, N candidates.
+Shapes: B images, M cells of one level, K heat map channels, N candidates.
 """
 
 from collections.abc import Sequence

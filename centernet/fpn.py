@@ -1,6 +1,6 @@
 """Feature pyramids with two levels on top of the coarsest output.
 
-Shape legend: B images, F channels of the pyramid.
+Shapes: B images, F channels of the pyramid.
 """
 
 from detectron2.layers import ShapeSpec

@@ -1,6 +1,6 @@
 """The convolutional head that every feature level shares.
 
-Shape legend: B images, F feature channels, C classes.
+Shapes: B images, F feature channels, C classes.
 """
 
 import math
@@ -58,28 +58,25 @@ class CenterNetHead(nn.Module):
         self.bbox_tower = _tower(in_channels, num_box_convs, norm)
         self.bbox_pred = nn.Conv2d(in_channels, 4, 3, padding=1)
         self.scales = nn.ModuleList(Scale() for _ in range(num_levels))
-        self.cls_logits = self.agn_hm = None
-        if num_classes is not None:
-            self.cls_logits = nn.Conv2d(in_channels, num_classes, 3, padding=1)
-        if with_agnostic_heatmap:
-            self.agn_hm = nn.Conv2d(in_channels, 1, 3, padding=1)
+        self.cls_logits = None if num_classes is None else _predictor(in_channels, num_classes)
+        self.agn_hm = _predictor(in_channels, 1) if with_agnostic_heatmap else None
         self._init_weights(prior_prob)
 
     def _init_weights(self, prior_prob: float) -> None:
         for module in self.modules():
             if isinstance(module, nn.Conv2d):
                 nn.init.normal_(module.weight, std=0.01)
-                nn.init.zeros_(module.bias)
-        nn.init.constant_(self.bbox_pred.bias, 8.0)  # strides
+                _fill_bias(module, 0.0)
+        _fill_bias(self.bbox_pred, 8.0)  # strides
         for heatmap in (self.cls_logits, self.agn_hm):
             if heatmap is not None:
-                nn.init.constant_(heatmap.bias, -math.log((1 - prior_prob) / prior_prob))
+                _fill_bias(heatmap, -math.log((1 - prior_prob) / prior_prob))
 
     def forward(self, features: list[Tensor]) -> list[HeadOutput]:
         """Return the predictions on each level for ``features``: maps (B, F, H_l, W_l)."""
         return [self._level(x, scale) for x, scale in zip(features, self.scales, strict=True)]
 
-    def _level(self, x: Tensor, scale: Scale) -> HeadOutput:
+    def _level(self, x: Tensor, scale: nn.Module) -> HeadOutput:
         # Maps are float32 in mixed precision too: in half precision hot cells would round to a
         # probability of 1, whose loss is infinite, and scores would tie.
         x = self.share_tower(x)
@@ -92,6 +89,15 @@ class CenterNetHead(nn.Module):
             ltrb=scale(self.bbox_pred(box_features)).relu().float(),
             agnostic_logits=None if self.agn_hm is None else self.agn_hm(box_features).float(),
         )
+
+
+def _predictor(in_channels: int, out_channels: int) -> nn.Conv2d:
+    return nn.Conv2d(in_channels, out_channels, 3, padding=1)
+
+
+def _fill_bias(layer: nn.Conv2d, value: float) -> None:
+    assert layer.bias is not None
+    nn.init.constant_(layer.bias, value)
 
 
 def _tower(channels: int, num_convs: int, norm: str) -> nn.Sequential:

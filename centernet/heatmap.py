@@ -1,6 +1,6 @@
 """Gaussian heat maps around object centres.
 
-Shape legend: M cells, N boxes, K heat map channels.
+Shapes: M cells, N boxes, K heat map channels.
 """
 
 import torch
@@ -13,8 +13,8 @@ _NEGLIGIBLE_HEAT = 1e-4
 def squared_radii(boxes_xyxy: Tensor, min_overlap: float, min_radius_px: float) -> Tensor:
     """Return the squared Gaussian radius of each box.
 
-    A box whose two corners both move by ``delta * side`` with ``delta = (1 - o) / (1 + o)`` keeps
-    an overlap of about ``o`` with itself.
+    Let ``delta = (1 - o) / (1 + o)``. A box whose two corners move by ``delta * side`` overlaps
+    itself by about ``o``.
 
     Args:
         boxes_xyxy: (N, 4) in pixels.

@@ -1,6 +1,6 @@
 """Losses on heat maps and on box distances.
 
-Shape legend: M cells, C channels, P positive cells, N regressed cells.
+Shapes: M cells, C channels, P positive cells, N regressed cells.
 """
 
 from dataclasses import dataclass
@@ -39,7 +39,8 @@ def heatmap_focal_loss(
     With heat ``p = sigmoid(logit)``:
     ``positive = -alpha * sum over positives of log(p) (1 - p)^gamma`` and
     ``negative = -(1 - alpha) * sum over all cells of log(1 - p) p^gamma (1 - target)^beta``.
-    Positives are the listed cells, counted as often as listed, not those whose target is 1.
+    Positives are the listed cells, counted as often as they are listed. A target of 1 does not make
+    a cell positive.
 
     Args:
         logits, targets: (M, C); targets in [0, 1].

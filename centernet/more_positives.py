@@ -1,6 +1,6 @@
 """Positive cells beyond the centres: neighbours that already regress the object well.
 
-Shape legend: N boxes of one image, L levels, K = 9 cells around a centre, P positive cells.
+Shapes: N boxes of one image, L levels, K = 9 cells around a centre, P positive cells.
 """
 
 from collections.abc import Callable, Sequence

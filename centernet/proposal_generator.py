@@ -1,6 +1,6 @@
 """The CenterNet proposal network: features to class-agnostic (or class-wise) proposals.
 
-Shape legend: B images, L levels, F feature channels.
+Shapes: B images, L levels, F feature channels.
 """
 
 from collections.abc import Sequence
@@ -109,7 +109,7 @@ class CenterNet(nn.Module):
         outputs = self.centernet_head(maps)
         grids = self.compute_grids(maps)
         losses = {}
-        if self.training:
+        if self.training and gt_instances is not None:
             shapes_hw = grids[0].new_tensor([x.shape[2:] for x in maps])
             targets = self._get_ground_truth(grids, shapes_hw, gt_instances)
             losses = self.losses(outputs, targets, gt_instances, shapes_hw, object_counts)
@@ -117,7 +117,7 @@ class CenterNet(nn.Module):
 
     def compute_grids(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Return the cell centres (H_l * W_l, 2) in pixels of maps (B, F, H_l, W_l)."""
-        shapes_hw = [tuple(x.shape[2:]) for x in features]
+        shapes_hw = [(x.shape[2], x.shape[3]) for x in features]
         return compute_grids(shapes_hw, self.target_params.strides_px, features[0].device)
 
     @torch.no_grad()
@@ -140,10 +140,8 @@ class CenterNet(nn.Module):
         Args:
             padded_size_hw: of the batch's images, in pixels.
         """
-        shapes_hw = [
-            tuple(-(-side // stride) for side in padded_size_hw)
-            for stride in self.target_params.strides_px
-        ]
+        height, width = padded_size_hw
+        shapes_hw = [(-(-height // s), -(-width // s)) for s in self.target_params.strides_px]
         device = gt_instances[0].gt_boxes.device
         grids = compute_grids(shapes_hw, self.target_params.strides_px, device)
         targets = self._get_ground_truth(grids, grids[0].new_tensor(shapes_hw), gt_instances)
@@ -208,8 +206,8 @@ def _check_config(node) -> None:
 def _level_prediction(output: HeadOutput, grid_xy: Tensor, stride_px: int) -> LevelPrediction:
     """Return heat from class logits gated by the agnostic map, or from the latter alone."""
     agnostic = None if output.agnostic_logits is None else output.agnostic_logits.sigmoid()
-    if output.class_logits is None:
-        heat, gate = agnostic, None
-    else:
-        heat, gate = output.class_logits.sigmoid(), agnostic
-    return LevelPrediction(heat, output.ltrb, gate, grid_xy, stride_px)
+    if output.class_logits is not None:
+        heat = output.class_logits.sigmoid()
+        return LevelPrediction(heat, output.ltrb, agnostic, grid_xy, stride_px)
+    assert agnostic is not None  # a head has one of both
+    return LevelPrediction(agnostic, output.ltrb, None, grid_xy, stride_px)

@@ -1,6 +1,6 @@
 """The losses of the proposal network: what the head predicts against the targets of a batch.
 
-Shape legend: L levels, A cells of a batch over all levels, K heat map channels.
+Shapes: L levels, A cells of a batch over all levels, K heat map channels.
 """
 
 from collections.abc import Sequence
@@ -60,11 +60,13 @@ def proposal_losses(
     """
     num_positives, total_weight = _normalizers(counts, params)
     losses = {"loss_centernet_loc": _box_loss(outputs, targets, params) / total_weight}
-    if outputs[0].class_logits is not None:
-        logits = flatten_levels([o.class_logits for o in outputs])  # (A, K)
+    class_logits = [o.class_logits for o in outputs if o.class_logits is not None]
+    if class_logits:
+        logits = flatten_levels(class_logits)  # (A, K)
         losses |= _heat_losses("loss_centernet", logits, targets, num_positives, focal, params)
-    if outputs[0].agnostic_logits is not None:
-        logits = flatten_levels([o.agnostic_logits for o in outputs])  # (A, 1)
+    agnostic_logits = [o.agnostic_logits for o in outputs if o.agnostic_logits is not None]
+    if agnostic_logits:
+        logits = flatten_levels(agnostic_logits)  # (A, 1)
         agnostic = targets._replace(
             labels=torch.zeros_like(targets.labels),
             heatmap=targets.heatmap.amax(dim=1, keepdim=True),

@@ -1,6 +1,6 @@
 """What each cell of the feature maps should predict.
 
-Shape legend: B images, L levels, M cells of one image over all levels, A = B * M cells of the
+Shapes: B images, L levels, M cells of one image over all levels, A = B * M cells of the
 batch, N boxes of one image, P positive cells, K heat map channels.
 
 Cells of a batch are ordered by level, then image, then row and column.

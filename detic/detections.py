@@ -1,6 +1,6 @@
 """What was found in one image, as numpy arrays.
 
-Shape legend: N detections, H x W image, C classes, D embedding width.
+Shapes: N detections, H x W image, C classes, D embedding width.
 """
 
 from dataclasses import dataclass, replace

@@ -1,6 +1,7 @@
 """Recipes: YAML files merged over the defaults of every configuration key."""
 
 import difflib
+import os
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
@@ -9,6 +10,7 @@ from detectron2.config import CfgNode, get_cfg
 from centernet.config import add_centernet_config
 from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
+from detic.extensions import import_extensions
 
 
 def default_config() -> CfgNode:
@@ -20,18 +22,21 @@ def default_config() -> CfgNode:
     return cfg
 
 
-def load_recipe(path: str | Path, overrides: Sequence[str] = ()) -> CfgNode:
+def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNode:
     """Return the configuration of a recipe.
 
-    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe.
+    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe. Packages of one's own are
+    imported before, see :mod:`detic.extensions`.
 
     Args:
         path: YAML file; its ``_BASE_`` names the file it differs from.
         overrides: keys and values in turn, as given on the command line.
 
     Raises:
-        InputError: the file is missing or malformed, or a key or value does not fit.
+        InputError: the file is missing or malformed, a key or value does not fit, or a package of
+            one's own cannot be imported.
     """
+    import_extensions()
     path = Path(path)
     if not path.is_file():
         raise InputError(f"recipe {str(path)!r} not found; {_similar_recipes(path)}")

@@ -25,15 +25,19 @@ QUICK = [
 ]
 
 
-@pytest.fixture(scope="module")
-def datasets(tmp_path_factory):
-    """A datasets root with a small world of 96 classes and random class embeddings."""
-    root = tmp_path_factory.mktemp("datasets")
+def make_datasets(root):
+    """Fill a datasets root with a small world of 96 classes and random class embeddings."""
     sizes = {"train_images": 60, "val_images": 4, "labels_per_class": 1}
     generate_world(root, SEED, **sizes, progress=False)
     names = tuple(c.name for c in draw_classes(SEED, BENCHMARK_NOUNS))
     embeddings = torch.randn(len(names), 64, generator=torch.Generator().manual_seed(0))
     write_embeddings(root / EMBEDDINGS, EmbeddingTable(embeddings, names))
+
+
+@pytest.fixture(scope="module")
+def datasets(tmp_path_factory):
+    root = tmp_path_factory.mktemp("datasets")
+    make_datasets(root)
     return root
 
 

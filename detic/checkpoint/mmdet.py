@@ -1,6 +1,6 @@
 """Detic's tensors under mmdetection's names, in both directions, bit by bit.
 
-Shape legend: O output channels, C channels of a Swin stage.
+Shapes: O output channels, C channels of a Swin stage.
 """
 
 import re

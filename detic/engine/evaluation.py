@@ -7,12 +7,12 @@ from pathlib import Path
 import torch
 from detectron2.evaluation import inference_context, print_csv_format
 from detectron2.utils import comm
-from torch import nn
 from tqdm import tqdm
 
 from detic.evaluation import DetectionEvaluator, build_evaluator
 from detic.files import fingerprint
 from detic.loading.build import build_test_loader
+from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
 from detic.plan.evaluation import EvaluationPlan, TestSet
@@ -23,7 +23,7 @@ Results = dict[str, dict[str, dict[str, float]]]  # dataset, task, metric
 
 
 def evaluate_model(
-    plan: EvaluationPlan, model: nn.Module, *, resume: bool = False, report: bool = True
+    plan: EvaluationPlan, model: CustomRCNN, *, resume: bool = False, report: bool = True
 ) -> Results:
     """Return the results on all test sets (empty but in the main process).
 
@@ -59,13 +59,11 @@ def flat_metrics(results: Results) -> dict[str, float]:
 
 
 def _evaluate_set(
-    plan: EvaluationPlan, model: nn.Module, test_set: TestSet, evaluator: DetectionEvaluator
+    plan: EvaluationPlan, model: CustomRCNN, test_set: TestSet, evaluator: DetectionEvaluator
 ) -> dict[str, dict[str, float]]:
     finished = evaluator.finished_image_ids()
     loader = build_test_loader(plan.data, test_set.name, skip_image_ids=finished)
-    logger.info(
-        "%s: %d images to go, %d finished", test_set.name, len(loader.dataset), len(finished)
-    )
+    logger.info("%s: %d images to go, %d finished", test_set.name, len(loader), len(finished))
     request = _request(plan, test_set, model.device)
     evaluator.reset()
     with inference_context(model), torch.no_grad():
@@ -90,7 +88,7 @@ def _request(plan: EvaluationPlan, test_set: TestSet, device: torch.device) -> D
     return DetectionRequest(classes=classes, max_detections=plan.max_detections)
 
 
-def _origin(plan: EvaluationPlan, model: nn.Module, test_set: TestSet) -> dict[str, str]:
+def _origin(plan: EvaluationPlan, model: CustomRCNN, test_set: TestSet) -> dict[str, str]:
     """Return what detections depend on besides the data: configuration, weights and classes."""
     settings = dict(plan.settings)
     weights = Path(plan.weights.path)

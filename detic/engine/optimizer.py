@@ -1,10 +1,9 @@
 """Optimizers with a learning rate per parameter."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import torch
 from detectron2.solver import build_optimizer as build_detectron2_optimizer
-from detectron2.solver.build import maybe_add_gradient_clipping
 from torch import nn
 
 from detic.errors import InputError
@@ -33,13 +32,11 @@ def build_parameterwise_optimizer(cfg, model: nn.Module) -> torch.optim.Optimize
         for name, parameter in _trainable(model)
     ]
     optimizer_type, options = _optimizer(solver)
-    if solver.CLIP_GRADIENTS.ENABLED and solver.CLIP_GRADIENTS.CLIP_TYPE != _FULL_MODEL:
-        optimizer_type = maybe_add_gradient_clipping(cfg, optimizer_type)
     optimizer = optimizer_type(
         groups, lr=solver.BASE_LR, weight_decay=solver.WEIGHT_DECAY, **options
     )
-    if solver.CLIP_GRADIENTS.ENABLED and solver.CLIP_GRADIENTS.CLIP_TYPE == _FULL_MODEL:
-        _clip_total_norm(optimizer, solver.CLIP_GRADIENTS.CLIP_VALUE)
+    if solver.CLIP_GRADIENTS.ENABLED:
+        _clip_gradients(optimizer, solver.CLIP_GRADIENTS)
     return optimizer
 
 
@@ -57,7 +54,7 @@ def _learning_rate(name: str, solver) -> float:
     return rate
 
 
-def _optimizer(solver) -> tuple[type[torch.optim.Optimizer], dict]:
+def _optimizer(solver) -> tuple[Callable[..., torch.optim.Optimizer], dict]:
     """Return the optimizer's class and its own options."""
     if solver.OPTIMIZER == "SGD":
         return torch.optim.SGD, {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}
@@ -66,12 +63,31 @@ def _optimizer(solver) -> tuple[type[torch.optim.Optimizer], dict]:
     raise InputError(f"unknown SOLVER.OPTIMIZER {solver.OPTIMIZER!r}; choose SGD or ADAMW")
 
 
-def _clip_total_norm(optimizer: torch.optim.Optimizer, max_norm: float) -> None:
-    """Make ``optimizer`` clip the norm of all gradients before each step."""
+def _clip_gradients(optimizer: torch.optim.Optimizer, clipping) -> None:
+    """Make ``optimizer`` clip gradients before each step, as ``SOLVER.CLIP_GRADIENTS`` says.
+
+    The types "value", which bounds each element, and "norm", of each parameter by itself, are
+    detectron2's; its own clipping fails with torch 2 if a parameter has no gradient.
+    """
+    clip_type, value = clipping.CLIP_TYPE, clipping.CLIP_VALUE
+    if clip_type not in (_FULL_MODEL, "value", "norm"):
+        raise InputError(
+            f"unknown SOLVER.CLIP_GRADIENTS.CLIP_TYPE {clip_type!r}; choose value, norm or "
+            f"{_FULL_MODEL}"
+        )
 
     def clip(optimizer: torch.optim.Optimizer, args: tuple, kwargs: dict) -> None:
         parameters = [p for group in optimizer.param_groups for p in group["params"]]
-        nn.utils.clip_grad_norm_(parameters, max_norm)
+        parameters = [p for p in parameters if p.grad is not None]
+        if not parameters:
+            return
+        if clip_type == _FULL_MODEL:
+            nn.utils.clip_grad_norm_(parameters, value)
+        elif clip_type == "value":
+            nn.utils.clip_grad_value_(parameters, value)
+        else:
+            for parameter in parameters:
+                nn.utils.clip_grad_norm_(parameter, value, clipping.NORM_TYPE)
 
     optimizer.register_step_pre_hook(clip)
 

@@ -14,6 +14,7 @@ from detectron2.engine import launch
 from detectron2.utils import comm
 
 from detic.errors import InputError
+from detic.extensions import import_extensions
 
 logger = logging.getLogger(__name__)
 
@@ -62,6 +63,7 @@ def run_processes(
 
 def _run_child(function: Callable[..., None], args: tuple) -> None:
     try:
+        import_extensions()  # a process that is spawned knows nothing of its parent's imports
         function(*args)
     except InputError as e:
         if not comm.is_main_process():
@@ -74,7 +76,8 @@ def _run_child(function: Callable[..., None], args: tuple) -> None:
 
 def _forward_to_children(signum: int, frame: Any) -> None:
     for child in multiprocessing.active_children():
-        os.kill(child.pid, signum)
+        if child.pid is not None:
+            os.kill(child.pid, signum)
 
 
 def _join_torchrun() -> None:

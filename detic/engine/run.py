@@ -31,6 +31,7 @@ from detic.errors import InputError
 from detic.files import write_text
 from detic.loading.build import build_train_loader
 from detic.modeling import build_detector
+from detic.modeling.meta_arch import CustomRCNN
 from detic.plan import EvaluationPlan, TrainPlan
 from detic.plan.optimization import CheckpointParams
 from detic.plan.weights import InitialWeights
@@ -147,7 +148,7 @@ def train(plan: TrainPlan, resume: bool) -> None:
     trainer.train()
 
 
-def build_trainer(plan: TrainPlan, model: nn.Module) -> Trainer:
+def build_trainer(plan: TrainPlan, model: CustomRCNN) -> Trainer:
     """Return a trainer of ``model``, whose initial weights are loaded."""
     load_initial_weights(plan.weights, model, purpose="train")
     if plan.compile_backbone:

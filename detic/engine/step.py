@@ -2,6 +2,7 @@
 
 import contextlib
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from detectron2.utils import comm
@@ -53,7 +54,8 @@ class TrainingStep:
             is_last = i == len(batches) - 1
             with self._synchronized(is_last):
                 losses = self._losses(iteration, i, batch, counts)
-                self.scaler.scale(sum(losses.values()) / len(batches)).backward()
+                total: Any = sum(losses.values())
+                self.scaler.scale(total / len(batches)).backward()
             for name, value in _finite_values(losses, iteration, batch).items():
                 totals[name] = totals.get(name, 0.0) + value / len(batches)
         self.scaler.step(self.optimizer)
@@ -81,7 +83,7 @@ class TrainingStep:
 
         The proposal losses of all batches are normalised by them.
         """
-        model = unwrap(self.model)
+        model: Any = unwrap(self.model)
         if len(batches) == 1 or not isinstance(model.proposal_generator, CenterNet):
             return None
         return torch.stack([model.count_targets(batch) for batch in batches]).mean(dim=0)

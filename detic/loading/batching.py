@@ -8,7 +8,7 @@ Shapes: N images, S sources.
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import numpy as np
 
@@ -18,7 +18,7 @@ from detic.loading.sampling import DrawEpoch
 Item = TypeVar("Item")
 
 
-class Buckets:
+class Buckets(Generic[Item]):
     """Lists that are handed out and emptied when they are full.
 
     Args:
@@ -28,7 +28,9 @@ class Buckets:
 
     def __init__(self, capacities: Sequence[int], contents: Iterable[Iterable[Item]] | None = None):
         self._capacities = capacities
-        self.contents = [[] for _ in capacities] if contents is None else list(map(list, contents))
+        self.contents: list[list[Item]] = [[] for _ in capacities]
+        if contents is not None:
+            self.contents = list(map(list, contents))
 
     def add(self, bucket: int, item: Item) -> list[Item] | None:
         """Put an item into a bucket; return the bucket's items if it is full now."""

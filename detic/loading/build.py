@@ -5,6 +5,7 @@ import gc
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from itertools import chain
+from typing import Any
 
 import numpy as np
 import torch
@@ -144,7 +145,8 @@ def build_test_loader(
     skipped = set(skip_image_ids)
     records = [record for record in load_dataset(dataset_name) if record["image_id"] not in skipped]
     if not records:  # which detectron2's sampler does not accept
-        return DataLoader([], batch_size=batch_size)
+        nothing: Any = []
+        return DataLoader(nothing, batch_size=batch_size)
     mapper = EvaluationMapper(ImageReader(data.image_format), data.augmentations)
     return build_detection_test_loader(
         records, mapper=mapper, batch_size=batch_size, num_workers=data.num_workers

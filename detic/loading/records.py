@@ -5,12 +5,13 @@ Shapes: N records.
 
 import pickle
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 from detic.datasets.segmentation import usable_polygons
 from detic.loading.shared_memory import ArrayWriter, SharedArrays
 
 
-class PackedRecords(Sequence[dict]):
+class PackedRecords(Sequence):
     """A sequence of records in one block of memory; each access makes a fresh dictionary.
 
     Args:
@@ -25,10 +26,10 @@ class PackedRecords(Sequence[dict]):
     def __len__(self) -> int:
         return len(self._ends)
 
-    def __getitem__(self, index: int) -> dict:
+    def __getitem__(self, index: Any) -> Any:
         index = range(len(self))[index]
         start = self._ends[index - 1] if index > 0 else 0
-        return pickle.loads(self._bytes[start : self._ends[index]])
+        return pickle.loads(memoryview(self._bytes[start : self._ends[index]]))
 
     def __reduce__(self):
         return PackedRecords, (self._arrays,)

@@ -84,7 +84,7 @@ def open_shared_arrays(handle: tuple[str, dict[str, Place]]) -> SharedArrays:
     return SharedArrays(os.open(path, os.O_RDONLY), places)
 
 
-def _receive(descriptor: DupFd, places: dict[str, Place]) -> SharedArrays:
+def _receive(descriptor: Any, places: dict[str, Place]) -> SharedArrays:
     return SharedArrays(descriptor.detach(), places)
 
 

@@ -95,7 +95,7 @@ def read_batches(
         InputError: there is no such way to start processes here.
     """
     use_workers = workers.num_workers > 0
-    options = {}
+    options: dict[str, Any] = {}
     if use_workers:
         options["prefetch_factor"] = workers.prefetch
         options["multiprocessing_context"] = _context(workers.start_method)

@@ -1,9 +1,9 @@
 """From a recipe to a model."""
 
 from detectron2.modeling import META_ARCH_REGISTRY, build_model
-from torch import nn
 
 from detic.errors import InputError
+from detic.modeling.meta_arch import CustomRCNN
 
 # What serves training alone, so that none of its files is needed.
 WITHOUT_TRAINING = {
@@ -16,7 +16,7 @@ WITHOUT_TRAINING = {
 }
 
 
-def build_detector(cfg) -> nn.Module:
+def build_detector(cfg) -> CustomRCNN:
     """Return the model of a recipe, with random weights, on ``MODEL.DEVICE``.
 
     Raises:

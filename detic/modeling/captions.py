@@ -1,6 +1,6 @@
 """Captions of a batch as a classifier, shared between processes.
 
-Shape legend: B images of this process, T captions of all processes, D embedding width.
+Shapes: B images of this process, T captions of all processes, D embedding width.
 """
 
 from collections.abc import Callable, Sequence

@@ -1,6 +1,6 @@
 """A small classifier per batch for vocabularies too large to score in training.
 
-Shape legend: C classes, K sampled classes, D embedding width.
+Shapes: C classes, K sampled classes, D embedding width.
 """
 
 from collections.abc import Sequence

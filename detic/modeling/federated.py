@@ -3,7 +3,7 @@
 LVIS annotates each image with some of its classes only. Classes that occur in a batch are positive;
 a sample of the others, frequent classes first, stands for the negatives.
 
-Shape legend: C classes, S sampled classes.
+Shapes: C classes, S sampled classes.
 """
 
 import json

@@ -1,6 +1,6 @@
 """The detector: backbone, proposal network and heads, supervised by boxes, labels or captions.
 
-Shape legend: B images, C classes, T captions, D embedding width.
+Shapes: B images, C classes, T captions, D embedding width.
 """
 
 from collections.abc import Sequence
@@ -173,7 +173,8 @@ class CustomRCNN(GeneralizedRCNN):
     ) -> Supervision:
         """Return what the batch is annotated with, classes sampled and captions encoded."""
         if not self.with_image_labels:
-            kind, labels = AnnotationKind.BOX, [[] for _ in batched_inputs]
+            kind = AnnotationKind.BOX
+            labels: list[list[int]] = [[] for _ in batched_inputs]
         else:
             kinds = {x["ann_type"] for x in batched_inputs}
             assert len(kinds) == 1, f"a batch mixes annotation types {sorted(kinds)}"
@@ -196,16 +197,17 @@ class CustomRCNN(GeneralizedRCNN):
         if not self.caption_params.across_processes:
             return None if own is None else BatchCaptions(own)
         # Every process takes part in the exchange; one without captions sends zeros.
-        contribution = own
-        if own is None:
-            rows = len(batched_inputs)
-            if kind is AnnotationKind.BOX:
-                rows *= self.caption_params.images_per_box_image
-            contribution = self.roi_heads.classifier.zs_weight.new_zeros(
-                rows, self.roi_heads.classifier.embedding_dim
-            )
-        gathered, first = gather_captions(contribution)
+        gathered, first = gather_captions(
+            self._no_captions(kind, len(batched_inputs)) if own is None else own
+        )
         return None if own is None else BatchCaptions(gathered, first)
+
+    def _no_captions(self, kind: AnnotationKind, num_images: int) -> Tensor:
+        """Return zeros in place of captions, (T, D); batches of boxes stand for larger ones."""
+        if kind is AnnotationKind.BOX:
+            num_images *= self.caption_params.images_per_box_image
+        classifier = self.roi_heads.classifier
+        return classifier.zs_weight.new_zeros(num_images, classifier.embedding_dim)
 
     def _weigh(self, losses: dict[str, Tensor], batched_inputs: list[dict]) -> dict[str, Tensor]:
         """Return the losses times the weight of the batch's dataset."""

@@ -1,6 +1,6 @@
 """What a detection is asked for.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 from dataclasses import dataclass

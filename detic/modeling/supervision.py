@@ -1,6 +1,6 @@
 """What a training batch is supervised by beyond its boxes.
 
-Shape legend: B images, C classes, K classes sampled for the batch, T captions of all processes,
+Shapes: B images, C classes, K classes sampled for the batch, T captions of all processes,
 D embedding width.
 """
 

@@ -1,6 +1,6 @@
 """NumPy: the embeddings of all objects of a run, for search and clustering.
 
-Shape legend: M objects of all images, C classes, D embedding width.
+Shapes: M objects of all images, C classes, D embedding width.
 """
 
 from collections.abc import Iterator, Sequence

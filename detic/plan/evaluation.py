@@ -1,6 +1,6 @@
 """What is evaluated: test sets, their classes, how detections are scored.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 from collections.abc import Mapping
@@ -84,7 +84,7 @@ class EvaluationPlan:
             check_class_order(ModelClasses.from_config(cfg), datasets)
         weights = weights or InitialWeights.from_config(cfg)
         heads, limit = cfg.MODEL.ROI_HEADS.NAME, cfg.TEST.DETECTIONS_PER_IMAGE
-        settings = {"MODEL.WEIGHTS": weights.path}
+        settings: dict[str, str] = {"MODEL.WEIGHTS": weights.path}
         for name in ("MODEL", "INPUT", "TEST"):
             settings = _settings(cfg[name], name) | settings
         return cls(
@@ -131,7 +131,7 @@ def _fixed_ap_limit(heads: str, limit: int) -> int | None:
 
 def _settings(node: CfgNode, name: str) -> dict[str, str]:
     """Return the keys of a node and of those in it, with their values."""
-    settings = {}
+    settings: dict[str, str] = {}
     for key, value in node.items():
         if isinstance(value, CfgNode):
             settings |= _settings(value, f"{name}.{key}")

@@ -1,6 +1,6 @@
 """The classes that a model is to find in each test set.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 import logging

@@ -1,10 +1,11 @@
 """The detector as a function from images to detections.
 
-Shape legend: H x W image.
+Shapes: H x W image.
 """
 
 import os
 from collections.abc import Sequence
+from typing import overload
 
 import torch
 
@@ -157,9 +158,23 @@ class Detector:
         """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
         return self.vocabulary_reader.read(vocabulary)
 
+    @overload
+    def __call__(
+        self, images: ImageLike, *, features: bool = False, all_scores: bool = False
+    ) -> Detections: ...
+
+    @overload
     def __call__(
         self,
-        images: ImageLike | Sequence[ImageLike],
+        images: list[ImageLike] | tuple[ImageLike, ...],
+        *,
+        features: bool = False,
+        all_scores: bool = False,
+    ) -> list[Detections]: ...
+
+    def __call__(
+        self,
+        images: ImageLike | list[ImageLike] | tuple[ImageLike, ...],
         *,
         features: bool = False,
         all_scores: bool = False,
@@ -172,10 +187,13 @@ class Detector:
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
         """
-        is_one = not isinstance(images, list | tuple)
-        batch = [images] if is_one else images
-        if not batch:
-            return []
+        if isinstance(images, list | tuple):
+            return self._detect(images, features, all_scores) if images else []
+        return self._detect([images], features, all_scores)[0]
+
+    def _detect(
+        self, images: Sequence[ImageLike], features: bool, all_scores: bool
+    ) -> list[Detections]:
         prepared = self._prepared  # another thread may replace it from here on
         request = DetectionRequest(
             classes=prepared.requested,
@@ -183,9 +201,8 @@ class Detector:
             class_scores=all_scores,
             backbone_dtype=torch.float16 if self.half else None,
         )
-        inputs = [self.input_format.model_input(load_image(image)) for image in batch]
-        detections = [
+        inputs = [self.input_format.model_input(load_image(image)) for image in images]
+        return [
             from_instances(output["instances"], prepared.names, prepared.parents)
             for output in self.model.inference(inputs, request)
         ]
-        return detections[0] if is_one else detections

@@ -1,6 +1,6 @@
 """Images as the model wants them.
 
-Shape legend: H x W image.
+Shapes: H x W image.
 """
 
 import os

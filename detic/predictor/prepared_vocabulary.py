@@ -1,6 +1,6 @@
 """A vocabulary prepared for the model.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 from dataclasses import dataclass

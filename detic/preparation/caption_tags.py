@@ -36,9 +36,9 @@ def with_lvis_synonyms(
 ) -> list[dict]:
     """Return COCO's categories with the synonyms of their LVIS classes, all of frequency f.
 
-    Ten COCO names are not among their synonyms and are not found in captions under that name:
-    skis, sports ball, wine glass, hot dog, potted plant, laptop, remote, cell phone, microwave,
-    hair drier. The released models were trained with these labels.
+    Ten COCO names are not among their synonyms, so captions are not searched for them: skis, sports
+    ball, wine glass, hot dog, potted plant, laptop, remote, cell phone, microwave, hair drier. The
+    released models were trained with these labels.
     """
     synonyms = {category["id"]: category["synonyms"] for category in lvis}
     unknown = [c["id"] for c in categories if c["id"] not in lvis_id_of]
@@ -53,8 +53,8 @@ def with_lvis_synonyms(
 class TagMatcher:
     """Finder of the classes that a text mentions.
 
-    A class is mentioned if one of its synonyms stands in the text between two spaces, or at one
-    end of it; a text that is nothing but the synonym does not count.
+    A class is mentioned if one of its synonyms stands in the text between two spaces, or at one end
+    of the text. A text that is nothing but the synonym does not count.
 
     Args:
         categories: with ``id`` and ``synonyms``; the synonym ``dog_(animal)`` is looked for as

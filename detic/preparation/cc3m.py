@@ -33,7 +33,7 @@ PIECE_BYTES = 64 * 2**10
 PATIENCE = 5  # an image may take this many times as long as a step of its connection
 USER_AGENT = "Mozilla/5.0 (compatible; image dataset download)"
 URL_CHARACTERS = "/:?&=%#+,;@!$'()*~[]"  # stay as they are; spaces and letters beyond ASCII do not
-# What a connection fails with if the network is down, as well as if a server is gone for good
+# Errors of a connection if the network is down; a server that is gone for good gives the same
 NO_NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
 FETCH_ERRORS = (OSError, http.client.HTTPException, ValueError, *IMAGE_ERRORS)
 
@@ -97,9 +97,9 @@ def fetch_images(
 ) -> int:
     """Fetch the images that are not there yet; return how many could not be had.
 
-    An image appears under its name when it is complete and can be opened. What fails is noted,
-    and left alone when the program is started again, unless the server could not be reached: that
-    may be this machine's network, so it is tried again.
+    An image appears under its name when it is complete and can be opened. What fails is noted, and
+    a second start of the program leaves it alone. Servers that could not be reached are tried
+    again, because the reason may be this machine's network.
 
     Args:
         addresses: what to fetch.

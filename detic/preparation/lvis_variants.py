@@ -59,8 +59,8 @@ def with_frequencies(
 ) -> list[dict]:
     """Return counted categories with ``frequency`` set from ``image_count``.
 
-    LVIS itself calls classes with up to 10 images rare and with up to 100 common; the released
-    class counts were made with fewer than 10 and fewer than 100, which the defaults repeat.
+    LVIS itself calls classes with up to 10 images rare and those with up to 100 common. The
+    released class counts were made with fewer than 10 and fewer than 100. The defaults repeat that.
 
     Args:
         categories: with ``image_count``.
@@ -79,9 +79,9 @@ def with_frequencies(
 def merge_coco(lvis: dict, coco: dict, lvis_id_of: Mapping[int, int]) -> dict:
     """Return an LVIS file with the annotations that COCO has in addition.
 
-    A COCO annotation is added to an LVIS image unless its class is verified absent there, or an
-    LVIS annotation of the same class covers the same object (IoU of 0.7 or more). Annotations are
-    numbered anew; images and categories stay as in LVIS, counts included.
+    A COCO annotation is added to an LVIS image unless its class is verified absent there. It is
+    left out, too, if an LVIS annotation of the same class covers the same object (IoU of 0.7 or
+    more). Annotations are numbered anew; images and categories stay as in LVIS, counts included.
 
     Args:
         lvis: content of an LVIS file.

@@ -1,7 +1,7 @@
 """OpenImages Challenge 2019: its tables as an annotation file, labels expanded by the hierarchy.
 
-A box of a class is also a box of each more general class; an image that shows a class shows the
-more general ones, and one without a class is without the more special ones.
+A box of a class is also a box of each more general class. An image that shows a class shows the
+more general ones. An image without a class is without the more special ones.
 
 Shapes: C classes. ``reach[c, a]`` is true if a is c or an ancestor of c, (C, C) bool.
 

@@ -21,8 +21,8 @@ def imagenet_to_lvis() -> dict[str, int]:
 def imagenet_class_ids() -> dict[str, int]:
     """Return the id, 1 to 22047, of all 21841 WordNet ids in the list LVIS + ImageNet-21K.
 
-    The 997 classes that LVIS has keep its ids; the others follow in order of their WordNet id, so
-    an id does not depend on which of the classes somebody has images of.
+    The 997 classes that LVIS has keep its ids. The others follow in order of their WordNet id. An
+    id does not depend on which of the classes somebody has images of.
     """
     with_lvis = imagenet_to_lvis()
     first = NUM_LVIS_CLASSES + 1

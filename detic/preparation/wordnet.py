@@ -70,8 +70,8 @@ def _parse_index(line: str) -> tuple[str, list[str]]:
 def _parse_synset(line: str) -> tuple[str, tuple[list[str], list[str]]]:
     """Return offset, words and hypernyms' offsets of a line of ``data.noun``.
 
-    Fields: offset, file, part of speech, number of words (hexadecimal), word and number of each,
-    number of pointers, four fields of each, and the gloss after a bar.
+    The fields are offset, file, part of speech and number of words (hexadecimal). Word and number
+    of each follow, then the number of pointers, four fields of each, and the gloss after a bar.
     """
     fields = line.partition(" | ")[0].split()
     words_end = 4 + 2 * int(fields[3], 16)

@@ -1,6 +1,6 @@
 """Drawing detections onto an image.
 
-Shape legend: N detections, H x W image, K enlargement.
+Shapes: N detections, H x W image, K enlargement.
 """
 
 from collections.abc import Sequence

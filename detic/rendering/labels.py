@@ -1,6 +1,6 @@
 """Where labels go: near their boxes, inside the image, never on top of each other.
 
-Shape legend: N boxes, H x W canvas; boxes are xyxy pixels of the canvas.
+Shapes: N boxes, H x W canvas; boxes are xyxy pixels of the canvas.
 """
 
 from collections.abc import Iterator, Sequence

@@ -1,6 +1,6 @@
 """Translucent masks with outlines.
 
-Shape legend: N masks, H x W image, K enlargement; the canvas is (K H, K W, 3) uint8 BGR.
+Shapes: N masks, H x W image, K enlargement; the canvas is (K H, K W, 3) uint8 BGR.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,7 @@
 """Annotation files of a world, in the format of LVIS.
 
-Annotation is federated as in LVIS: in each image some absent classes are verified as absent,
-and what is neither annotated nor verified is unknown.
+Annotation is federated as in LVIS: in each image some absent classes are verified as absent.
+Classes that are neither annotated nor verified are unknown.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """What lies behind the objects, and what the camera does to the finished image.
 
-H, W image height and width in pixels.
+Shapes: H, W image height and width in pixels.
 """
 
 import colorsys

@@ -30,8 +30,8 @@ class ShapeClass:
 def draw_classes(seed: int, nouns: Sequence[str] = BENCHMARK_NOUNS) -> tuple[ShapeClass, ...]:
     """Return the classes of the world with this seed, ids from 1 in the order of the nouns.
 
-    Whole nouns are novel, in every look: with novel combinations of known nouns and looks, the
-    look alone would give most classes away.
+    Whole nouns are novel, in every look. If only combinations of known nouns and looks were novel,
+    the look alone would give most classes away.
 
     Args:
         seed: decides which nouns are novel and which look each noun lacks.

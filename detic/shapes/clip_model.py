@@ -1,6 +1,6 @@
 """The two towers of the tiny CLIP and what they are trained for.
 
-B crops and captions of a batch, D embedding width.
+Shapes: B crops and captions of a batch, D embedding width.
 """
 
 import math

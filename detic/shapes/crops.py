@@ -1,6 +1,6 @@
 """Tight crops of drawn objects, the images that the tiny CLIP sees.
 
-N objects, K crops, S side of a scene in pixels.
+Shapes: N objects, K crops, S side of a scene in pixels.
 """
 
 from collections.abc import Sequence

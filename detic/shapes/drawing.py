@@ -1,6 +1,6 @@
 """One object, drawn: a silhouette in a look, rotated, antialiased, outlined and shaded.
 
-P pixels high, Q pixels wide (a patch just large enough for the object and its soft shadow).
+Shapes: P pixels high, Q pixels wide (a patch just large enough for the object and its soft shadow).
 """
 
 from dataclasses import dataclass

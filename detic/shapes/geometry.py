@@ -1,7 +1,7 @@
 """Polygons of elementary figures, from which the silhouettes are composed.
 
-Every function returns the closed outline of a figure as an array (N, 2) of x, y in the unit
-square, y pointing down; angles are in degrees, clockwise from the x axis as one sees them.
+Every function returns the closed outline of a figure as an array (N, 2) of x, y in the unit square,
+y pointing down. Angles are in degrees, clockwise from the x axis as one sees them.
 """
 
 from collections.abc import Sequence

@@ -1,7 +1,9 @@
 """The five looks of the world: how the surface of an object is coloured.
 
 A look is a paint function over the object's own coordinates, so that a pattern turns with the
-object. P pixels high, Q pixels wide.
+object.
+
+Shapes: P pixels high, Q pixels wide.
 """
 
 from collections.abc import Callable

@@ -1,7 +1,9 @@
 """Masks into the boxes and polygons of an annotation file.
 
-H, W image height and width in pixels; coordinates run along pixel edges, so that a single pixel
-is a square from its corner (x, y) to (x + 1, y + 1).
+Coordinates run along pixel edges, so that a single pixel is a square from its corner (x, y) to
+(x + 1, y + 1).
+
+Shapes: H, W image height and width in pixels.
 """
 
 import cv2
@@ -29,8 +31,8 @@ def mask_to_box_xywh(mask: np.ndarray) -> list[int]:
 def mask_to_polygons(mask: np.ndarray) -> list[list[float]]:
     """Return the outline of each connected part as a flat list x, y, x, y, ...
 
-    Polygons cannot have holes; a part that does is cut open along a line without width from its
-    outline to the hole, so that the hole stays outside.
+    Polygons cannot have holes. A part with a hole is cut open along a line without width, from its
+    outline to the hole. So the hole stays outside.
 
     Args:
         mask: (H, W) bool, all of its parts four pixels or more.

@@ -4,7 +4,7 @@
 
 Draws a world of nouns that the benchmark holds out: boxes (COCO format) of 24 classes, folders of
 images of 8 more. Continues the shipped detector on them twice, with and without the data that it
-was trained on before, and compares both with the detector as it was, on old and new classes.
+was trained on before. Compares both with the detector as it was, on old and new classes.
 """
 
 import argparse
@@ -110,7 +110,8 @@ def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES, workers
 
 
 def as_coco(document: dict) -> dict:
-    """Return a world's annotation file without what only LVIS has and classes without boxes."""
+    """Return a world's annotation file without the classes that lack boxes and without LVIS's own
+    fields."""
     with_boxes = {annotation["category_id"] for annotation in document["annotations"]}
     return {
         "categories": [

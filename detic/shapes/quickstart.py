@@ -2,7 +2,7 @@
 
     python -m detic.shapes.quickstart
 
-Detects in a first image with the shipped weights, then continues the shipped box-supervised
+Detects in a first image with the shipped weights. Then continues the shipped box-supervised
 detector twice, on boxes alone and with image labels, and compares both.
 """
 
@@ -36,7 +36,7 @@ from detic.shapes.world_spec import FOLDER
 logger = logging.getLogger("detic.shapes.quickstart")  # also when run with python -m
 
 SEED = 0  # of the world that the shipped weights were trained in
-FIRST_IMAGE = REPOSITORY / "docs" / "images" / "scene.png"
+FIRST_IMAGE = REPOSITORY / "docs" / "pictures" / "scene.png"
 FIRST_VOCABULARY = "green gear,yelow mug,blue boat,red star,purple umbrella,yellow key"
 NUM_COMPARED = 6  # images
 SCORE_THRESHOLD = 0.3

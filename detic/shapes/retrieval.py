@@ -1,6 +1,6 @@
 """How well the tiny CLIP names what it sees: retrieval of class names by fresh crops.
 
-N crops, C classes, D embedding width.
+Shapes: N crops, C classes, D embedding width.
 """
 
 from collections.abc import Sequence

@@ -1,6 +1,6 @@
 """Whole images: objects placed on a background, with the visible mask of each.
 
-S side of the square image in pixels.
+Shapes: S side of the square image in pixels.
 """
 
 from collections.abc import Sequence
@@ -85,8 +85,8 @@ class _Canvas:
 def draw_scene(classes: Sequence[ShapeClass], rng: np.random.Generator) -> Image:
     """Return a scene with one object of each class given, from back to front.
 
-    Every object keeps at least 65 % of its area in sight; one for which there is no such place is
-    left out.
+    Every object keeps at least 65 % of its area in sight. An object for which there is no such
+    place is left out.
 
     Args:
         classes: class of each object; a class may occur several times.

@@ -2,15 +2,15 @@
 
     python -m detic.shapes.tiny_clip --root datasets --seed 0 --output models/shapes
 
-writes, in two to three minutes on one core (on a busy machine set OMP_NUM_THREADS to the number
-of free cores, more threads than that slow it down):
+writes these files in two to three minutes on one core. On a busy machine set OMP_NUM_THREADS to the
+number of free cores; more threads slow it down.
 
     models/shapes/clip_text.safetensors   the text encoder, names as in OpenAI's CLIP, half precision
     models/shapes/clip_backbone.pth       the image tower's trunk, named as in a detector
     models/shapes/clip_report.json        how often fresh crops retrieve the name of their class
 
-It learns from captioned crops of all nouns, those included that are novel to the detector, but
-never sees a box or an image of the world: the stand-in for pre-training on the web.
+It learns from captioned crops of all nouns, including those that are novel to the detector. It
+never sees a box or an image of the world. It stands in for pre-training on the web.
 """
 
 import argparse

@@ -24,9 +24,9 @@ def builtin_categories(name: str) -> list[dict]:
         name: lvis, coco, objects365, openimages or imagenet21k.
 
     Returns:
-        One dictionary a class, by rising ``id``: ``id`` and ``name``, and where the dataset has
-        them ``synset``, ``synonyms``, ``frequency``, ``image_count``, ``instance_count``,
-        ``freebase_id``.
+        One dictionary for each class, by rising ``id``. It has ``id`` and ``name``, and where the
+        dataset has them ``synset``, ``synonyms``, ``frequency``, ``image_count``,
+        ``instance_count``, ``freebase_id``.
     """
     if name not in FILES:
         raise unknown_choice("vocabulary", name, FILES)

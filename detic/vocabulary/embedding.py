@@ -126,7 +126,7 @@ def class_prompts(entry: ClassEntry, templates: Sequence[str]) -> list[tuple[str
 
 
 def merge_prompts(features: torch.Tensor, prompts_per_class: Sequence[int]) -> torch.Tensor:
-    """Return one vector a class from the features of its prompts.
+    """Return one vector for each class from the features of its prompts.
 
     A single prompt keeps its feature as it is, like the released files. Several are normalised
     and averaged, so that each prompt counts the same whatever its length.

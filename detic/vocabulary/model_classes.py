@@ -1,6 +1,6 @@
 """The classes of a model, and where their vectors come from.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 from dataclasses import dataclass, replace
@@ -16,6 +16,7 @@ from detic.files import fingerprint
 from detic.paths import dataset_path
 from detic.vocabulary.embedding import TextEmbedder
 from detic.vocabulary.embedding_file import read_embeddings, read_table
+from detic.vocabulary.text_weights import OPENAI
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
 
 # The one key that says what the classes are: a file of vectors, a file of names, or SET_LATER.
@@ -60,6 +61,11 @@ class ModelClasses:
         )
 
     @property
+    def _file(self) -> Path:
+        assert self.path is not None  # there is one unless they are set later
+        return self.path
+
+    @property
     def are_named(self) -> bool:
         """Whether a list of names is the truth about the classes."""
         return self.source is ClassSource.NAMES
@@ -74,7 +80,7 @@ class ModelClasses:
 
         A detector's weights hold the vectors of its classes, so an evaluation needs no other copy.
         """
-        if self.source is ClassSource.EMBEDDINGS and not self.path.is_file():
+        if self.source is ClassSource.EMBEDDINGS and not self._file.is_file():
             return replace(self, source=ClassSource.SET_LATER, path=None)
         return self
 
@@ -87,10 +93,12 @@ class ModelClasses:
         if self.source is ClassSource.SET_LATER:
             return random_embeddings(self.count, self.width)
         if self.source is ClassSource.EMBEDDINGS:
-            table = read_embeddings(self.path, self.width, self.count, self.text_weights)
+            table = read_embeddings(self._file, self.width, self.count, self.text_weights)
             return table.embeddings
         self.check_count()
-        embeddings = _embedded(self.path, *fingerprint(self.path), self.text_weights, self.prompt)
+        size, written = fingerprint(self._file)
+        encoder = self.text_weights or OPENAI
+        embeddings = _embedded(self._file, size, written, encoder, self.prompt)
         if embeddings.shape[1] != self.width:
             raise InputError(
                 f"the text encoder {self.text_weights} makes {embeddings.shape[1]}-wide "
@@ -106,7 +114,7 @@ class ModelClasses:
             InputError: the file is missing or malformed, or does not know the names.
         """
         if self.source is ClassSource.NAMES:
-            return read_vocabulary_file(self.path).names
+            return read_vocabulary_file(self._file).names
         names = None if self.path is None else read_table(self.path).names
         if names is None:
             raise InputError(
@@ -122,7 +130,7 @@ class ModelClasses:
         Raises:
             InputError: it does not.
         """
-        count = len(read_vocabulary_file(self.path))
+        count = len(read_vocabulary_file(self._file))
         if count != self.count:
             raise InputError(
                 f"{self.path} names {count} classes, MODEL.ROI_HEADS.NUM_CLASSES is {self.count}; "

@@ -68,6 +68,8 @@ class CLIPTextEncoder(nn.Module):
     Supervision (arXiv 2103.00020), section 2.4.
     """
 
+    causal_mask: torch.Tensor  # (T, T)
+
     def __init__(
         self,
         *,

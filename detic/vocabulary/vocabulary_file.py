@@ -5,6 +5,7 @@ import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import Any
 
 import yaml
 
@@ -95,7 +96,7 @@ def _entry(item: object, where: str) -> ClassEntry:
     return ClassEntry(**{field: _field(field, item[field], where) for field in item})
 
 
-def _field(field: str, value: object, where: str) -> object:
+def _field(field: str, value: Any, where: str) -> Any:
     if field not in FIELD_READERS:
         raise unknown_choice("field", str(field), FIELD_READERS, where=where)
     reader, expected = FIELD_READERS[field]
@@ -131,7 +132,7 @@ def _flag(value: object) -> bool:
     return value
 
 
-def _score(value: object) -> float:
+def _score(value: Any) -> float:
     if isinstance(value, bool) or not 0 <= value <= 1:
         raise ValueError
     return float(value)
@@ -144,7 +145,7 @@ def _rgb(value: Sequence[int]) -> tuple[int, int, int]:
     return red, green, blue
 
 
-FIELD_READERS: dict[str, tuple[Callable[[object], object], str]] = {
+FIELD_READERS: dict[str, tuple[Callable[[Any], object], str]] = {
     "name": (_text, "a text; quote it if it looks like a number or like yes and no"),
     "synonyms": (_texts, "a list of texts"),
     "prompts": (_texts, "a list of texts, such as ['a photo of a {}']"),
@@ -165,4 +166,4 @@ def _check_parents(entries: Sequence[ClassEntry], path: Path):
         for _ in entries:
             if ancestor == entry.name:
                 raise InputError(f"{where} is its own ancestor; break the circle of parents")
-            ancestor = parents.get(ancestor)
+            ancestor = None if ancestor is None else parents.get(ancestor)

@@ -1,6 +1,6 @@
 """Whatever names a vocabulary, as a vocabulary with embeddings that fit the detector.
 
-Shape legend: C classes, D embedding width.
+Shapes: C classes, D embedding width.
 """
 
 import os

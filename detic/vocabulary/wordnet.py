@@ -1,7 +1,7 @@
 """The nouns of WordNet 3.0 that class lists refer to: what words mean, and what is a kind of what.
 
-A synset is one meaning with all words for it, named after its first word like ``banana.n.02``: the
-second meaning of the noun banana, the fruit rather than the plant.
+A synset is one meaning with all words for it. It is named after its first word: ``banana.n.02`` is
+the second meaning of the noun banana, the fruit rather than the plant.
 """
 
 import gzip

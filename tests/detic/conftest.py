@@ -9,6 +9,7 @@ from PIL import Image
 
 from centernet.config import add_centernet_config
 from detic.config import add_detic_config, add_extension_config
+from tests.tiny_detector import write_tiny_files
 
 
 @pytest.fixture
@@ -122,3 +123,14 @@ def joint_cfg(cfg, pets, labels):
     node.DATASET_BS = [2, 3]
     node.DATASET_INPUT_SIZE = [64, 32]
     return cfg
+
+
+@pytest.fixture(scope="session")
+def tiny_files(tmp_path_factory):
+    return write_tiny_files(tmp_path_factory.mktemp("tiny"))
+
+
+@pytest.fixture
+def own_text_cache(tmp_path, monkeypatch):
+    """Embedded class names are kept in the folder of the test."""
+    monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))

@@ -1,9 +1,7 @@
 """Help pages and exit statuses of the preparation programs."""
 
-import importlib.util
 import os
 import re
-import shlex
 import subprocess
 import sys
 
@@ -57,15 +55,3 @@ def test_unknown_datasets_end_in_status_2():
     result = call("check_data", "lvis_v1_vall")
     assert result.returncode == 2
     assert "did you mean 'lvis_v1_val'" in result.stderr
-
-
-def test_commands_of_the_readme_are_understood():
-    text = (TOOLS.parent / "datasets" / "README.md").read_text(encoding="utf-8")
-    commands = re.findall(r"^python (tools/\S+\.py(?:.*\\\n)*.*)", text, re.MULTILINE)
-    assert len(commands) > 15
-    for command in commands:
-        script, *arguments = shlex.split(command.replace("\\\n", " "), comments=True)
-        spec = importlib.util.spec_from_file_location("tool", TOOLS.parent / script)
-        tool = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(tool)
-        tool.parse_arguments(arguments)

@@ -3,11 +3,11 @@
 Maps are padded to whole windows *before* they are shifted, as in the released weights' training;
 timm shifts first, which changes the result for all sizes but multiples of the window.
 
-Shape legend: B images, H x W tokens of a map, C channels.
+Shapes: B images, H x W tokens of a map, C channels.
 """
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import torch
 from detectron2.layers import ShapeSpec
@@ -41,16 +41,16 @@ class SwinSize:
     drop_path: float = 0.2
 
 
-_BASE = {"channels": 128, "heads": (4, 8, 16, 32), "depths": (2, 2, 18, 2), "drop_path": 0.3}
-_LARGE = {"channels": 192, "heads": (6, 12, 24, 48), "depths": (2, 2, 18, 2), "drop_path": 0.3}
+_BASE = SwinSize(128, (4, 8, 16, 32), (2, 2, 18, 2), drop_path=0.3)
+_LARGE = SwinSize(192, (6, 12, 24, 48), (2, 2, 18, 2), drop_path=0.3)
 SWIN_SIZES = {
     "T": SwinSize(96, (3, 6, 12, 24), (2, 2, 6, 2)),
     "S": SwinSize(96, (3, 6, 12, 24), (2, 2, 18, 2)),
-    "B": SwinSize(**_BASE),
-    "B-22k": SwinSize(**_BASE),
-    "B-22k-384": SwinSize(**_BASE, window=12),
-    "L-22k": SwinSize(**_LARGE),
-    "L-22k-384": SwinSize(**_LARGE, window=12),
+    "B": _BASE,
+    "B-22k": _BASE,
+    "B-22k-384": replace(_BASE, window=12),
+    "L-22k": _LARGE,
+    "L-22k-384": replace(_LARGE, window=12),
 }
 
 
@@ -87,7 +87,7 @@ class SwinBlock(nn.Module):
     def _attend(self, x: Tensor, mask: Tensor) -> Tensor:
         h, w = x.shape[1:3]
         x = pad_to_multiple(x, self.window)
-        padded_hw = x.shape[1:3]
+        padded_hw = (x.shape[1], x.shape[2])
         if self.shift:
             x = x.roll((-self.shift, -self.shift), dims=(1, 2))
         windows = self.attn(to_windows(x, self.window), mask if self.shift else None)
@@ -135,8 +135,8 @@ class SwinStage(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the map (B, H, W, C) after all blocks, not downsampled."""
-        padded_hw = tuple(-(-side // self.window) * self.window for side in x.shape[1:3])
-        mask = shift_mask(padded_hw, self.window, self.window // 2, x.device)
+        height, width = (-(-side // self.window) * self.window for side in x.shape[1:3])
+        mask = shift_mask((height, width), self.window, self.window // 2, x.device)
         for block in self.blocks:
             if self.use_checkpoint and self.training:
                 x = checkpoint(block, x, mask, use_reentrant=False)
@@ -175,7 +175,7 @@ class SwinTransformer(Backbone):
         super().__init__()
         rates = torch.linspace(0, size.drop_path, sum(size.depths)).split(list(size.depths))
         self.patch_embed = PatchEmbed(size.channels)
-        self.layers = nn.ModuleList(
+        stages = [
             SwinStage(
                 channels=size.channels * 2**i,
                 heads=size.heads[i],
@@ -185,7 +185,8 @@ class SwinTransformer(Backbone):
                 use_checkpoint=use_checkpoint,
             )
             for i in range(len(size.depths))
-        )
+        ]
+        self.layers = nn.ModuleList(stages)
         self.out_stages = tuple(out_stages)
         for i in self.out_stages:
             self.add_module(f"norm{i}", nn.LayerNorm(size.channels * 2**i))
@@ -198,8 +199,9 @@ class SwinTransformer(Backbone):
     def forward(self, images: Tensor) -> dict[str, Tensor]:
         """Return maps (B, C, H / stride, W / stride) by name for images (B, 3, H, W)."""
         x = self.patch_embed(images)
-        maps = {}
+        maps: dict[str, Tensor] = {}
         for i, stage in enumerate(self.layers):
+            assert isinstance(stage, SwinStage)
             x = stage(x)
             if i in self.out_stages:
                 maps[f"swin{i}"] = getattr(self, f"norm{i}")(x).permute(0, 3, 1, 2).contiguous()

@@ -1,9 +1,10 @@
 """Backbones from timm, alone or under a feature pyramid.
 
-Shape legend: B images, F_l channels of level l.
+Shapes: B images, F_l channels of level l.
 """
 
 from collections.abc import Sequence
+from typing import Any
 
 import timm
 from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
@@ -128,8 +129,8 @@ def _create(
             raise InputError(
                 f"timm has no weights of {name}; put the MIIL file into MODEL.WEIGHTS instead"
             )
-        model = ResNet50In21k(out_levels)
-        return model, [model.level_shapes[level] for level in out_levels]
+        resnet = ResNet50In21k(out_levels)
+        return resnet, [resnet.level_shapes[level] for level in out_levels]
     timm_name = _TIMM_NAMES.get(name, name)
     if not timm.is_model(timm_name):
         similar = timm.list_models(f"*{name.split('_')[0]}*")[:5]
@@ -137,7 +138,7 @@ def _create(
             f"unknown MODEL.TIMM.BASE_NAME {name!r}; "
             f"timm knows {', '.join(similar) or 'no similar model: see timm.list_models()'}"
         )
-    options = {}
+    options: dict[str, Any] = {}
     if name.startswith("convnext"):
         options["drop_path_rate"] = 0.2 if "tiny" in name or "small" in name else 0.3
     model = timm.create_model(
@@ -147,5 +148,5 @@ def _create(
         out_indices=[level - 1 for level in out_levels],
         **options,
     )
-    info = model.feature_info
+    info: Any = model.feature_info
     return model, list(zip(info.channels(), info.reduction(), strict=True))

@@ -1,6 +1,6 @@
 """Self-attention within the windows of a map, the core of the Swin Transformer.
 
-Shape legend: B images, H x W tokens of a map, C channels, G heads, M window side in tokens, T = M *
+Shapes: B images, H x W tokens of a map, C channels, G heads, M window side in tokens, T = M *
 M tokens of a window, N windows of the batch.
 """
 
@@ -55,6 +55,8 @@ def relative_position_index(window: int) -> Tensor:
 
 class WindowAttention(nn.Module):
     """Self-attention within windows with a learned bias per relative position."""
+
+    relative_position_index: Tensor  # (T, T) rows of the bias table
 
     def __init__(self, channels: int, heads: int, window: int):
         super().__init__()

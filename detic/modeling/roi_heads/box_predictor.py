@@ -1,6 +1,6 @@
 """Class scores and box refinements of one stage, and their losses.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes, K
+Shapes: B images, R boxes of the batch, N boxes of one image, F feature width, C classes, K
 classes of a slice.
 """
 
@@ -62,6 +62,8 @@ class BoxLossParams:
 
 class BoxPredictor(nn.Module):
     """Classification, linear or by text embeddings, and class-agnostic box refinement."""
+
+    freq_weight: Tensor  # (C',) drawing weights of the first classes, where a loss needs them
 
     @configurable
     def __init__(
@@ -182,9 +184,9 @@ class BoxPredictor(nn.Module):
     def _class_loss(self, class_logits: Tensor, gt_classes: Tensor) -> Tensor:
         params = self.box_loss_params
         num_classes = class_logits.shape[1] - 1
-        masks = []  # (C,) of 0 and 1
+        masks: list[Tensor] = []  # (C,) of 0 and 1
         if params.ignore_zero_cats:
-            masks.append((self.freq_weight > _NO_IMAGES).float())
+            masks.append(self.freq_weight.gt(_NO_IMAGES).float())
         if params.num_federated is not None:
             masks.append(
                 federated_mask(gt_classes, params.num_federated, num_classes, self.freq_weight)

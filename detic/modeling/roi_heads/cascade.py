@@ -1,6 +1,6 @@
 """Cascade heads that learn from boxes, image labels and captions.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, F feature width, C classes,
+Shapes: B images, R boxes of the batch, N boxes of one image, F feature width, C classes,
 D embedding width.
 """
 
@@ -23,8 +23,8 @@ from torch import Tensor
 from detic.errors import InputError
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
-from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
-from detic.modeling.roi_heads.inference import add_extras, detect
+from detic.modeling.roi_heads.class_scores import ScoreParams
+from detic.modeling.roi_heads.inference import detect_requested
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
@@ -142,13 +142,13 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         self,
         features: dict[str, Tensor],
         proposals: list[Instances],
-        targets: list[Instances],
+        targets: list[Instances] | None,
         supervision: Supervision,
     ) -> dict[str, Tensor]:
         """Return the losses of each stage; their keys end in ``_stage{k}``."""
         if supervision.kind.has_boxes and not supervision.kind.has_box_classes:
             return {}  # such boxes train the proposal network only
-        losses = {}
+        losses: dict[str, Tensor] = {}
         matched_to = targets if supervision.kind.has_boxes else None
         for k, stage in enumerate(self._run_stages(features, proposals, matched_to)):
             predictor = self.box_predictor[k]
@@ -193,13 +193,13 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         self,
         features: dict[str, Tensor],
         proposals: list[Instances],
-        targets: list[Instances],
+        targets: list[Instances] | None,
         supervision: Supervision,
     ) -> dict[str, Tensor]:
         """Return ``loss_mask`` of the first stage's samples, 0 for batches without masks."""
         if not self.mask_on:
             return {}
-        if supervision.kind.has_box_classes and targets[0].has("gt_masks"):
+        if supervision.kind.has_box_classes and targets and targets[0].has("gt_masks"):
             losses = self._forward_mask(features, proposals)
             return {name: loss * self.mask_weight for name, loss in losses.items()}
         return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
@@ -208,28 +208,22 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_masks``."""
-        params = self.score_params.limited_to(request.max_detections)
         stages = self._run_stages(features, proposals, None)
-        scores = ClassScores(
+        last, predictor = stages[-1], self.box_predictor[-1]
+        detections = detect_requested(
             [
-                predictor.stage_probs(stage.x, request.classes)
-                for predictor, stage in zip(self.box_predictor, stages, strict=True)
+                p.stage_probs(stage.x, request.classes)
+                for p, stage in zip(self.box_predictor, stages, strict=True)
             ],
-            self.num_classes,
             torch.cat([p.scores if p.has("scores") else p.objectness_logits for p in proposals]),
-            params,
-            request.classes,
-        )
-        last = stages[-1]
-        detections = detect(
-            scores,
-            self.box_predictor[-1].refine_boxes(last.deltas, last.proposals),
+            predictor.refine_boxes(last.deltas, last.proposals),
             [p.image_size for p in proposals],
-            params,
+            x=last.x,
+            classifier=predictor.cls_score,
+            num_classes=self.num_classes,
+            params=self.score_params,
+            request=request,
         )
-        classifier = self.box_predictor[-1].cls_score
-        boxes_per_image = [len(p) for p in proposals]
-        add_extras(detections, boxes_per_image, last.x, scores, classifier, request)
         return self._forward_mask(features, detections) if self.mask_on else detections
 
 

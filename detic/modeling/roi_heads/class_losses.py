@@ -1,6 +1,6 @@
 """Classification losses of boxes.
 
-Shape legend: R boxes, C classes; column C of logits is the background.
+Shapes: R boxes, C classes; column C of logits is the background.
 """
 
 import torch

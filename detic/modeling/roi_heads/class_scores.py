@@ -1,6 +1,6 @@
 """Scores of boxes for any number of classes, in bounded memory.
 
-Shape legend: R boxes of the batch, C classes, K classes of a chunk, M detections of one image.
+Shapes: R boxes of the batch, C classes, K classes of a chunk, M detections of one image.
 """
 
 from collections.abc import Callable, Iterator, Sequence
@@ -64,9 +64,9 @@ class ClassScores:
         classes: RequestedClasses | None = None,
     ):
         self.num_classes = num_classes if classes is None else len(classes.embeddings) - 1
-        self.thresholds = None if classes is None else classes.score_thresholds  # (C,)
-        if self.thresholds is None:
-            self.thresholds = proposal_scores.new_full((self.num_classes,), params.score_threshold)
+        own = None if classes is None else classes.score_thresholds
+        common = proposal_scores.new_full((self.num_classes,), params.score_threshold)
+        self.thresholds = common if own is None else own  # (C,)
         self._stages = list(stages)
         self._proposal_scores = proposal_scores
         self._params = params
@@ -86,7 +86,7 @@ class ClassScores:
             if self._best is not None:
                 # All but a proposal's best class score 0; ties stay.
                 scores = scores * (scores == self._best)
-            if self._negative is not None:
+            if self._negative is not None and self._lost is not None:
                 negative = self._negative[start : start + scores.shape[1]]
                 scores = scores.masked_fill(self._lost | negative, 0.0)
             yield start, scores

@@ -3,7 +3,7 @@
 The paper's idea (section 3.2): no box is assigned by prediction; each label supervises one proposal
 that is chosen by a rule, by default the largest.
 
-Shape legend: B images, N proposals of one image, K labels of one image, C classes; column C of
+Shapes: B images, N proposals of one image, K labels of one image, C classes; column C of
 logits is the background.
 """
 
@@ -91,14 +91,22 @@ def selected_proposal_loss(
         columns.append(label)
         weights.append(logits.new_full((len(label),), 1 / len(label)))
     if not rows:
-        return sum(logits[:0].sum() for logits in class_logits), chosen
-    rows, columns, weights = torch.cat(rows), torch.cat(columns), torch.cat(weights)
+        return _zero_of(class_logits), chosen
+    loss = _losses_of_rows(torch.cat(rows), torch.cat(columns), use_softmax)
+    return (loss * torch.cat(weights)).sum() / len(class_logits), chosen
+
+
+def _losses_of_rows(logits: Tensor, columns: Tensor, use_softmax: bool) -> Tensor:
+    """Return the loss (M,) of logits (M, C + 1) whose labels are ``columns`` (M,)."""
     if use_softmax:
-        loss = F.cross_entropy(rows, columns, reduction="none")
-    else:
-        targets = F.one_hot(columns, rows.shape[1]).to(rows)
-        loss = F.binary_cross_entropy_with_logits(rows, targets, reduction="none").sum(dim=1)
-    return (loss * weights).sum() / len(class_logits), chosen
+        return F.cross_entropy(logits, columns, reduction="none")
+    targets = F.one_hot(columns, logits.shape[1]).to(logits)
+    return F.binary_cross_entropy_with_logits(logits, targets, reduction="none").sum(dim=1)
+
+
+def _zero_of(logits: Sequence[Tensor]) -> Tensor:
+    """Return 0 with a gradient path to all of ``logits``."""
+    return torch.stack([x[:0].sum() for x in logits]).sum()
 
 
 def weighted_proposal_loss(
@@ -144,7 +152,7 @@ def caption_loss(
         first_caption: column of this process's first image.
         negative_weight: weight of the captions of other images.
     """
-    total = sum(logits[:0].sum() for logits in caption_logits)
+    total = _zero_of(caption_logits)
     for i, logits in enumerate(caption_logits):
         if len(logits) == 0:
             continue

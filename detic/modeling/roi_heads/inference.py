@@ -1,6 +1,6 @@
 """Class scores to detections, for any number of classes.
 
-Shape legend: B images, R boxes of the batch, N boxes of one image, C classes, K classes of a chunk,
+Shapes: B images, R boxes of the batch, N boxes of one image, C classes, K classes of a chunk,
 M candidates (a box with one of its classes) of one image, F feature width.
 """
 
@@ -14,11 +14,15 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from detic.modeling.request import DetectionRequest
-from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
+from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams, StageProbs
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 
 # First number of candidates per wanted detection; NMS removes most.
 _CANDIDATES_PER_DETECTION = 8
+
+
+# Scores (M,), boxes (M,) and classes (M,) of candidates
+Found = tuple[Tensor, Tensor, Tensor]
 
 
 class Candidates(NamedTuple):
@@ -28,6 +32,36 @@ class Candidates(NamedTuple):
     boxes: Tensor  # (M,) int64 index of the box
     classes: Tensor  # (M,) int64
     is_complete: bool  # whether these are all above the threshold
+
+
+def detect_requested(
+    stages: Sequence[StageProbs],
+    proposal_scores: Tensor,
+    boxes_xyxy: Sequence[Tensor],
+    image_sizes_hw: Sequence[tuple[int, int]],
+    *,
+    x: Tensor,
+    classifier: ZeroShotClassifier,
+    num_classes: int,
+    params: ScoreParams,
+    request: DetectionRequest,
+) -> list[Instances]:
+    """Return the detections of each image as :func:`detect` does, with what is requested.
+
+    Args:
+        stages: class probabilities of the R boxes by stage.
+        proposal_scores: (R,) of the first stage's proposals, in (0, 1).
+        boxes_xyxy: B tensors (N, 4) in pixels.
+        x: (R, F) features that ``classifier``, of the last stage, reads.
+        num_classes: C of the model.
+        params: the model's; the request may have another limit.
+    """
+    params = params.limited_to(request.max_detections)
+    scores = ClassScores(stages, num_classes, proposal_scores, params, request.classes)
+    detections = detect(scores, boxes_xyxy, image_sizes_hw, params)
+    boxes_per_image = [len(boxes) for boxes in boxes_xyxy]
+    add_extras(detections, boxes_per_image, x, scores, classifier, request)
+    return detections
 
 
 def detect(
@@ -85,15 +119,12 @@ def top_candidates(
     scores: ClassScores, boxes_per_image: Sequence[int], thresholds: Tensor, limit: int
 ) -> list[Candidates]:
     """Return for each image the ``limit`` highest scores above their class's threshold (C,)."""
-    best: list[tuple[Tensor, Tensor, Tensor]] | None = None
+    best: list[Found] = []
     complete = [True] * len(boxes_per_image)
     for start, chunk in scores.chunks():
         found = [_above(s, thresholds, start) for s in chunk.split(list(boxes_per_image))]
-        if best is not None:
-            found = [
-                tuple(torch.cat(pair) for pair in zip(a, b, strict=True))
-                for a, b in zip(best, found, strict=True)
-            ]
+        if best:
+            found = [_joined(a, b) for a, b in zip(best, found, strict=True)]
         for i, (values, _, _) in enumerate(found):
             complete[i] &= len(values) <= limit
         best = [_highest(f, limit) for f in found]
@@ -143,16 +174,19 @@ def _choose(
         limit *= 4
 
 
-def _above(scores: Tensor, thresholds: Tensor, start: int) -> tuple[Tensor, Tensor, Tensor]:
+def _above(scores: Tensor, thresholds: Tensor, start: int) -> Found:
     """Return scores, boxes and classes of the entries of ``scores`` (N, K) above ``thresholds``."""
     thresholds = thresholds[start : start + scores.shape[1]]
     boxes, classes = (scores > thresholds).nonzero(as_tuple=True)
     return scores[boxes, classes], boxes, classes + start
 
 
-def _highest(
-    candidates: tuple[Tensor, Tensor, Tensor], limit: int
-) -> tuple[Tensor, Tensor, Tensor]:
+def _joined(first: Found, second: Found) -> Found:
+    scores, boxes, classes = (torch.cat(pair) for pair in zip(first, second, strict=True))
+    return scores, boxes, classes
+
+
+def _highest(candidates: Found, limit: int) -> Found:
     """Return the ``limit`` candidates with the highest scores, highest first."""
     order = candidates[0].argsort(descending=True, stable=True)[:limit]
     scores, boxes, classes = (values[order] for values in candidates)

@@ -1,6 +1,6 @@
 """One-stage heads on ResNet's last block (C4), for open-vocabulary COCO.
 
-Shape legend: B images, R boxes of the batch, C classes.
+Shapes: B images, R boxes of the batch, C classes.
 """
 
 import torch
@@ -17,8 +17,8 @@ from torch import Tensor
 from detic.config import with_values
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
-from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
-from detic.modeling.roi_heads.inference import add_extras, detect
+from detic.modeling.roi_heads.class_scores import ScoreParams
+from detic.modeling.roi_heads.inference import detect_requested
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
@@ -118,21 +118,16 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``."""
-        params = self.score_params.limited_to(request.max_detections)
         _, x, deltas = self._predict(features, proposals)
-        scores = ClassScores(
+        detections = detect_requested(
             [self.box_predictor.stage_probs(x, request.classes)],
-            self.num_classes,
             torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
-            params,
-            request.classes,
-        )
-        detections = detect(
-            scores,
             self.box_predictor.refine_boxes(deltas, proposals),
             [p.image_size for p in proposals],
-            params,
+            x=x,
+            classifier=self.classifier,
+            num_classes=self.num_classes,
+            params=self.score_params,
+            request=request,
         )
-        boxes_per_image = [len(p) for p in proposals]
-        add_extras(detections, boxes_per_image, x, scores, self.classifier, request)
         return self.forward_with_given_boxes(features, detections)

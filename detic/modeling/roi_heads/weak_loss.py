@@ -1,6 +1,6 @@
 """The loss of a batch that is annotated with image labels or captions.
 
-Shape legend: B images, R boxes of the batch, C classes, T captions.
+Shapes: B images, R boxes of the batch, C classes, T captions.
 """
 
 from collections.abc import Sequence
@@ -78,7 +78,7 @@ def weak_loss(
         )
         statistics["stats_l_image"] = label_loss.detach()
         loss = loss + label_loss
-    if supervision.kind.has_captions:
+    if supervision.captions is not None and caption_logits is not None:
         matching = caption_loss(
             caption_logits.split(num_boxes),
             supervision.captions.first,
@@ -105,6 +105,7 @@ def _label_loss(
     params: WeakLossParams,
 ) -> tuple[Tensor, Statistics]:
     if params.rule in WEIGHTED_RULES:
+        assert proposal_logits is not None  # from_config asks for them with these rules
         loss, chosen = weighted_proposal_loss(class_logits, proposal_logits, labels)
     else:
         loss, chosen = selected_proposal_loss(

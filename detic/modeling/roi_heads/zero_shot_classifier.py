@@ -1,6 +1,6 @@
 """A classifier whose weights are text embeddings of the class names.
 
-Shape legend: R boxes, F feature width, C classes, D embedding width.
+Shapes: R boxes, F feature width, C classes, D embedding width.
 """
 
 import torch
@@ -20,6 +20,8 @@ class ZeroShotClassifier(nn.Module):
         bias: start of a learnable number added to every logit; None: no bias.
         learn_embeddings: make the embeddings a parameter.
     """
+
+    zs_weight: Tensor
 
     def __init__(
         self,

@@ -4,7 +4,8 @@ import os
 from typing import Any
 
 import torch
-from detectron2.checkpoint.restricted_pickle import load_restricted_pickle
+from detectron2.checkpoint._matching import match_by_suffix
+from detectron2.checkpoint._restricted_pickle import load_restricted_pickle
 from detectron2.utils import comm
 from detectron2.utils.file_io import PathManager
 from fvcore.common.checkpoint import Checkpointer
@@ -69,27 +70,3 @@ class DetectionCheckpointer(Checkpointer):
         for names in (incompatible.missing_keys, incompatible.unexpected_keys):
             names[:] = [n for n in names if not any(part in n for part in _CONSTANT_BUFFERS)]
         return incompatible
-
-
-def match_by_suffix(
-    model_state_dict: dict[str, torch.Tensor], ckpt_state_dict: dict[str, torch.Tensor]
-) -> dict[str, torch.Tensor]:
-    """Return the checkpoint with its tensors under the model's names.
-
-    A tensor belongs to the name of the model that ends with its name, by whole components:
-    "backbone.bottom_up.res2.0.conv1.weight" ends with "res2.0.conv1.weight", not with "1.weight".
-    If several tensors fit, the longest name wins. Tensors that fit nowhere keep their names.
-    """
-    names: dict[str, str] = {}  # tensor of the checkpoint: tensor of the model
-    for model_name in sorted(model_state_dict):
-        parts = model_name.split(".")
-        suffixes = (".".join(parts[start:]) for start in range(len(parts)))
-        name = next((suffix for suffix in suffixes if suffix in ckpt_state_dict), None)
-        if name in names:
-            raise ValueError(
-                f"checkpoint tensor '{name}' fits both '{names[name]}' and '{model_name}' of the "
-                "model; give the tensors of the checkpoint longer names"
-            )
-        if name is not None:
-            names[name] = model_name
-    return {names.get(name, name): tensor for name, tensor in ckpt_state_dict.items()}

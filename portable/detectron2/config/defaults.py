@@ -5,7 +5,9 @@ RetinaNet ...): configuration files written for Detectron2 may mention any of it
 stands here, a list in a YAML file becomes a tuple, and the other way round.
 """
 
-DEFAULTS = {
+from detectron2.config.config import CfgNode as CN
+
+_DEFAULTS = {
     "VERSION": 2,  # of the option names
     "MODEL": {
         "META_ARCHITECTURE": "GeneralizedRCNN",
@@ -248,3 +250,5 @@ DEFAULTS = {
     "VIS_PERIOD": 0,  # iterations between training images; 0 draws none
     "GLOBAL": {"HACK": 1.0},
 }
+
+_C = CN(_DEFAULTS)

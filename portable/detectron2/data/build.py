@@ -5,10 +5,13 @@ import logging
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.utils.comm import get_world_size
 from detectron2.utils.env import seed_all_rng
+from detectron2.utils.logger import log_first_n
+from tabulate import tabulate
 from torch.utils import data
 from torch.utils.data import DataLoader, Sampler
 
@@ -16,7 +19,11 @@ from .catalog import DatasetCatalog, MetadataCatalog
 from .common import AspectRatioGroupedDataset, DatasetFromList, MapDataset
 from .dataset_mapper import DatasetMapper
 from .detection_utils import check_metadata_consistency
-from .samplers import InferenceSampler, RepeatFactorTrainingSampler, TrainingSampler
+from .samplers import (
+    InferenceSampler,
+    RepeatFactorTrainingSampler,
+    TrainingSampler,
+)
 
 logger = logging.getLogger(__name__)
 
@@ -29,21 +36,72 @@ def filter_images_with_only_crowd_annotations(dataset_dicts: list[dict]) -> list
     return kept
 
 
+def filter_images_with_few_keypoints(
+    dataset_dicts: list[dict], min_keypoints_per_image: int
+) -> list[dict]:
+    """Return the records whose annotations have at least that many visible keypoints together.
+
+    Keypoints are flat lists x, y, v, ...; those with v > 0 are visible.
+    """
+    kept = [
+        record
+        for record in dataset_dicts
+        if sum(
+            int((np.array(a["keypoints"][2::3]) > 0).sum())
+            for a in record["annotations"]
+            if "keypoints" in a
+        )
+        >= min_keypoints_per_image
+    ]
+    num_removed = len(dataset_dicts) - len(kept)
+    logger.info("left out %d images with too few keypoints, %d remain", num_removed, len(kept))
+    return kept
+
+
+def print_instances_class_histogram(dataset_dicts: list[dict], class_names: Sequence[str]) -> None:
+    """Log how many annotations, apart from crowds, each class has; `category_id` is contiguous."""
+    classes = [
+        annotation["category_id"]
+        for record in dataset_dicts
+        for annotation in record["annotations"]
+        if not annotation.get("iscrowd", 0)
+    ]
+    counts = np.bincount(np.array(classes, dtype=np.int64), minlength=len(class_names))
+    if len(counts) > len(class_names):
+        raise ValueError(f"an annotation has the class {len(counts) - 1} of {len(class_names)}")
+    rows = [(name, int(count)) for name, count in zip(class_names, counts, strict=True)]
+    table = tabulate([*rows, ("all", len(classes))], headers=("class", "annotations"))
+    log_first_n(logging.INFO, "Annotations of each class:\n" + table, key="message")
+
+
 def get_detection_dataset_dicts(
-    names: str | Sequence[str], filter_empty: bool = True, *, check_consistency: bool = True
+    names: str | Sequence[str],
+    filter_empty: bool = True,
+    min_keypoints: int = 0,
+    proposal_files: Sequence[str] | None = None,
+    check_consistency: bool = True,
 ) -> list[dict]:
     """Return the records of one or more datasets, one after the other.
 
     Args:
         names: of registered datasets.
         filter_empty: leave out images without annotations or with crowd annotations only.
+        min_keypoints: leave out images with fewer visible keypoints.
+        proposal_files: must be None, there are no precomputed proposals.
         check_consistency: refuse datasets that have not the same classes.
     """
+    if proposal_files is not None:
+        raise ValueError(
+            "precomputed proposals (proposal_files) are not part of this distribution; leave them "
+            "out or install upstream detectron2"
+        )
     names = [names] if isinstance(names, str) else list(names)
     records = list(itertools.chain.from_iterable(DatasetCatalog.get(name) for name in names))
     if records and "annotations" in records[0]:
         if filter_empty:
             records = filter_images_with_only_crowd_annotations(records)
+        if min_keypoints > 0:
+            records = filter_images_with_few_keypoints(records, min_keypoints)
         if check_consistency and MetadataCatalog.get(names[0]).get("thing_classes") is not None:
             check_metadata_consistency("thing_classes", names)
     if not records:
@@ -60,6 +118,10 @@ def build_batch_data_loader(
     num_workers: int = 0,
     collate_fn: Callable[[list], Any] | None = None,
     drop_last: bool = True,
+    single_gpu_batch_size: int | None = None,
+    prefetch_factor: int = 2,
+    persistent_workers: bool = False,
+    pin_memory: bool = False,
     seed: int | None = None,
     **kwargs: Any,
 ) -> data.IterableDataset | DataLoader:
@@ -73,27 +135,43 @@ def build_batch_data_loader(
             and `height`.
         collate_fn: list of items -> batch; None keeps the list.
         drop_last: drop an incomplete last batch (always so with grouping).
+        single_gpu_batch_size: batch size of this process, in place of `total_batch_size`.
+        prefetch_factor, persistent_workers, pin_memory: see `torch.utils.data.DataLoader`.
         seed: of the worker processes; None for a random one.
         kwargs: further arguments of the DataLoader.
     """
+    if single_gpu_batch_size is not None:
+        batch_size = single_gpu_batch_size
+    else:
+        batch_size = _share_of_this_process(total_batch_size)
+    if num_workers > 0:
+        kwargs.update(prefetch_factor=prefetch_factor, persistent_workers=persistent_workers)
+    kwargs["pin_memory"] = pin_memory
+    if seed is not None:
+        kwargs["generator"] = torch.Generator().manual_seed(seed)
+    kwargs.update(sampler=sampler, num_workers=num_workers, worker_init_fn=worker_init_reset_seed)
+    if not aspect_ratio_grouping:
+        return DataLoader(
+            dataset,
+            batch_size=batch_size,
+            drop_last=drop_last,
+            collate_fn=collate_fn or trivial_batch_collator,
+            **kwargs,
+        )
+    # Workers hand over single items; batches form in this process.
+    items = DataLoader(dataset, batch_size=None, collate_fn=trivial_batch_collator, **kwargs)
+    batches = AspectRatioGroupedDataset(items, batch_size)
+    return batches if collate_fn is None else MapDataset(batches, collate_fn)
+
+
+def _share_of_this_process(total_batch_size: int) -> int:
     world_size = get_world_size()
     if total_batch_size <= 0 or total_batch_size % world_size:
         raise ValueError(
             f"total batch size {total_batch_size} must be a positive multiple of the number of "
             f"processes, {world_size}; change SOLVER.IMS_PER_BATCH"
         )
-    batch_size = total_batch_size // world_size
-    if seed is not None:
-        kwargs["generator"] = torch.Generator().manual_seed(seed)
-    kwargs.update(sampler=sampler, num_workers=num_workers, worker_init_fn=worker_init_reset_seed)
-    collate_fn = collate_fn or trivial_batch_collator
-    if not aspect_ratio_grouping:
-        return DataLoader(
-            dataset, batch_size=batch_size, drop_last=drop_last, collate_fn=collate_fn, **kwargs
-        )
-    # Workers hand over single items; batches form in this process.
-    items = DataLoader(dataset, batch_size=None, collate_fn=trivial_batch_collator, **kwargs)
-    return AspectRatioGroupedDataset(items, batch_size, collate_fn)
+    return total_batch_size // world_size
 
 
 def _train_loader_from_config(
@@ -140,6 +218,8 @@ def build_detection_train_loader(
     sampler: Sampler | None = None,
     total_batch_size: int,
     aspect_ratio_grouping: bool = True,
+    num_workers: int = 0,
+    collate_fn: Callable[[list], Any] | None = None,
     **kwargs: Any,
 ) -> data.IterableDataset | DataLoader:
     """Return an endless iterable over batches of mapped records.
@@ -149,13 +229,15 @@ def build_detection_train_loader(
     Args:
         mapper: record -> input of the model, or None where the record is unusable.
         sampler: of indices; None for a shuffled TrainingSampler.
-        kwargs: see build_batch_data_loader.
+        num_workers, collate_fn, kwargs: see build_batch_data_loader.
     """
     return build_batch_data_loader(
         _mapped_dataset(dataset, mapper),
         TrainingSampler(len(dataset)) if sampler is None else sampler,
         total_batch_size,
         aspect_ratio_grouping=aspect_ratio_grouping,
+        num_workers=num_workers,
+        collate_fn=collate_fn,
         **kwargs,
     )
 

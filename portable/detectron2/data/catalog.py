@@ -79,7 +79,7 @@ class Metadata:
             )
         self._values[key] = value
 
-    def defer(self, provide: Callable[[], dict[str, Any]]) -> "Metadata":
+    def _defer(self, provide: Callable[[], dict[str, Any]]) -> "Metadata":
         """Return self, whose further values come from `provide` when first asked for.
 
         It lets a module register datasets when imported and read their class lists later.
@@ -87,9 +87,14 @@ class Metadata:
         self._deferred.append(provide)
         return self
 
-    def set(self, **values: Any) -> "Metadata":
+    @property
+    def name(self) -> str:
+        """Name of the dataset."""
+        return self._values["name"]
+
+    def set(self, **kwargs: Any) -> "Metadata":
         """Return self with the given values set."""
-        for key, value in values.items():
+        for key, value in kwargs.items():
             setattr(self, key, value)
         return self
 

@@ -52,6 +52,18 @@ def convert_PIL_to_numpy(image: Image.Image, format: str | None) -> np.ndarray:
     return pixels[:, :, None] if format == "L" else pixels
 
 
+def convert_image_to_rgb(image: np.ndarray | torch.Tensor, format: str) -> np.ndarray:
+    """Return an image (H, W, 3) in "RGB", "BGR", or (H, W, 1) in "L", as RGB uint8."""
+    pixels = image.cpu().numpy() if isinstance(image, torch.Tensor) else image
+    if format == "BGR":
+        return pixels[:, :, ::-1]
+    if format == "L":
+        pixels = pixels.reshape(*pixels.shape[:2], 1).repeat(3, axis=2)
+    elif format != "RGB":
+        pixels = np.asarray(Image.fromarray(pixels.astype(np.uint8), mode=format).convert("RGB"))
+    return pixels
+
+
 def check_image_size(dataset_dict: dict, image: np.ndarray) -> None:
     """Check the size written in a record against the image; fill it in where it is missing.
 
@@ -187,3 +199,21 @@ def build_augmentation(cfg: CfgNode, is_train: bool) -> list[T.Augmentation]:
         return [resize]
     flip = T.RandomFlip(horizontal=direction == "horizontal", vertical=direction == "vertical")
     return [resize, flip]
+
+
+build_transform_gen = build_augmentation  # the name in earlier versions
+
+
+def get_fed_loss_cls_weights(
+    dataset_names: str | Sequence[str], freq_weight_power: float = 1.0
+) -> torch.Tensor:
+    """Return the weight of each class in the sample of a federated loss, (C,) float32.
+
+    It is the number of its training images, which the metadata of the (first) dataset give as
+    `class_image_count`, to the power of `freq_weight_power`.
+    """
+    names = [dataset_names] if isinstance(dataset_names, str) else list(dataset_names)
+    check_metadata_consistency("class_image_count", names)
+    counts = sorted(MetadataCatalog.get(names[0]).class_image_count, key=lambda entry: entry["id"])
+    images = torch.tensor([entry["image_count"] for entry in counts], dtype=torch.float32)
+    return images**freq_weight_power

@@ -53,6 +53,7 @@ def inference_on_dataset(
     model: nn.Module | Callable[[list[dict]], list[dict]],
     data_loader: Iterable[list[dict]],
     evaluator: DatasetEvaluator | list[DatasetEvaluator] | None,
+    callbacks: dict[str, Callable[[], None]] | None = None,
 ) -> dict[str, Any]:
     """Return the metrics of `model` on a dataset, {} except in the main process.
 
@@ -60,15 +61,28 @@ def inference_on_dataset(
         model: called with each batch, in evaluation mode and without gradients.
         data_loader: batches; its length is the length of the pass.
         evaluator: gets the batches and outputs; None only runs the model.
+        callbacks: functions without arguments by the moment they are called at, "on_start" and
+            "on_end" of the pass, "before_inference" and "after_inference" of each batch.
     """
+    callbacks = callbacks or {}
     if not isinstance(evaluator, DatasetEvaluator):
         evaluator = DatasetEvaluators(evaluator or [])
     evaluator.reset()
     in_evaluation_mode = inference_context(model) if isinstance(model, nn.Module) else None
     with in_evaluation_mode or contextlib.nullcontext(), torch.no_grad():
+        _call(callbacks, "on_start")
         for inputs in tqdm(data_loader, "inference", disable=not comm.is_main_process()):
-            evaluator.process(inputs, model(inputs))
+            _call(callbacks, "before_inference")
+            outputs = model(inputs)
+            _call(callbacks, "after_inference")
+            evaluator.process(inputs, outputs)
+        _call(callbacks, "on_end")
     return evaluator.evaluate() or {}
+
+
+def _call(callbacks: dict[str, Callable[[], None]], moment: str) -> None:
+    if moment in callbacks:
+        callbacks[moment]()
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 Shapes: B images, C channels, H x W feature map.
 """
 
+import functools
 from collections.abc import Callable
 
 import torch
@@ -55,11 +56,13 @@ class FrozenBatchNorm2d(nn.Module):
         Children are replaced in place. If `module` itself is a batch normalisation, the result
         is a new layer.
         """
-        if isinstance(module, nn.BatchNorm2d | nn.SyncBatchNorm):
-            return cls._frozen_copy(module)
-        for name, child in module.named_children():
-            setattr(module, name, cls.convert_frozen_batchnorm(child))
-        return module
+        kinds = nn.BatchNorm2d | nn.SyncBatchNorm
+        return _replace_modules(module, kinds, cls._frozen_copy)
+
+    @classmethod
+    def convert_frozenbatchnorm2d_to_batchnorm2d(cls, module: nn.Module) -> nn.Module:
+        """Return `module` with every frozen layer inside it as one that is trained."""
+        return _replace_modules(module, FrozenBatchNorm2d, cls._trainable_copy)
 
     @classmethod
     def _frozen_copy(cls, norm: nn.BatchNorm2d | nn.SyncBatchNorm) -> "FrozenBatchNorm2d":
@@ -73,37 +76,126 @@ class FrozenBatchNorm2d(nn.Module):
         frozen.num_batches_tracked = norm.num_batches_tracked
         return frozen
 
+    @staticmethod
+    def _trainable_copy(frozen: "FrozenBatchNorm2d") -> nn.BatchNorm2d:
+        norm = nn.BatchNorm2d(frozen.num_features, frozen.eps).to(frozen.weight.device)
+        norm.train(frozen.training)
+        norm.load_state_dict(frozen.state_dict(), strict=False)
+        return norm
+
+
+def _replace_modules(module: nn.Module, kinds, replace: Callable[[nn.Module], nn.Module]):
+    """Return `module` with every module of `kinds` in it replaced, in place; or its replacement."""
+    if isinstance(module, kinds):
+        return replace(module)
+    for name, child in module.named_children():
+        setattr(module, name, _replace_modules(child, kinds, replace))
+    return module
+
+
+class LayerNorm(nn.Module):
+    """Layer normalisation over the channels of each pixel; parameters weight, bias, each (C,)."""
+
+    def __init__(self, normalized_shape: int, eps: float = 1e-6):
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(normalized_shape))
+        self.bias = nn.Parameter(torch.zeros(normalized_shape))
+        self.eps = eps
+        self.normalized_shape = (normalized_shape,)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return `x` (B, C, H, W), each pixel with mean 0 and variance 1 before the scaling."""
+        pixels_last = x.movedim(1, -1)
+        normalised = F.layer_norm(
+            pixels_last, self.normalized_shape, self.weight, self.bias, self.eps
+        )
+        return normalised.movedim(-1, 1)
+
+
+class CycleBatchNormList(nn.ModuleList):
+    """Batch norms that share their affine parameters and take turns, one per call.
+
+    A head that runs on several feature levels thereby has statistics of its own for each.
+    """
+
+    def __init__(self, length: int, bn_class=nn.BatchNorm2d, **kwargs):
+        """Make `length` norms `bn_class(**kwargs)` without affine parameters."""
+        channels = kwargs["num_features"]
+        kwargs.pop("affine", None)
+        super().__init__(bn_class(**kwargs, affine=False) for _ in range(length))
+        self.weight = nn.Parameter(torch.ones(channels))
+        self.bias = nn.Parameter(torch.zeros(channels))
+        self._position = 0
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return `x` (B, C, H, W) normalised by the next norm."""
+        normalised = self[self._position](x)
+        self._position = (self._position + 1) % len(self)
+        return normalised * self.weight[:, None, None] + self.bias[:, None, None]
+
 
 class NaiveSyncBatchNorm(nn.BatchNorm2d):
-    """Batch normalisation over the images of all processes, for CPU tensors too.
+    """Batch normalisation over the images of all processes, for CPU tensors too."""
 
-    Every process counts the same, which is exact when all feature maps have the same size.
-    """
+    def __init__(self, *args, stats_mode: str = "", **kwargs):
+        """
+        Args:
+            stats_mode: "" lets every process count the same, which is exact when all feature maps
+                have the same size; "N" weights the statistics of a process by its batch size,
+                which may be 0.
+            args, kwargs: those of `torch.nn.BatchNorm2d`.
+        """
+        super().__init__(*args, **kwargs)
+        if stats_mode not in ("", "N"):
+            raise ValueError(f"unknown stats_mode '{stats_mode}'; choose '' or 'N'")
+        self._stats_mode = stats_mode
 
     def forward(self, input: torch.Tensor) -> torch.Tensor:
         """Return `input` (B, C, H, W) normalised; updates the running statistics in training."""
-        world_size = comm.get_world_size()
-        if world_size == 1 or not self.training:
+        if comm.get_world_size() == 1 or not self.training:
             return super().forward(input)
-        assert len(input) > 0, "the statistics of an empty batch are undefined"
         x = input.float()
-        moments = torch.cat((x.mean(dim=(0, 2, 3)), (x * x).mean(dim=(0, 2, 3))))
-        mean, mean_of_squares = (differentiable_all_reduce(moments) / world_size).chunk(2)
+        momentum = self.momentum
+        if self._stats_mode == "N":
+            mean, mean_of_squares, total = self._weighted_moments(x)
+            momentum = momentum * total.clamp(max=1)  # nothing is learned of empty batches
+        else:
+            assert len(input) > 0, "the statistics of an empty batch are undefined"
+            moments = torch.cat((x.mean(dim=(0, 2, 3)), (x * x).mean(dim=(0, 2, 3))))
+            moments = differentiable_all_reduce(moments) / comm.get_world_size()
+            mean, mean_of_squares = moments.chunk(2)
         variance = mean_of_squares - mean * mean
-        self.running_mean += self.momentum * (mean.detach() - self.running_mean)
-        self.running_var += self.momentum * (variance.detach() - self.running_var)
+        self.running_mean += momentum * (mean.detach() - self.running_mean)
+        self.running_var += momentum * (variance.detach() - self.running_var)
         self.num_batches_tracked += 1
         scale = self.weight * (variance + self.eps).rsqrt()
         shift = self.bias - mean * scale
         return (x * scale[:, None, None] + shift[:, None, None]).to(input.dtype)
 
+    @staticmethod
+    def _weighted_moments(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+        """Return mean (C,) and mean of squares (C,) over all images, and their number ().
+
+        Every process takes part, so that the gradients of the others can reach an empty batch.
+        """
+        pixels = max(x.shape[2] * x.shape[3], 1)
+        count = x.new_full((1,), float(len(x)))
+        sums = (x.sum(dim=(0, 2, 3)) / pixels, (x * x).sum(dim=(0, 2, 3)) / pixels, count)
+        reduced = differentiable_all_reduce(torch.cat(sums))
+        total = reduced[-1].detach()
+        mean, mean_of_squares = (reduced[:-1] / total.clamp(min=1)).chunk(2)
+        return mean, mean_of_squares, total
+
 
 _NORMS: dict[str, Callable[[int], nn.Module]] = {
     "BN": nn.BatchNorm2d,
     "SyncBN": nn.SyncBatchNorm,
+    "nnSyncBN": nn.SyncBatchNorm,
     "naiveSyncBN": NaiveSyncBatchNorm,
+    "naiveSyncBN_N": functools.partial(NaiveSyncBatchNorm, stats_mode="N"),
     "FrozenBN": FrozenBatchNorm2d,
     "GN": lambda channels: nn.GroupNorm(32, channels),
+    "LN": LayerNorm,
 }
 
 

@@ -4,9 +4,9 @@ Shapes: N masks of S x S cells, H x W image, h x w window of it.
 """
 
 import torch
-from detectron2.layers.bilinear import bilinear_weights
+from detectron2.layers._bilinear import bilinear_weights
 
-MAX_PASTE_BYTES = 2**30  # of float32 pixels held at once on an accelerator
+_MAX_PASTE_BYTES = 2**30  # of float32 pixels held at once on an accelerator
 
 
 def paste_masks_in_image(
@@ -34,7 +34,7 @@ def paste_masks_in_image(
         windows = enumerate(_pixel_windows(boxes, height, width))
         parts = [(slice(n, n + 1), y, x) for n, (y, x) in windows]
     else:  # whole images, many masks at once
-        step = max(1, MAX_PASTE_BYTES // (4 * height * width))
+        step = max(1, _MAX_PASTE_BYTES // (4 * height * width))
         starts = range(0, len(masks), step)
         parts = [(slice(n, n + step), slice(0, height), slice(0, width)) for n in starts]
     for n, y, x in parts:

@@ -4,8 +4,10 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+BatchNorm2d = nn.BatchNorm2d
 ConvTranspose2d = nn.ConvTranspose2d
 Linear = nn.Linear
+interpolate = F.interpolate
 
 
 class Conv2d(nn.Conv2d):
@@ -35,16 +37,28 @@ def cat(tensors: list[torch.Tensor], dim: int = 0) -> torch.Tensor:
     return tensors[0] if len(tensors) == 1 else torch.cat(tensors, dim)
 
 
-def cross_entropy(
-    input: torch.Tensor, target: torch.Tensor, *, reduction: str = "mean", **kwargs
-) -> torch.Tensor:
-    """Return `torch.nn.functional.cross_entropy`, but 0 for the mean over no rows.
+def empty_input_loss_func_wrapper(loss_func):
+    """Return `loss_func(input, target, *, reduction="mean", **kwargs)`, 0 for a mean over no rows."""
 
-    The 0 is connected to `input`, so that the backward pass works and gives zeros.
-    """
-    if target.numel() == 0 and reduction == "mean":
-        return input.sum() * 0.0
-    return F.cross_entropy(input, target, reduction=reduction, **kwargs)
+    def loss(input, target, *, reduction="mean", **kwargs):
+        if target.numel() == 0 and reduction == "mean":
+            return input.sum() * 0.0
+        return loss_func(input, target, reduction=reduction, **kwargs)
+
+    return loss
+
+
+cross_entropy = empty_input_loss_func_wrapper(F.cross_entropy)
+
+
+def shapes_to_tensor(x: list[int], device: torch.device | None = None) -> torch.Tensor:
+    """Return numbers, such as the sides of an image, as a tensor."""
+    return torch.as_tensor(x, device=device)
+
+
+def move_device_like(src: torch.Tensor, dst: torch.Tensor) -> torch.Tensor:
+    """Return `src` on the device of `dst`."""
+    return src.to(dst.device)
 
 
 def nonzero_tuple(x: torch.Tensor) -> tuple[torch.Tensor, ...]:

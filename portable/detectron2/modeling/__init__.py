@@ -8,10 +8,18 @@ from .backbone import (
     FPN,
     Backbone,
     ResNet,
+    ResNetBlockBase,
     build_backbone,
     build_resnet_backbone,
+    make_stage,
 )
-from .meta_arch import META_ARCH_REGISTRY, GeneralizedRCNN, build_model
+from .meta_arch import (
+    META_ARCH_REGISTRY,
+    SEM_SEG_HEADS_REGISTRY,
+    GeneralizedRCNN,
+    build_model,
+    build_sem_seg_head,
+)
 from .postprocessing import detector_postprocess
 from .proposal_generator import (
     PROPOSAL_GENERATOR_REGISTRY,
@@ -23,9 +31,8 @@ from .roi_heads import (
     ROI_BOX_HEAD_REGISTRY,
     ROI_HEADS_REGISTRY,
     ROI_MASK_HEAD_REGISTRY,
-    CascadeROIHeads,
+    BaseMaskRCNNHead,
     FastRCNNOutputLayers,
-    Res5ROIHeads,
     ROIHeads,
     StandardROIHeads,
     build_box_head,

@@ -4,7 +4,7 @@ Boxes are (x1, y1, x2, y2) in pixels of the network input. Shapes: A anchors per
 """
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import torch
 from detectron2.config import CfgNode, configurable
@@ -18,6 +18,21 @@ from torch import nn
 ANCHOR_GENERATOR_REGISTRY = Registry("ANCHOR_GENERATOR")
 
 
+class BufferList(nn.Module):
+    """A list of tensors that move with the module they belong to; not part of checkpoints."""
+
+    def __init__(self, buffers: Sequence[torch.Tensor]):
+        super().__init__()
+        for index, buffer in enumerate(buffers):
+            self.register_buffer(str(index), buffer, persistent=False)
+
+    def __len__(self) -> int:
+        return len(self._buffers)
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        return iter(self._buffers.values())
+
+
 @ANCHOR_GENERATOR_REGISTRY.register()
 class DefaultAnchorGenerator(nn.Module):
     """Makes the anchors of Faster R-CNN (arXiv 1506.01497).
@@ -28,6 +43,9 @@ class DefaultAnchorGenerator(nn.Module):
         strides: stride of each feature map in pixels.
         offset: position of the first anchor's centre in units of the stride, in [0, 1); 0.5 is the
             centre of the cell.
+
+    Attributes:
+        cell_anchors: of each feature map, (A, 4) boxes centred on the origin.
     """
 
     box_dim = 4
@@ -46,10 +64,9 @@ class DefaultAnchorGenerator(nn.Module):
         self.offset = offset
         sizes = _one_per_feature(sizes, len(self.strides))
         aspect_ratios = _one_per_feature(aspect_ratios, len(self.strides))
-        for level, (level_sizes, ratios) in enumerate(zip(sizes, aspect_ratios, strict=True)):
-            anchors = self.generate_cell_anchors(level_sizes, ratios)
-            # Derived from the configuration: not part of checkpoints.
-            self.register_buffer(f"cell_anchors_{level}", anchors, persistent=False)
+        self.cell_anchors = BufferList(
+            [self.generate_cell_anchors(*level) for level in zip(sizes, aspect_ratios, strict=True)]
+        )
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: list[ShapeSpec]) -> dict:
@@ -61,17 +78,17 @@ class DefaultAnchorGenerator(nn.Module):
         }
 
     @property
-    def cell_anchors(self) -> list[torch.Tensor]:
-        """The (A, 4) anchors of each feature map, centred on the origin."""
-        return [getattr(self, f"cell_anchors_{level}") for level in range(len(self.strides))]
-
-    @property
     def num_anchors(self) -> list[int]:
         """The number of anchors per cell, of each feature map."""
         return [len(anchors) for anchors in self.cell_anchors]
 
-    @staticmethod
+    @property
+    def num_cell_anchors(self) -> list[int]:
+        """The same as `num_anchors`."""
+        return self.num_anchors
+
     def generate_cell_anchors(
+        self,
         sizes: Sequence[float] = (32, 64, 128, 256, 512),
         aspect_ratios: Sequence[float] = (0.5, 1, 2),
     ) -> torch.Tensor:

@@ -1,19 +1,16 @@
-"""Encode boxes as offsets from reference boxes, decode them, and the losses on both.
+"""Encode boxes as offsets from reference boxes, and decode them.
 
-Boxes are (x1, y1, x2, y2) in pixels. Shapes: N images, R boxes, K boxes per row (1 or the number of
-classes), F foreground boxes.
+Boxes are (x1, y1, x2, y2) in pixels. Shapes: R boxes, K boxes per row (1 or the number of classes).
 """
 
 import math
-from types import EllipsisType
 
 import torch
-from detectron2.layers import cat
-from detectron2.structures import Boxes
-from fvcore.nn import giou_loss, smooth_l1_loss
+
+from ._regression_loss import dense_box_regression_loss as _dense_box_regression_loss  # noqa: F401
 
 # A box may grow at most to 1000 pixels from the 16 pixels of one stride: exp() stays finite.
-DEFAULT_SCALE_CLAMP = math.log(1000.0 / 16)
+_DEFAULT_SCALE_CLAMP = math.log(1000.0 / 16)
 
 
 class Box2BoxTransform:
@@ -32,7 +29,7 @@ class Box2BoxTransform:
     def __init__(
         self,
         weights: tuple[float, float, float, float],
-        scale_clamp: float = DEFAULT_SCALE_CLAMP,
+        scale_clamp: float = _DEFAULT_SCALE_CLAMP,
     ):
         self.weights = weights
         self.scale_clamp = scale_clamp
@@ -80,59 +77,6 @@ class Box2BoxTransform:
         half_height = 0.5 * src_height * torch.exp(dh.clamp(max=self.scale_clamp))
         corners = (x - half_width, y - half_height, x + half_width, y + half_height)
         return torch.stack(corners, dim=-1).flatten(start_dim=1)  # (R, K, 4) -> (R, 4 * K)
-
-
-def box_regression_loss(
-    box2box_transform: Box2BoxTransform,
-    src_boxes: torch.Tensor,
-    pred_deltas: torch.Tensor,
-    gt_boxes: torch.Tensor,
-    loss_type: str = "smooth_l1",
-    smooth_l1_beta: float = 0.0,
-) -> torch.Tensor:
-    """Return the summed loss of deltas (F, 4) predicted for boxes (F, 4) to reach others (F, 4).
-
-    Args:
-        loss_type: "smooth_l1" compares deltas, "giou" compares boxes.
-        smooth_l1_beta: where smooth L1 turns from quadratic to linear; 0 is L1.
-    """
-    if loss_type == "smooth_l1":
-        gt_deltas = box2box_transform.get_deltas(src_boxes, gt_boxes)
-        return smooth_l1_loss(pred_deltas, gt_deltas, beta=smooth_l1_beta, reduction="sum")
-    if loss_type == "giou":
-        pred_boxes = box2box_transform.apply_deltas(pred_deltas, src_boxes)
-        return giou_loss(pred_boxes, gt_boxes, reduction="sum")
-    raise ValueError(f"unknown box regression loss {loss_type!r}; choose smooth_l1 or giou")
-
-
-def _dense_box_regression_loss(
-    anchors: list[Boxes | torch.Tensor],
-    box2box_transform: Box2BoxTransform,
-    pred_anchor_deltas: list[torch.Tensor],
-    gt_boxes: list[torch.Tensor],
-    fg_mask: torch.Tensor | EllipsisType,
-    box_reg_loss_type: str = "smooth_l1",
-    smooth_l1_beta: float = 0.0,
-) -> torch.Tensor:
-    """Return the summed regression loss of the foreground anchors of all images.
-
-    Args:
-        anchors: per level, the boxes shared by all images; R boxes over all levels.
-        pred_anchor_deltas: per level (N, R_level, 4).
-        gt_boxes: per image (R, 4), the target of each anchor.
-        fg_mask: (N, R) bool, or `...` for all.
-        box_reg_loss_type, smooth_l1_beta: see `box_regression_loss`.
-    """
-    boxes = cat([a.tensor if isinstance(a, Boxes) else a for a in anchors])  # (R, 4)
-    targets = torch.stack(list(gt_boxes))  # (N, R, 4)
-    return box_regression_loss(
-        box2box_transform,
-        boxes.expand(targets.shape)[fg_mask].reshape(-1, 4),
-        cat(pred_anchor_deltas, dim=1)[fg_mask].reshape(-1, 4),
-        targets[fg_mask].reshape(-1, 4),
-        box_reg_loss_type,
-        smooth_l1_beta,
-    )
 
 
 def _center_and_size(boxes_xyxy: torch.Tensor) -> tuple[torch.Tensor, ...]:

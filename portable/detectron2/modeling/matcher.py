@@ -55,8 +55,16 @@ class Matcher:
         interval = torch.bucketize(best_quality, cut_points, right=True)
         labels = torch.tensor(self.labels, dtype=torch.int8, device=matches.device)[interval]
         if self.allow_low_quality_matches:
-            # An object that overlaps nothing ties with every prediction at quality 0. The released
-            # models were trained with that, so those predictions become positive.
-            best_of_object = match_quality_matrix.max(dim=1, keepdim=True).values
-            labels[(match_quality_matrix == best_of_object).any(dim=0)] = 1
+            self.set_low_quality_matches_(labels, match_quality_matrix)
         return matches, labels
+
+    def set_low_quality_matches_(
+        self, match_labels: torch.Tensor, match_quality_matrix: torch.Tensor
+    ) -> None:
+        """Set to 1 the labels (N,) of predictions that are the best of some object.
+
+        An object that overlaps nothing ties with every prediction at quality 0. The released models
+        were trained with that, so those predictions become positive.
+        """
+        best_of_object = match_quality_matrix.max(dim=1, keepdim=True).values
+        match_labels[(match_quality_matrix == best_of_object).any(dim=0)] = 1

@@ -11,9 +11,9 @@ from detectron2.structures import Boxes
 from torch import nn
 
 # Keeps log2 finite for boxes without area.
-LEVEL_EPSILON = 1e-8
+_LEVEL_EPSILON = 1e-8
 
-ALIGNED = {"ROIAlign": False, "ROIAlignV2": True}  # by pooler type
+_ALIGNED = {"ROIAlign": False, "ROIAlignV2": True}  # by pooler type
 
 
 def assign_boxes_to_levels(
@@ -31,7 +31,7 @@ def assign_boxes_to_levels(
     Source: FPN (arXiv 1612.03144), equation 1.
     """
     sides = torch.sqrt(cat([boxes.area() for boxes in box_lists]))
-    levels = torch.floor(canonical_level + torch.log2(sides / canonical_box_size + LEVEL_EPSILON))
+    levels = torch.floor(canonical_level + torch.log2(sides / canonical_box_size + _LEVEL_EPSILON))
     return levels.clamp(min=min_level, max=max_level).to(torch.int64) - min_level
 
 
@@ -65,8 +65,8 @@ class ROIPooler(nn.Module):
         canonical_level: int = 4,
     ):
         super().__init__()
-        if pooler_type not in ALIGNED:
-            raise ValueError(f"unknown pooler type {pooler_type!r}; choose {', '.join(ALIGNED)}")
+        if pooler_type not in _ALIGNED:
+            raise ValueError(f"unknown pooler type {pooler_type!r}; choose {', '.join(_ALIGNED)}")
         if isinstance(output_size, int):
             output_size = (output_size, output_size)
         self.output_size = tuple(output_size)
@@ -79,7 +79,7 @@ class ROIPooler(nn.Module):
         self.canonical_box_size = canonical_box_size
         self.canonical_level = canonical_level
         self.level_poolers = nn.ModuleList(
-            ROIAlign(self.output_size, scale, sampling_ratio, ALIGNED[pooler_type])
+            ROIAlign(self.output_size, scale, sampling_ratio, _ALIGNED[pooler_type])
             for scale in scales
         )
 

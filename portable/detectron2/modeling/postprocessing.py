@@ -1,6 +1,7 @@
 """Bring detections from the network input's resolution to the requested image size."""
 
-from detectron2.layers import paste_masks_in_image
+import torch
+from detectron2.layers import interpolate, paste_masks_in_image
 from detectron2.structures import Boxes, Instances
 
 
@@ -38,3 +39,18 @@ def detector_postprocess(
             output.pred_masks[:, 0], output.pred_boxes, size_hw, threshold=mask_threshold
         )
     return output
+
+
+def sem_seg_postprocess(
+    result: torch.Tensor, img_size: tuple[int, int], output_height: int, output_width: int
+) -> torch.Tensor:
+    """Return the logits (C, output_height, output_width) of a semantic segmentation.
+
+    Args:
+        result: (C, H, W) logits in the padded network input.
+        img_size: (height, width) of the image without padding.
+    """
+    height, width = img_size
+    cropped = result[None, :, :height, :width]
+    size_hw = (output_height, output_width)
+    return interpolate(cropped, size=size_hw, mode="bilinear", align_corners=False)[0]

@@ -4,6 +4,11 @@ from detectron2.solver.build import (
     build_lr_scheduler,
     build_optimizer,
     get_default_optimizer_params,
-    maybe_add_gradient_clipping,
 )
-from detectron2.solver.lr_scheduler import LRMultiplier, LRScheduler, WarmupParamScheduler
+from detectron2.solver.lr_scheduler import (
+    LRMultiplier,
+    LRScheduler,
+    WarmupCosineLR,
+    WarmupMultiStepLR,
+    WarmupParamScheduler,
+)

@@ -1,6 +1,8 @@
 """Optimizers, gradient clipping and schedules from a configuration."""
 
 import logging
+from collections.abc import Callable
+from enum import Enum
 from typing import Any
 
 import torch
@@ -18,6 +20,13 @@ _NORM_MODULES = (
     nn.LayerNorm,
     nn.LocalResponseNorm,
 )
+
+
+class GradientClipType(Enum):
+    """What SOLVER.CLIP_GRADIENTS.CLIP_TYPE bounds."""
+
+    VALUE = "value"  # every element
+    NORM = "norm"  # the norm of each parameter's gradient by itself
 
 
 def build_optimizer(cfg: CfgNode, model: nn.Module) -> torch.optim.Optimizer:
@@ -46,6 +55,7 @@ def get_default_optimizer_params(
     weight_decay_norm: float | None = None,
     bias_lr_factor: float = 1.0,
     weight_decay_bias: float | None = None,
+    lr_factor_func: Callable[[str], float] | None = None,
     overrides: dict[str, dict[str, float]] | None = None,
 ) -> list[dict[str, Any]]:
     """Return parameter groups for an optimizer; parameters with the same settings share one.
@@ -58,6 +68,7 @@ def get_default_optimizer_params(
         weight_decay: of everything that has none of its own.
         weight_decay_norm: of the parameters of normalisation layers.
         weight_decay_bias: of biases, those of normalisation layers included.
+        lr_factor_func: full name of a parameter -> factor of its learning rate.
         overrides: settings by the last part of the parameter's name, as
             {"embedding": {"lr": 0.01, "weight_decay": 0.1}}; they win over all others.
     """
@@ -66,9 +77,11 @@ def get_default_optimizer_params(
         "weight_decay": weight_decay_bias,
     }
     overrides = {"bias": _without_none(bias), **(overrides or {})}
-    groups: dict[tuple, dict[str, Any]] = {}
+    if lr_factor_func is not None and base_lr is None:
+        raise ValueError("lr_factor_func multiplies base_lr, which is missing")
+    params: list[dict[str, Any]] = []
     seen: set[nn.Parameter] = set()
-    for module in model.modules():
+    for module_name, module in model.named_modules():
         for name, parameter in module.named_parameters(recurse=False):
             if not parameter.requires_grad or parameter in seen:
                 continue
@@ -76,9 +89,20 @@ def get_default_optimizer_params(
             settings = _without_none({"lr": base_lr, "weight_decay": weight_decay})
             if isinstance(module, _NORM_MODULES) and weight_decay_norm is not None:
                 settings["weight_decay"] = weight_decay_norm
+            if lr_factor_func is not None:
+                settings["lr"] *= lr_factor_func(f"{module_name}.{name}".lstrip("."))
             settings.update(overrides.get(name, {}))
-            group = groups.setdefault(tuple(sorted(settings.items())), {"params": [], **settings})
-            group["params"].append(parameter)
+            params.append({"params": [parameter], **settings})
+    return reduce_param_groups(params)
+
+
+def reduce_param_groups(params: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return parameter groups with those of the same settings joined."""
+    groups: dict[tuple, dict[str, Any]] = {}
+    for group in params:
+        settings = {key: value for key, value in group.items() if key != "params"}
+        joined = groups.setdefault(tuple(sorted(settings.items())), {"params": [], **settings})
+        joined["params"] += group["params"]
     return list(groups.values())
 
 
@@ -99,16 +123,18 @@ def maybe_add_gradient_clipping(
     clipping = cfg.SOLVER.CLIP_GRADIENTS.clone()
     if not clipping.ENABLED:
         return optimizer
-    if clipping.CLIP_TYPE not in ("value", "norm"):
+    try:
+        clip_type = GradientClipType(clipping.CLIP_TYPE)
+    except ValueError:
         raise ValueError(
             f"unknown SOLVER.CLIP_GRADIENTS.CLIP_TYPE '{clipping.CLIP_TYPE}'; choose value or norm"
-        )
+        ) from None
     base = optimizer if isinstance(optimizer, type) else type(optimizer)
 
     def step(self, closure=None):
         parameters = [p for group in self.param_groups for p in group["params"]]
         parameters = [p for p in parameters if p.grad is not None]
-        if clipping.CLIP_TYPE == "value" and parameters:
+        if clip_type == GradientClipType.VALUE and parameters:
             nn.utils.clip_grad_value_(parameters, clipping.CLIP_VALUE)
         else:
             for parameter in parameters:

@@ -3,10 +3,10 @@
 from detectron2.structures.boxes import (
     Boxes,
     BoxMode,
-    pairwise_intersection,
     pairwise_ioa,
     pairwise_iou,
+    pairwise_point_box_distance,
 )
 from detectron2.structures.image_list import ImageList
 from detectron2.structures.instances import Instances
-from detectron2.structures.masks import BitMasks, PolygonMasks, polygons_to_bitmask
+from detectron2.structures.masks import BitMasks, PolygonMasks, ROIMasks, polygons_to_bitmask

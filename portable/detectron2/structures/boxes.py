@@ -21,21 +21,56 @@ class BoxMode(IntEnum):
 
     @staticmethod
     def convert(box, from_mode: "BoxMode", to_mode: "BoxMode"):
-        """Return `box` in another format, XYXY_ABS or XYWH_ABS, as the same type.
+        """Return `box` in another format, as the same type.
 
-        It is one box as a list or tuple of 4 numbers, or an array or tensor (..., 4).
+        Between XYXY_ABS and XYWH_ABS, from XYWH_ABS to XYWHA_ABS (angle 0), and from XYWHA_ABS to
+        the smallest box around the rotated one in XYXY_ABS. It is one box as a list or tuple of 4
+        numbers (5 with an angle, in degrees), or an array or tensor (..., 4).
         """
         if from_mode == to_mode:
             return box
-        if {from_mode, to_mode} != {BoxMode.XYXY_ABS, BoxMode.XYWH_ABS}:
+        conversion = _CONVERSIONS.get((from_mode, to_mode))
+        if conversion is None:
             raise ValueError(
-                f"cannot convert boxes from {BoxMode(from_mode).name} to "
-                f"{BoxMode(to_mode).name}; only XYXY_ABS and XYWH_ABS are supported"
+                f"cannot convert boxes from {BoxMode(from_mode).name} to {BoxMode(to_mode).name}"
             )
-        converted = box.clone() if isinstance(box, torch.Tensor) else np.array(box)
-        sign = 1 if to_mode == BoxMode.XYXY_ABS else -1
-        converted[..., 2:] += sign * converted[..., :2]
+        if isinstance(box, torch.Tensor):
+            return conversion(box.clone())
+        converted = conversion(torch.from_numpy(np.array(box))).numpy()
         return type(box)(converted.tolist()) if isinstance(box, list | tuple) else converted
+
+
+def _corner_to_size(box: torch.Tensor) -> torch.Tensor:
+    box[..., 2:] -= box[..., :2]
+    return box
+
+
+def _size_to_corner(box: torch.Tensor) -> torch.Tensor:
+    box[..., 2:] += box[..., :2]
+    return box
+
+
+def _with_angle_zero(box: torch.Tensor) -> torch.Tensor:
+    """Return (..., 5) centre, size and angle of boxes (..., 4) XYWH."""
+    center = box[..., :2] + box[..., 2:] / 2.0
+    return torch.cat((center, box[..., 2:], torch.zeros_like(center[..., :1])), dim=-1)
+
+
+def _around_rotated(box: torch.Tensor) -> torch.Tensor:
+    """Return the smallest boxes (..., 4) XYXY around rotated ones (..., 5)."""
+    box = box if box.is_floating_point() else box.double()
+    center, (width, height, angle) = box[..., :2], box[..., 2:].unbind(dim=-1)
+    cosine, sine = torch.deg2rad(angle).cos().abs(), torch.deg2rad(angle).sin().abs()
+    size = torch.stack((cosine * width + sine * height, cosine * height + sine * width), dim=-1)
+    return torch.cat((center - size / 2, center + size / 2), dim=-1)
+
+
+_CONVERSIONS = {
+    (BoxMode.XYXY_ABS, BoxMode.XYWH_ABS): _corner_to_size,
+    (BoxMode.XYWH_ABS, BoxMode.XYXY_ABS): _size_to_corner,
+    (BoxMode.XYWH_ABS, BoxMode.XYWHA_ABS): _with_angle_zero,
+    (BoxMode.XYWHA_ABS, BoxMode.XYXY_ABS): _around_rotated,
+}
 
 
 class Boxes:
@@ -141,6 +176,24 @@ def pairwise_ioa(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:
     """Return intersection over area of the second box, (N, M), 0 for pairs that do not meet."""
     intersection = pairwise_intersection(boxes1, boxes2)
     return _ratio_or_zero(intersection, boxes2.area().expand_as(intersection))
+
+
+def matched_pairwise_iou(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:
+    """Return the IoU of box i of the first with box i of the second, (N,)."""
+    top_left = torch.maximum(boxes1.tensor[:, :2], boxes2.tensor[:, :2])
+    bottom_right = torch.minimum(boxes1.tensor[:, 2:], boxes2.tensor[:, 2:])
+    intersection = (bottom_right - top_left).clamp(min=0).prod(dim=1)
+    return _ratio_or_zero(intersection, boxes1.area() + boxes2.area() - intersection)
+
+
+def pairwise_point_box_distance(points: torch.Tensor, boxes: Boxes) -> torch.Tensor:
+    """Return the distances of points (N, 2) to the left, top, right and bottom side, (N, M, 4).
+
+    They are in pixels, and all positive where the point is inside the box.
+    """
+    top_left = points[:, None] - boxes.tensor[:, :2]
+    bottom_right = boxes.tensor[:, 2:] - points[:, None]
+    return torch.cat((top_left, bottom_right), dim=2)
 
 
 def _ratio_or_zero(intersection: torch.Tensor, area: torch.Tensor) -> torch.Tensor:

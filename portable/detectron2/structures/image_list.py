@@ -21,17 +21,34 @@ class ImageList:
         self.tensor = tensor
         self.image_sizes = image_sizes
 
+    @property
+    def device(self) -> torch.device:
+        return self.tensor.device
+
+    def to(self, *args, **kwargs) -> "ImageList":
+        """Return the images on another device, or as another type."""
+        return ImageList(self.tensor.to(*args, **kwargs), self.image_sizes)
+
     @staticmethod
     def from_tensors(
-        tensors: Sequence[torch.Tensor], size_divisibility: int = 0, pad_value: float = 0.0
+        tensors: Sequence[torch.Tensor],
+        size_divisibility: int = 0,
+        pad_value: float = 0.0,
+        padding_constraints: dict[str, int] | None = None,
     ) -> "ImageList":
         """Return the batch of `tensors`, each (C, H_i, W_i).
 
-        The padded height and width are multiples of `size_divisibility`; 0 or 1 for any.
+        Args:
+            size_divisibility: the padded height and width are multiples of it; 0 or 1 for any.
+            padding_constraints: what a backbone asks for: "size_divisibility", which replaces the
+                argument, and "square_size", the side of a square that all images fit into.
         """
         image_sizes = [(tensor.shape[-2], tensor.shape[-1]) for tensor in tensors]
-        step = max(size_divisibility, 1)
-        height, width = (-(-max(sides) // step) * step for sides in zip(*image_sizes, strict=True))
+        constraints = padding_constraints or {}
+        step = max(constraints.get("size_divisibility", size_divisibility), 1)
+        square = constraints.get("square_size", 0)
+        longest = [square or max(sides) for sides in zip(*image_sizes, strict=True)]
+        height, width = (-(-side // step) * step for side in longest)
         padded = [
             F.pad(tensor, (0, width - w, 0, height - h), value=pad_value)
             for tensor, (h, w) in zip(tensors, image_sizes, strict=True)

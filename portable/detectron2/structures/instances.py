@@ -85,6 +85,9 @@ class Instances:
             return len(value)
         raise NotImplementedError("instances without fields have no length; set a field first")
 
+    def __iter__(self):
+        raise NotImplementedError("instances cannot be iterated over; index them with numbers")
+
     @staticmethod
     def cat(instance_lists: list["Instances"]) -> "Instances":
         """Return the rows of all instances, which share the image size and the field names."""

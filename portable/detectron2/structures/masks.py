@@ -4,13 +4,15 @@ Shapes: N masks, H x W image, S side of a mask target. Polygons are flat arrays 
 in pixels, and one instance may consist of several.
 """
 
+from collections.abc import Iterator
+
 import numpy as np
 import torch
-from detectron2.layers.roi_align import roi_align
+from detectron2.layers import ROIAlign, paste_masks_in_image
 from detectron2.structures.boxes import Boxes
 from pycocotools import mask as coco_mask
 
-MIN_BOX_SIDE = 0.1  # pixels; keeps the scale of a degenerate box finite
+_MIN_BOX_SIDE = 0.1  # pixels; keeps the scale of a degenerate box finite
 
 
 def polygons_to_bitmask(polygons: list[np.ndarray], height: int, width: int) -> np.ndarray:
@@ -21,12 +23,17 @@ def polygons_to_bitmask(polygons: list[np.ndarray], height: int, width: int) -> 
     return coco_mask.decode(coco_mask.merge(runs)).astype(bool)
 
 
+def polygon_area(x: np.ndarray, y: np.ndarray) -> float:
+    """Return the area of a polygon with corners (x_i, y_i), by the shoelace formula."""
+    return 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
+
+
 def rasterize_polygons_within_box(
     polygons: list[np.ndarray], box: np.ndarray, mask_size: int
 ) -> torch.Tensor:
     """Return the part of an instance's `polygons` in a box (4,), stretched to (S, S) bool."""
     x0, y0, x1, y1 = (float(value) for value in box)
-    sides = np.maximum([x1 - x0, y1 - y0], MIN_BOX_SIDE)
+    sides = np.maximum([x1 - x0, y1 - y0], _MIN_BOX_SIDE)
     local = [(polygon.reshape(-1, 2) - (x0, y0)) * (mask_size / sides) for polygon in polygons]
     bitmap = polygons_to_bitmask([points.reshape(-1) for points in local], mask_size, mask_size)
     return torch.from_numpy(bitmap)
@@ -56,6 +63,25 @@ class BitMasks:
         """Return the masks on another device."""
         return BitMasks(self.tensor.to(*args, **kwargs))
 
+    @staticmethod
+    def from_polygon_masks(
+        polygon_masks: "PolygonMasks | list[list[np.ndarray]]", height: int, width: int
+    ) -> "BitMasks":
+        """Return polygons, per instance a list of them, as bitmaps of an image of that size."""
+        if isinstance(polygon_masks, PolygonMasks):
+            polygon_masks = polygon_masks.polygons
+        masks = [polygons_to_bitmask(polygons, height, width) for polygons in polygon_masks]
+        return BitMasks(np.array(masks, dtype=bool).reshape(-1, height, width))
+
+    @staticmethod
+    def from_roi_masks(roi_masks: "ROIMasks", height: int, width: int) -> "BitMasks":
+        """Not possible: masks of regions need their boxes; see `ROIMasks.to_bitmasks`."""
+        raise NotImplementedError("use ROIMasks.to_bitmasks(boxes, height, width)")
+
+    @property
+    def device(self) -> torch.device:
+        return self.tensor.device
+
     def nonempty(self) -> torch.Tensor:
         """Return which masks have at least one pixel, (N,) bool."""
         return self.tensor.flatten(1).any(dim=1)
@@ -65,7 +91,7 @@ class BitMasks:
         index = torch.arange(len(self), device=boxes.device, dtype=boxes.dtype)[:, None]
         rois = torch.cat((index, boxes), dim=1)
         bitmaps = self.tensor.to(device=boxes.device, dtype=torch.float32)[:, None]
-        return roi_align(bitmaps, rois, (mask_size, mask_size))[:, 0] >= 0.5
+        return ROIAlign((mask_size, mask_size), 1.0, 0)(bitmaps, rois)[:, 0] >= 0.5
 
     def get_bounding_boxes(self) -> Boxes:
         """Return the tight boxes, whose far corner is one past the last pixel; zeros if empty."""
@@ -79,6 +105,10 @@ class BitMasks:
     def __getitem__(self, item: int | slice | torch.Tensor) -> "BitMasks":
         """Return the chosen masks; an int gives one mask, still as `BitMasks`."""
         return BitMasks(self.tensor[item].reshape(-1, *self.image_size))
+
+    def __iter__(self) -> Iterator[torch.Tensor]:
+        """Yield each mask, (H, W) bool."""
+        yield from self.tensor
 
     def __len__(self) -> int:
         return self.tensor.shape[0]
@@ -133,8 +163,56 @@ class PolygonMasks:
         rows = np.atleast_1d(np.arange(len(self))[item])
         return PolygonMasks([self.polygons[row] for row in rows])
 
+    def __iter__(self) -> Iterator[list[np.ndarray]]:
+        """Yield the polygons of each instance."""
+        return iter(self.polygons)
+
+    @property
+    def device(self) -> torch.device:
+        """The CPU."""
+        return torch.device("cpu")
+
+    def area(self) -> torch.Tensor:
+        """Return the areas in square pixels, (N,); overlaps within an instance count twice."""
+        areas = [sum(polygon_area(p[0::2], p[1::2]) for p in polygons) for polygons in self]
+        return torch.tensor(areas)
+
     def __len__(self) -> int:
         return len(self.polygons)
+
+
+class ROIMasks:
+    """N masks of one image, each stretched over a box.
+
+    Attributes:
+        tensor: (N, S, S) probabilities.
+    """
+
+    def __init__(self, tensor: torch.Tensor):
+        if tensor.dim() != 3:
+            raise ValueError(f"expected masks of shape (N, S, S), got {tuple(tensor.shape)}")
+        self.tensor = tensor
+
+    def to(self, device: torch.device | str) -> "ROIMasks":
+        """Return the masks on another device."""
+        return ROIMasks(self.tensor.to(device))
+
+    @property
+    def device(self) -> torch.device:
+        return self.tensor.device
+
+    def __len__(self) -> int:
+        return self.tensor.shape[0]
+
+    def __getitem__(self, item) -> "ROIMasks":
+        """Return the masks that a slice or a tensor chooses."""
+        return ROIMasks(self.tensor[item])
+
+    def to_bitmasks(
+        self, boxes: torch.Tensor, height: int, width: int, threshold: float = 0.5
+    ) -> BitMasks:
+        """Return the masks inside their boxes (N, 4) of an image of that size."""
+        return BitMasks(paste_masks_in_image(self.tensor, boxes, (height, width), threshold))
 
 
 def _checked_polygon(polygon) -> np.ndarray:

@@ -10,6 +10,11 @@ import numpy as np
 import torch
 import torch.distributed as dist
 
+_NO_LOCAL_GROUP = (
+    "the local process group is missing; start the job with detectron2.engine.launch, or call "
+    "create_local_process_group after init_process_group"
+)
+
 _local_process_group: dist.ProcessGroup | None = None
 
 
@@ -47,11 +52,18 @@ def get_local_rank() -> int:
     """Return the number of this process on its machine, from 0."""
     if not _is_distributed():
         return 0
-    assert _local_process_group is not None, (
-        "the local process group is missing; start the job with detectron2.engine.launch, or call "
-        "create_local_process_group after init_process_group"
-    )
-    return dist.get_rank(group=_local_process_group)
+    return dist.get_rank(group=get_local_process_group())
+
+
+def get_local_process_group() -> dist.ProcessGroup:
+    """Return the group of the processes on this machine."""
+    assert _local_process_group is not None, _NO_LOCAL_GROUP
+    return _local_process_group
+
+
+def get_local_size() -> int:
+    """Return the number of processes on this machine."""
+    return dist.get_world_size(group=get_local_process_group()) if _is_distributed() else 1
 
 
 def synchronize() -> None:
@@ -76,6 +88,16 @@ def all_gather(data: Any, group: dist.ProcessGroup | None = None) -> list[Any]:
     gathered = [None] * dist.get_world_size(group)
     dist.all_gather_object(gathered, data, group=group)
     return gathered
+
+
+def gather(data: Any, dst: int = 0, group: dist.ProcessGroup | None = None) -> list[Any]:
+    """Return the `data` of every process, by rank, in the process `dst`; [] in the others."""
+    if get_world_size() == 1:
+        return [data]
+    group = group or _cpu_group()
+    gathered = [None] * dist.get_world_size(group) if get_rank() == dst else None
+    dist.gather_object(data, gathered, dst=dst, group=group)
+    return gathered or []
 
 
 def shared_random_seed() -> int:

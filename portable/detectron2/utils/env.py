@@ -1,4 +1,4 @@
-"""Random number generators of the process."""
+"""Random number generators of the process, and the version of torch."""
 
 import logging
 import os
@@ -6,6 +6,8 @@ import random
 
 import numpy as np
 import torch
+
+TORCH_VERSION = tuple(int(part) for part in torch.__version__.split(".")[:2])  # (major, minor)
 
 
 def seed_all_rng(seed: int | None = None) -> None:

@@ -1,5 +1,6 @@
 """`Registry`: maps the names in a configuration to classes and functions."""
 
+import pydoc
 from typing import Any
 
 from fvcore.common.registry import Registry as _FvcoreRegistry
@@ -20,3 +21,15 @@ class Registry(_FvcoreRegistry):
                 f"no object named '{name}' in the {self._name} registry; choose from: {choices}"
             )
         return super().get(name)
+
+
+def locate(name: str) -> Any:
+    """Return the object that a dotted name means, as "collections.OrderedDict".
+
+    Raises:
+        ImportError: there is none.
+    """
+    found = pydoc.locate(name)
+    if found is None:
+        raise ImportError(f"nothing is called '{name}'")
+    return found

@@ -118,6 +118,7 @@ def recipe(pets, text_weights, tmp_path):
         *("MODEL.WEIGHTS", "", "MODEL.MASK_ON", "False", "DATASETS.TEST", f"('{pets}',)"),
         *("DATALOADER.NUM_WORKERS", "0", "OUTPUT_DIR", str(tmp_path / "output")),
         *("MODEL.TEXT_ENCODER.WEIGHTS", str(text_weights)),
+        *("MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM", str(DIM)),
     ]
     return lambda *options: load_recipe(CONFIGS / "shapes" / "Detic.yaml", [*common, *options])
 
@@ -242,7 +243,7 @@ def test_resuming_with_another_content_of_the_vocabulary_file_is_refused(
 ):
     cfg = recipe(*vocabulary_file(*NAMES))
     precision(cfg, model)
-    vocabulary_file("Cat", *NAMES[1:])  # another text to embed
+    vocabulary_file(*NAMES[:2], "sea_gull")  # another text to embed
     with pytest.raises(InputError, match="were made with class embeddings '"):
         precision(cfg, model, resume=True)
 

@@ -40,7 +40,7 @@ def test_weight_decay_reaches_biases():
     assert isinstance(optimizer, torch.optim.AdamW)
 
 
-def gradients_after_step(clip_type, value):
+def gradients_after_step(clip_type, value, without=()):
     net = Net()
     cfg = config(
         "SOLVER.CLIP_GRADIENTS.ENABLED",
@@ -51,8 +51,8 @@ def gradients_after_step(clip_type, value):
         value,
     )
     optimizer = build_optimizer(cfg, net)
-    for p in net.parameters():
-        if p.requires_grad:
+    for name, p in net.named_parameters():
+        if p.requires_grad and name not in without:
             p.grad = torch.full_like(p, 10.0)
     optimizer.step()
     return torch.cat([p.grad.flatten() for p in net.parameters() if p.grad is not None])
@@ -66,11 +66,26 @@ def test_values_are_clipped_one_by_one():
     assert (gradients_after_step("value", 2.0) == 2.0).all()
 
 
+def test_norms_are_clipped_parameter_by_parameter():
+    # The parameters have 4, 2, 2 and 1 elements.
+    norms = [part.norm() for part in gradients_after_step("norm", 2.0).split([4, 2, 2, 1])]
+    torch.testing.assert_close(torch.stack(norms), torch.full((4,), 2.0))
+
+
+@pytest.mark.parametrize("clip_type", ["full_model", "value", "norm"])
+def test_parameters_without_gradient_are_not_clipped(clip_type):
+    assert len(gradients_after_step(clip_type, 2.0, without=["head.bias"])) == 8
+
+
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
         (["SOLVER.OPTIMIZER", "LION"], "choose SGD or ADAMW"),
         (["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.OPTIMIZER", "ADAMW"], "USE_CUSTOM_SOLVER"),
+        (
+            ["SOLVER.CLIP_GRADIENTS.ENABLED", True, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "sum"],
+            "choose value, norm or full_model",
+        ),
     ],
 )
 def test_impossible_solver_is_refused(overrides, message):

@@ -2,6 +2,7 @@
 
 import torch
 from detectron2.solver import LRMultiplier
+from fvcore.common.param_scheduler import ExponentialParamScheduler
 from torch import nn
 
 from detic.engine.checkpoints import TrainingCheckpoints
@@ -55,7 +56,7 @@ def toy_trainer(folder, max_iter, *, period=1000, averaged=None, writers=(), **l
     step = toy_step(model)
     return Trainer(
         step=step,
-        scheduler=LRMultiplier(step.optimizer, lambda progress: 0.9 ** (100 * progress), 100),
+        scheduler=LRMultiplier(step.optimizer, ExponentialParamScheduler(1.0, 0.9**100), 100),
         loader=ToyLoader(),
         checkpoints=TrainingCheckpoints(folder, CheckpointParams(period, minutes=0)),
         writers=writers,

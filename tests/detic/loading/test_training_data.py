@@ -61,6 +61,7 @@ def test_weights_follow_ratios_and_rare_classes(sources, records_of):
 
 
 def test_one_stream_has_repeat_factors_over_all_datasets(cfg, pets, records_of):
+    cfg.WITH_IMAGE_LABELS = False
     cfg.DATALOADER.SAMPLER_TRAIN = "RepeatFactorTrainingSampler"
     cfg.DATASETS.TRAIN = (pets, pets)
     params = DrawParams(weigh_datasets=False, repeat_threshold=0.9, repeat_sqrt=False)

@@ -25,6 +25,9 @@ SMALL = [
     *("MODEL.RPN.PRE_NMS_TOPK_TRAIN", "100", "MODEL.RPN.POST_NMS_TOPK_TRAIN", "20"),
 ]
 
+# Classifies against all classes in training, too
+WHOLE = ["MODEL.DYNAMIC_CLASSIFIER", "False"]
+
 
 @pytest.fixture
 def small_recipe(tmp_path):

@@ -3,13 +3,6 @@
 import pytest
 import torch
 
-from tests.tiny_detector import write_tiny_files
-
-
-@pytest.fixture(scope="session")
-def tiny_files(tmp_path_factory):
-    return write_tiny_files(tmp_path_factory.mktemp("tiny"))
-
 
 @pytest.fixture(autouse=True)
 def one_thread():
@@ -20,8 +13,8 @@ def one_thread():
 
 
 @pytest.fixture(autouse=True)
-def own_text_cache(tmp_path, monkeypatch):
-    monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))
+def text_cache(own_text_cache):
+    """Class names are embedded anew in each test."""
 
 
 @pytest.fixture(scope="session")

@@ -7,6 +7,8 @@ from detic.vocabulary import EmbeddingTable, Vocabulary, write_embeddings
 from detic.vocabulary.vocabulary_reader import VocabularyReader
 from tests.tiny_detector import EMBEDDING_DIM
 
+pytestmark = pytest.mark.usefixtures("own_text_cache")
+
 
 @pytest.fixture
 def reader(tiny_files):

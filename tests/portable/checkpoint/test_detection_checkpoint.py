@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.checkpoint import DetectionCheckpointer, PeriodicCheckpointer
-from detectron2.checkpoint.detection_checkpoint import match_by_suffix
+from detectron2.checkpoint._matching import match_by_suffix
 from torch import nn
 
 

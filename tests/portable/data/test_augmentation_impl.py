@@ -100,3 +100,52 @@ def test_absolute_range_draws_both_sides_including_the_ends(image):
 def test_unknown_crop_type_is_refused():
     with pytest.raises(ValueError, match="unknown crop type 'round'; choose relative, "):
         T.RandomCrop("round", (1, 1))
+
+
+def test_resizes_to_given_shapes(image):
+    assert T.Resize(30).get_transform(image).apply_image(image).shape == (30, 30, 3)
+    assert T.Resize((10, 20)).get_transform(image).apply_image(image).shape == (10, 20, 3)
+    resize = seeded(3, T.RandomResize([(8, 9), (10, 11)]), image)
+    expected = [(8, 9), (10, 11)][np.random.RandomState(3).randint(2)]
+    assert (resize.new_h, resize.new_w) == expected
+
+
+@pytest.mark.parametrize("prob", [0.0, 1.0])
+def test_apply_with_a_probability(image, prob):
+    flip = T.RandomApply(T.HFlipTransform(60), prob)
+    expected = image[:, ::-1] if prob else image
+    for tfm in (flip.get_transform(image), flip(T.AugInput(image))):
+        np.testing.assert_array_equal(tfm.apply_image(image), expected)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "reference"),
+    [
+        (T.RandomBrightness, lambda image: 0.0),
+        (T.RandomContrast, lambda image: image.mean()),
+        (T.RandomSaturation, lambda image: image @ np.array([0.299, 0.587, 0.114])),
+    ],
+)
+def test_intensities_scale_the_distance_from_a_reference(image, augmentation, reference):
+    pixels = image.astype(np.float32)
+    changed = augmentation(0.5, 0.5).get_transform(pixels).apply_image(pixels)
+    goal = np.broadcast_to(np.atleast_3d(reference(pixels)), pixels.shape)
+    np.testing.assert_allclose(changed, 0.5 * (pixels + goal), rtol=1e-4)
+    np.testing.assert_allclose(augmentation(1, 1).get_transform(pixels).apply_image(pixels), pixels)
+
+
+def test_lighting_adds_one_colour(image):
+    pixels = image.astype(np.float32)
+    difference = seeded(0, T.RandomLighting(10.0), pixels).apply_image(pixels) - pixels
+    assert np.ptp(difference, axis=(0, 1)).max() < 1e-3
+    assert abs(difference[0, 0]).min() > 0
+
+
+def test_crops_avoid_a_single_category():
+    labels = np.zeros((20, 20), dtype=np.uint8)
+    labels[:, 10:] = 1
+    image = np.zeros((20, 20, 3), dtype=np.uint8)
+    np.random.seed(0)
+    crop = T.RandomCrop_CategoryAreaConstraint("absolute", (8, 8), single_category_max_area=0.9)
+    cut = crop(T.AugInput(image, sem_seg=labels)).apply_segmentation(labels)
+    assert set(np.unique(cut)) == {0, 1}

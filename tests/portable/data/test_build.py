@@ -10,8 +10,10 @@ from detectron2.data import (
     build_detection_test_loader,
     build_detection_train_loader,
     get_detection_dataset_dicts,
+    print_instances_class_histogram,
 )
 from detectron2.data.build import (
+    filter_images_with_few_keypoints,
     filter_images_with_only_crowd_annotations,
     worker_init_reset_seed,
 )
@@ -183,3 +185,39 @@ def test_a_worker_seed_depends_on_its_number():
         draws.append(torch.rand(1).item())
     torch.set_rng_state(state)
     assert draws[0] != draws[1]
+
+
+def test_images_with_few_visible_keypoints_are_left_out():
+    def person(*visible):
+        return {"keypoints": [x for v in visible for x in (1, 1, v)]}
+
+    dicts = [
+        {"annotations": [person(0, 2), person(1)]},
+        {"annotations": [person(0, 2), {}]},
+        {"annotations": []},
+    ]
+    assert filter_images_with_few_keypoints(dicts, 2) == dicts[:1]
+    assert filter_images_with_few_keypoints(dicts, 1) == dicts[:2]
+
+
+def test_precomputed_proposals_are_refused(pets):
+    with pytest.raises(ValueError, match=r"precomputed proposals \(proposal_files\) are not part"):
+        get_detection_dataset_dicts("pets", proposal_files=["boxes.pkl"])
+
+
+def test_histogram_counts_annotations(pets, caplog):
+    with caplog.at_level("INFO"):
+        print_instances_class_histogram(pets, ["cat", "dog"])
+    rows = [line.split() for line in caplog.records[-1].message.splitlines()]
+    assert ["cat", "3"] in rows
+    assert ["dog", "1"] in rows
+    with pytest.raises(ValueError, match="has the class 1 of 1"):
+        print_instances_class_histogram(pets, ["cat"])
+
+
+def test_a_batch_size_of_one_process_wins():
+    loader = build_batch_data_loader(
+        list(range(6)), range(6), 100, single_gpu_batch_size=2, num_workers=1, prefetch_factor=1
+    )
+    assert list(loader) == [[0, 1], [2, 3], [4, 5]]
+    assert loader.prefetch_factor == 1

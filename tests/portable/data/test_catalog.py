@@ -56,7 +56,7 @@ def test_a_missing_attribute_is_answered_with_the_nearest_ones():
 
 def test_deferred_values_are_made_once_and_only_when_missed():
     calls = []
-    meta = Metadata(name="pets").defer(lambda: calls.append(1) or {"thing_classes": ["cat"]})
+    meta = Metadata(name="pets")._defer(lambda: calls.append(1) or {"thing_classes": ["cat"]})
     assert meta.name == "pets"
     assert calls == []
     assert meta.thing_classes == ["cat"]

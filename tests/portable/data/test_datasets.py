@@ -1,5 +1,6 @@
 """Loading COCO and LVIS files, and the datasets known by name."""
 
+import json
 import os
 import subprocess
 import sys
@@ -7,13 +8,14 @@ import sys
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.data.datasets import (
+    convert_to_coco_json,
     get_lvis_instances_meta,
     load_coco_json,
     load_lvis_json,
+    register_coco,
     register_coco_instances,
     register_lvis_instances,
 )
-from detectron2.data.datasets.builtin_meta import coco_metadata
 from detectron2.structures import BoxMode
 from pycocotools import mask as mask_util
 
@@ -140,7 +142,10 @@ def test_registration_does_not_open_the_file(catalogs):
 
 
 def test_class_lists():
-    lvis_meta, coco_meta = get_lvis_instances_meta("lvis_v1_val"), coco_metadata()
+    lvis_meta, coco_meta = (
+        get_lvis_instances_meta("lvis_v1_val"),
+        MetadataCatalog.get("coco_2017_val").as_dict(),
+    )
     assert len(lvis_meta["thing_classes"]) == 1203
     assert len(coco_meta["thing_classes"]) == 80
     assert lvis_meta["thing_classes"][:2] == ["aerosol_can", "air_conditioner"]
@@ -181,3 +186,32 @@ def test_builtin_classes_are_read_when_asked_for():
     meta = MetadataCatalog.get("coco_2017_val")
     assert meta.evaluator_type == "coco"
     assert meta.thing_classes[0] == "person"
+
+
+def test_datasets_are_written_in_the_format_they_are_read_in(tmp_path, catalogs, write_json):
+    path = write_json(coco(annotation(1, 9, 7, iscrowd=1), annotation(2, 9, 3)))
+    register_coco_instances("pets", {}, path, "root")
+    output = tmp_path / "written.json"
+    convert_to_coco_json("pets", str(output))
+    again = load_coco_json(str(output), "", "pets again")
+    for before, after in zip(catalogs[0].get("pets"), again, strict=True):
+        assert [{"iscrowd": 0} | a for a in before["annotations"]] == after["annotations"]
+        assert before["image_id"] == after["image_id"]
+    assert catalogs[1].get("pets again").thing_dataset_id_to_contiguous_id == {3: 0, 7: 1}
+    content = json.loads(output.read_text())
+    assert content["annotations"][0]["area"] == pytest.approx(6, abs=2)  # of the triangle
+
+
+def test_written_datasets_are_kept_on_request(tmp_path, catalogs):
+    catalogs[0].register("pets", list)
+    catalogs[1].get("pets").thing_classes = ["cat"]
+    output = tmp_path / "written.json"
+    output.write_text("old")
+    convert_to_coco_json("pets", str(output))
+    assert output.read_text() == "old"
+    convert_to_coco_json("pets", str(output), allow_cached=False)
+    assert json.loads(output.read_text())["categories"] == [{"id": 0, "name": "cat"}]
+
+
+def test_registration_has_two_modules():
+    assert register_coco.register_coco_instances is register_coco_instances

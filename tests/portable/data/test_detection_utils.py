@@ -143,3 +143,22 @@ def test_datasets_used_together_must_have_the_same_classes(catalogs):
     utils.check_metadata_consistency("thing_classes", ["a", "b"])
     with pytest.raises(ValueError, match="'a' and 'c' have different 'thing_classes'"):
         utils.check_metadata_consistency("thing_classes", ["a", "b", "c"])
+
+
+@pytest.mark.parametrize(("format", "order"), [("RGB", [0, 1, 2]), ("BGR", [2, 1, 0])])
+def test_images_become_rgb(image, format, order):
+    expected = image[:, :, order]
+    np.testing.assert_array_equal(utils.convert_image_to_rgb(image, format), expected)
+    tensor = torch.from_numpy(image)
+    np.testing.assert_array_equal(utils.convert_image_to_rgb(tensor, format), expected)
+
+
+def test_grey_images_become_rgb(image):
+    grey = image[:, :, :1]
+    np.testing.assert_array_equal(utils.convert_image_to_rgb(grey, "L"), grey.repeat(3, axis=2))
+
+
+def test_weights_of_the_federated_loss_are_powers_of_counts(catalogs):
+    counts = [{"id": 2, "image_count": 16}, {"id": 1, "image_count": 4}]
+    catalogs[1].get("pets").class_image_count = counts
+    assert utils.get_fed_loss_cls_weights("pets", 0.5).tolist() == [2, 4]

@@ -8,6 +8,7 @@ import pytest
 import torch
 from detectron2.data.samplers import (
     InferenceSampler,
+    RandomSubsetTrainingSampler,
     RepeatFactorTrainingSampler,
     TrainingSampler,
 )
@@ -76,3 +77,14 @@ def test_inference_covers_every_index_once_in_nearly_equal_shares(size, world_si
     ]
     assert list(itertools.chain(*shares)) == list(range(size))
     assert max(map(len, shares)) - min(map(len, shares)) <= 1
+
+
+def test_a_random_part_is_seen_in_every_epoch():
+    sampler = RandomSubsetTrainingSampler(10, 0.3, seed_shuffle=0, seed_subset=1)
+    seen = first(6, sampler)
+    assert set(seen[:3]) == set(seen[3:])
+    assert len(set(seen)) == 3
+    again = RandomSubsetTrainingSampler(10, 0.3, seed_shuffle=5, seed_subset=1)
+    assert set(first(3, again)) == set(seen)
+    with pytest.raises(ValueError, match="above 0 and at most 1, got 2"):
+        RandomSubsetTrainingSampler(10, 2)

@@ -7,8 +7,15 @@ import numpy as np
 import pytest
 import torch
 from detectron2.config import get_cfg
-from detectron2.engine import DefaultPredictor, default_argument_parser, default_setup
+from detectron2.engine import (
+    DefaultPredictor,
+    create_ddp_model,
+    default_argument_parser,
+    default_setup,
+    default_writers,
+)
 from detectron2.engine import defaults as defaults_module
+from detectron2.utils.events import CommonMetricPrinter, JSONWriter, TensorboardXWriter
 from detectron2.utils.logger import setup_logger
 from torch import nn
 
@@ -76,3 +83,28 @@ def test_predictor_refuses_other_formats(monkeypatch):
     cfg.INPUT.FORMAT = "L"
     with pytest.raises(ValueError, match=r"INPUT.FORMAT is 'L'; choose RGB or BGR"):
         DefaultPredictor(cfg)
+
+
+def test_setup_takes_lazy_configurations(tmp_path, clean_loggers):
+    omegaconf = pytest.importorskip("omegaconf")
+    options = {"output_dir": str(tmp_path / "run"), "seed": 5}
+    cfg = omegaconf.OmegaConf.create({"train": options, "model": {"_target_": "builtins.dict"}})
+    default_setup(cfg, default_argument_parser().parse_args([]))
+    first = torch.rand(()).item()
+    default_setup(cfg, default_argument_parser().parse_args([]))
+    assert first == torch.rand(()).item()
+    assert omegaconf.OmegaConf.load(tmp_path / "run" / "config.yaml") == cfg
+
+
+def test_usual_writers(tmp_path):
+    writers = default_writers(str(tmp_path / "run"), 10)
+    kinds = [CommonMetricPrinter, JSONWriter, TensorboardXWriter]
+    assert [type(writer) for writer in writers] == kinds
+    for writer in writers:
+        writer.close()
+    assert (tmp_path / "run" / "metrics.json").exists()
+
+
+def test_one_process_trains_the_model_itself():
+    model = nn.Linear(1, 1)
+    assert create_ddp_model(model, fp16_compression=True) is model

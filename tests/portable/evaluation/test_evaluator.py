@@ -69,3 +69,11 @@ def test_mode_returns_after_an_error():
     with pytest.raises(RuntimeError, match="stop"):
         fail()
     assert model.training
+
+
+def test_callbacks_are_called_around_batches():
+    calls = []
+    moments = ("on_start", "before_inference", "after_inference", "on_end")
+    callbacks = {moment: (lambda moment=moment: calls.append(moment)) for moment in moments}
+    inference_on_dataset(Model(), LOADER, None, callbacks)
+    assert calls == ["on_start", *["before_inference", "after_inference"] * 2, "on_end"]

@@ -1,8 +1,17 @@
 """Frozen and synchronised batch normalisation."""
 
+import copy
+
 import pytest
 import torch
-from detectron2.layers import CNNBlockBase, Conv2d, FrozenBatchNorm2d, NaiveSyncBatchNorm, get_norm
+from detectron2.layers import (
+    CNNBlockBase,
+    Conv2d,
+    CycleBatchNormList,
+    FrozenBatchNorm2d,
+    NaiveSyncBatchNorm,
+    get_norm,
+)
 from torch import nn
 
 
@@ -82,3 +91,38 @@ def test_synchronised_norm_alone_is_batch_norm():
     torch.manual_seed(0)
     x = torch.randn(4, 3, 5, 5)
     assert torch.equal(NaiveSyncBatchNorm(3)(x), nn.BatchNorm2d(3)(x))
+
+
+def test_norm_weighted_by_batch_sizes_has_a_name():
+    norm = get_norm("naiveSyncBN_N", 4)
+    x = torch.randn(2, 4, 3, 3)
+    assert isinstance(norm, NaiveSyncBatchNorm)
+    torch.testing.assert_close(norm(x), nn.BatchNorm2d(4)(x))
+    with pytest.raises(ValueError, match="unknown stats_mode 'M'"):
+        NaiveSyncBatchNorm(4, stats_mode="M")
+
+
+def test_layer_norm_is_over_channels():
+    normalised = get_norm("LN", 4)(torch.randn(2, 4, 3, 3) * 5 + 1)
+    torch.testing.assert_close(normalised.mean(dim=1), torch.zeros(2, 3, 3), atol=1e-5, rtol=0)
+    deviation = normalised.std(dim=1, unbiased=False)
+    torch.testing.assert_close(deviation, torch.ones(2, 3, 3), atol=1e-3, rtol=0)
+
+
+def test_frozen_layers_can_be_trained_again():
+    trained = nn.Sequential(nn.BatchNorm2d(4))
+    trained[0].running_mean += 1
+    frozen = FrozenBatchNorm2d.convert_frozen_batchnorm(copy.deepcopy(trained))
+    again = FrozenBatchNorm2d.convert_frozenbatchnorm2d_to_batchnorm2d(frozen)
+    assert type(again[0]) is nn.BatchNorm2d
+    torch.testing.assert_close(again.state_dict(), trained.state_dict())
+
+
+def test_norms_of_a_cycle_take_turns():
+    cycle = CycleBatchNormList(2, num_features=4)
+    first, second = torch.zeros(2, 4, 3, 3), torch.ones(2, 4, 3, 3)
+    for x in (first, second):
+        cycle(x)
+    assert [float(norm.running_mean[0]) for norm in cycle] == pytest.approx([0, 0.1])
+    assert set(cycle.state_dict()) >= {"weight", "bias"}
+    assert not any(norm.affine for norm in cycle)

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from detectron2.layers import ROIAlign
-from detectron2.layers.roi_align import roi_align_by_matrices
+from detectron2.layers._roi_align import roi_align_by_matrices
 from torchvision.ops import roi_align as torchvision_roi_align
 
 

@@ -2,7 +2,7 @@
 
 import torch
 import torch.nn.functional as F
-from detectron2.layers import Conv2d, ConvTranspose2d, cross_entropy
+from detectron2.layers import Conv2d, ConvTranspose2d, DepthwiseSeparableConv2d, cross_entropy
 from torch import nn
 
 
@@ -28,3 +28,12 @@ def test_cross_entropy_of_no_rows_is_zero_with_gradient():
     loss.backward()
     assert loss.item() == 0
     assert logits.grad.shape == (0, 5)
+
+
+def test_separable_convolution_has_two_layers():
+    layer = DepthwiseSeparableConv2d(4, 6, norm2="BN")
+    assert layer(torch.randn(2, 4, 5, 5)).shape == (2, 6, 5, 5)
+    assert layer.depthwise.weight.shape == (4, 1, 3, 3)
+    assert layer.depthwise.bias is not None
+    assert layer.pointwise.bias is None
+    assert isinstance(layer.pointwise.norm, nn.BatchNorm2d)

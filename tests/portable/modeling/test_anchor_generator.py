@@ -9,13 +9,19 @@ def generator(**kwargs) -> DefaultAnchorGenerator:
     return DefaultAnchorGenerator(**{**defaults, **kwargs})
 
 
+def anchors_of(sizes, ratios):
+    generator = DefaultAnchorGenerator(sizes=[sizes], aspect_ratios=[ratios], strides=[8])
+    (anchors,) = generator.cell_anchors
+    return anchors
+
+
 def test_area_is_the_square_of_the_size_and_ratio_is_height_over_width():
-    anchors = DefaultAnchorGenerator.generate_cell_anchors([16], [0.25, 4])
+    anchors = anchors_of([16], [0.25, 4])
     assert anchors.tolist() == [[-16, -4, 16, 4], [-4, -16, 4, 16]]
 
 
 def test_all_ratios_of_a_size_come_before_the_next_size():
-    anchors = DefaultAnchorGenerator.generate_cell_anchors([8, 32], [1, 4])
+    anchors = anchors_of([8, 32], [1, 4])
     heights = (anchors[:, 3] - anchors[:, 1]).tolist()
     assert heights == [8, 16, 32, 64]
 

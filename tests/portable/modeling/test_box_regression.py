@@ -4,11 +4,8 @@ import math
 import pytest
 import torch
 from detectron2.modeling import box_regression
-from detectron2.modeling.box_regression import (
-    Box2BoxTransform,
-    _dense_box_regression_loss,
-    box_regression_loss,
-)
+from detectron2.modeling._regression_loss import box_regression_loss, dense_box_regression_loss
+from detectron2.modeling.box_regression import Box2BoxTransform
 from detectron2.structures import Boxes
 
 WEIGHTS = (10.0, 10.0, 5.0, 5.0)
@@ -90,7 +87,7 @@ def test_dense_loss_counts_foreground_anchors_only():
     deltas = [torch.randn(2, 2, 4), torch.randn(2, 3, 4)]
     foreground = torch.tensor([[False, False, True, True, True], [False] * 5])
     transform = Box2BoxTransform(WEIGHTS)
-    loss = _dense_box_regression_loss(
+    loss = dense_box_regression_loss(
         [Boxes(level) for level in levels], transform, deltas, targets, foreground
     )
     expected = box_regression_loss(transform, levels[1], deltas[1][0], targets[0][2:])
@@ -99,7 +96,7 @@ def test_dense_loss_counts_foreground_anchors_only():
 
 def test_dense_loss_without_foreground_is_0_and_keeps_gradients():
     deltas = torch.randn(1, 3, 4, requires_grad=True)
-    loss = _dense_box_regression_loss(
+    loss = dense_box_regression_loss(
         [random_boxes(3, 0)],
         Box2BoxTransform(WEIGHTS),
         [deltas],

@@ -58,3 +58,9 @@ def test_object_that_overlaps_nothing_ties_with_every_prediction():
 def test_wrong_intervals_are_refused(thresholds, labels):
     with pytest.raises(ValueError, match="increasing thresholds and one more label"):
         Matcher(thresholds, labels)
+
+
+def test_low_quality_matches_can_be_set_alone():
+    labels = torch.zeros(3, dtype=torch.int8)
+    rpn_matcher().set_low_quality_matches_(labels, torch.tensor([[0.1, 0.2, 0.0]]))
+    assert labels.tolist() == [0, 1, 0]

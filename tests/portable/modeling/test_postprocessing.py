@@ -1,5 +1,6 @@
 import torch
 from detectron2.modeling import detector_postprocess
+from detectron2.modeling.postprocessing import sem_seg_postprocess
 from detectron2.structures import Boxes, Instances
 
 
@@ -36,3 +37,11 @@ def test_proposals_are_postprocessed_like_detections():
     proposals = Instances((20, 40), proposal_boxes=Boxes(torch.tensor([[0.0, 0.0, 50.0, 5.0]])))
     results = detector_postprocess(proposals, 40, 80)
     assert results.proposal_boxes.tensor.tolist() == [[0, 0, 80, 10]]
+
+
+def test_segmentation_loses_its_padding():
+    logits = torch.zeros(2, 6, 8)
+    logits[1, :4, :6] = 1
+    resized = sem_seg_postprocess(logits, (4, 6), 8, 12)
+    assert resized.shape == (2, 8, 12)
+    assert (resized[1] == 1).all()

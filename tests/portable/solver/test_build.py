@@ -6,8 +6,8 @@ from detectron2.config import get_cfg
 from detectron2.solver import (
     build_optimizer,
     get_default_optimizer_params,
-    maybe_add_gradient_clipping,
 )
+from detectron2.solver.build import maybe_add_gradient_clipping, reduce_param_groups
 from torch import nn
 
 
@@ -104,3 +104,21 @@ def test_clipping_an_existing_optimizer_changes_its_class():
 def test_unknown_clip_type_is_named():
     with pytest.raises(ValueError, match="CLIP_TYPE 'full'; choose value or norm"):
         clipped_step("full", 1.0, [])
+
+
+def test_rates_can_depend_on_names():
+    model = nn.Sequential(nn.Linear(2, 2), nn.Linear(2, 1))
+    groups = get_default_optimizer_params(
+        model, base_lr=2.0, lr_factor_func=lambda name: 0.5 if name.startswith("0.") else 1.0
+    )
+    assert [(group["lr"], len(group["params"])) for group in groups] == [(1.0, 2), (2.0, 2)]
+    with pytest.raises(ValueError, match="lr_factor_func multiplies base_lr"):
+        get_default_optimizer_params(model, lr_factor_func=lambda name: 1.0)
+
+
+def test_groups_of_the_same_settings_are_joined():
+    groups = [{"params": ["a"], "lr": 1}, {"params": ["b"], "lr": 2}, {"params": ["c"], "lr": 1}]
+    assert reduce_param_groups(groups) == [
+        {"params": ["a", "c"], "lr": 1},
+        {"params": ["b"], "lr": 2},
+    ]

@@ -5,7 +5,13 @@ import math
 import pytest
 import torch
 from detectron2.config import get_cfg
-from detectron2.solver import LRMultiplier, WarmupParamScheduler, build_lr_scheduler
+from detectron2.solver import (
+    LRMultiplier,
+    WarmupCosineLR,
+    WarmupMultiStepLR,
+    WarmupParamScheduler,
+    build_lr_scheduler,
+)
 from fvcore.common.param_scheduler import ConstantParamScheduler
 from torch import nn
 
@@ -89,3 +95,31 @@ def test_user_errors_are_named():
         rates(LR_SCHEDULER_NAME="Cosine")
     with pytest.raises(ValueError, match="warm-up method 'slow'; choose linear or constant"):
         rates(WARMUP_METHOD="slow")
+
+
+def rates_of(make, iterations):
+    optimizer = torch.optim.SGD([nn.Parameter(torch.zeros(1))], lr=2.0)
+    scheduler = make(optimizer)
+    seen = []
+    for _ in range(iterations):
+        seen.append(optimizer.param_groups[0]["lr"])
+        optimizer.step()
+        scheduler.step()
+    return seen
+
+
+def test_steps_of_the_earlier_schedule():
+    warmup = {"warmup_factor": 0.5, "warmup_iters": 2}
+    seen = rates_of(lambda o: WarmupMultiStepLR(o, [3, 5], gamma=0.1, **warmup), 6)
+    assert seen == pytest.approx([1.0, 1.5, 2.0, 0.2, 0.2, 0.02])
+    seen = rates_of(lambda o: WarmupMultiStepLR(o, [], warmup_method="constant", **warmup), 3)
+    assert seen == pytest.approx([1.0, 1.0, 2.0])
+    with pytest.raises(ValueError, match=r"milestones must rise, got \[5, 3\]"):
+        rates_of(lambda o: WarmupMultiStepLR(o, [5, 3]), 1)
+
+
+def test_cosine_of_the_earlier_schedule():
+    seen = rates_of(lambda o: WarmupCosineLR(o, 4, warmup_factor=0.5, warmup_iters=1), 4)
+    assert seen == pytest.approx(
+        [1.0, 1 + math.cos(math.pi / 4), 1.0, 1 + math.cos(3 * math.pi / 4)]
+    )

@@ -6,10 +6,11 @@ import torch
 from detectron2.structures import (
     Boxes,
     BoxMode,
-    pairwise_intersection,
     pairwise_ioa,
     pairwise_iou,
+    pairwise_point_box_distance,
 )
+from detectron2.structures.boxes import matched_pairwise_iou, pairwise_intersection
 
 
 def boxes(*rows):
@@ -33,7 +34,7 @@ def test_convert_keeps_type_and_argument(kind):
 
 
 def test_convert_refuses_relative_boxes():
-    with pytest.raises(ValueError, match="from XYXY_REL to XYXY_ABS; only"):
+    with pytest.raises(ValueError, match="from XYXY_REL to XYXY_ABS"):
         BoxMode.convert([0, 0, 1, 1], BoxMode.XYXY_REL, BoxMode.XYXY_ABS)
 
 
@@ -100,3 +101,25 @@ def test_overlaps_of_empty_boxes_are_zero_not_nan():
     point = boxes([1, 1, 1, 1])
     assert pairwise_iou(point, point).item() == 0
     assert pairwise_ioa(point, point).item() == 0
+
+
+def test_rotated_boxes_have_a_box_around_them():
+    rotated = BoxMode.convert([10.0, 20.0, 4.0, 2.0], BoxMode.XYWH_ABS, BoxMode.XYWHA_ABS)
+    assert rotated == [12.0, 21.0, 4.0, 2.0, 0.0]
+    around = np.array([[12.0, 21.0, 4.0, 2.0, 90.0]])
+    around = BoxMode.convert(around, BoxMode.XYWHA_ABS, BoxMode.XYXY_ABS)
+    assert around == pytest.approx(np.array([[11.0, 19.0, 13.0, 23.0]]))
+
+
+def test_matched_iou_is_the_diagonal_of_all_pairs():
+    torch.manual_seed(0)
+    corners = torch.rand(2, 5, 2) * 10
+    first, second = (Boxes(torch.cat((c, c + 5), dim=1)) for c in corners)
+    expected = pairwise_iou(first, second).diagonal()
+    torch.testing.assert_close(matched_pairwise_iou(first, second), expected)
+
+
+def test_distances_of_points_to_the_sides():
+    box = Boxes(torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
+    distances = pairwise_point_box_distance(torch.tensor([[3.0, 4.0]]), box)
+    assert distances.tolist() == [[[3, 4, 7, 16]]]

@@ -75,3 +75,8 @@ def test_pickling(three):
     again = pickle.loads(pickle.dumps(three))
     assert again.names == three.names
     assert again.image_size == three.image_size
+
+
+def test_instances_are_not_iterated_over_by_accident():
+    with pytest.raises(NotImplementedError, match="index them with numbers"):
+        iter(Instances((2, 2), scores=torch.zeros(1)))

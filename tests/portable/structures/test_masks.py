@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from detectron2.structures import BitMasks, PolygonMasks, polygons_to_bitmask
+from detectron2.structures import BitMasks, PolygonMasks, ROIMasks, polygons_to_bitmask
 
 SQUARE = [2.0, 2.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0]  # pixels 2-5 in both directions
 TRIANGLE = [0.0, 0.0, 4.0, 0.0, 0.0, 4.0]
@@ -80,3 +80,25 @@ def test_malformed_polygons_are_refused():
 def test_bitmaps_must_have_three_dimensions():
     with pytest.raises(ValueError, match=r"shape \(N, H, W\), got \(3, 3\)"):
         BitMasks(torch.zeros(3, 3))
+
+
+def test_bitmaps_of_polygons():
+    polygons = PolygonMasks([[SQUARE], []])
+    masks = BitMasks.from_polygon_masks(polygons, 8, 10)
+    assert masks.tensor.shape == (2, 8, 10)
+    assert [int(mask.sum()) for mask in masks] == [16, 0]
+    assert torch.equal(masks.tensor, BitMasks.from_polygon_masks(polygons.polygons, 8, 10).tensor)
+    assert len(BitMasks.from_polygon_masks([], 8, 10)) == 0
+
+
+def test_areas_of_polygons():
+    assert PolygonMasks([[SQUARE], [SQUARE, TRIANGLE], []]).area().tolist() == [16, 24, 0]
+    assert [len(polygons) for polygons in PolygonMasks([[SQUARE], [SQUARE, TRIANGLE]])] == [1, 2]
+
+
+def test_masks_of_regions_fill_their_boxes():
+    masks = ROIMasks(torch.ones(2, 4, 4))[:1]
+    pasted = masks.to_bitmasks(torch.tensor([[2.0, 2.0, 6.0, 6.0]]), 8, 8)
+    assert torch.equal(pasted.tensor, BitMasks.from_polygon_masks([[SQUARE]], 8, 8).tensor)
+    with pytest.raises(ValueError, match=r"expected masks of shape \(N, S, S\)"):
+        ROIMasks(torch.ones(4, 4))

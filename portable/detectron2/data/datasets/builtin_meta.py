@@ -5,7 +5,15 @@ from functools import cache
 from pathlib import Path
 
 
-def coco_metadata() -> dict:
+def _get_builtin_metadata(dataset_name: str) -> dict:
+    """Return the metadata of "coco" or "lvis_v1"."""
+    known = {"coco": _coco_metadata, "lvis_v1": _lvis_v1_metadata}
+    if dataset_name not in known:
+        raise KeyError(f"no metadata is known of {dataset_name!r}; choose {', '.join(known)}")
+    return known[dataset_name]()
+
+
+def _coco_metadata() -> dict:
     """Return `thing_classes` and `thing_dataset_id_to_contiguous_id` of the 80 COCO classes."""
     categories = _read_categories()["coco"]
     return {
@@ -16,7 +24,7 @@ def coco_metadata() -> dict:
     }
 
 
-def lvis_v1_metadata() -> dict:
+def _lvis_v1_metadata() -> dict:
     """Return `thing_classes` and `class_image_count` of the 1203 LVIS v1 classes.
 
     A class is called by its first synonym. The counts are the numbers of training images with

@@ -1,9 +1,8 @@
-"""The COCO format."""
+"""The COCO format: reading it, and writing other datasets in it."""
 
 import json
 import logging
 import os
-from collections import defaultdict
 from collections.abc import Sequence
 from functools import partial
 
@@ -12,6 +11,7 @@ from detectron2.utils.file_io import PathManager
 from pycocotools import mask as mask_util
 
 from ..catalog import DatasetCatalog, MetadataCatalog
+from ._annotation_file import image_record, images_with_annotations, read_annotation_file
 
 logger = logging.getLogger(__name__)
 
@@ -48,31 +48,6 @@ def load_coco_json(
     return records
 
 
-def read_annotation_file(json_file: str) -> dict:
-    """Return the content of a COCO or LVIS file, whose annotations have different ids."""
-    with PathManager.open(json_file) as file:
-        content = json.load(file)
-    annotations = content.setdefault("annotations", [])
-    if len({a["id"] for a in annotations}) != len(annotations):
-        raise ValueError(f"annotation ids in {json_file} are not unique; renumber them")
-    return content
-
-
-def images_with_annotations(content: dict) -> list[tuple[dict, list[dict]]]:
-    """Return (image, its annotations) by ascending image id."""
-    annotations_of = defaultdict(list)
-    for annotation in content["annotations"]:
-        annotations_of[annotation["image_id"]].append(annotation)
-    images = sorted(content["images"], key=lambda image: image["id"])
-    return [(image, annotations_of[image["id"]]) for image in images]
-
-
-def image_record(image: dict, file_name: str) -> dict:
-    """Return the record of an image, without annotations."""
-    size = {"height": image["height"], "width": image["width"]}
-    return {"file_name": file_name, **size, "image_id": image["id"]}
-
-
 def _set_classes(dataset_name: str, content: dict) -> dict[int, int]:
     """Set the class names of a dataset and return category id -> contiguous id."""
     categories = sorted(content["categories"], key=lambda category: category["id"])
@@ -102,6 +77,76 @@ def _parse_segmentation(segmentation: dict | list) -> dict | list:
     if isinstance(segmentation["counts"], list):
         return mask_util.frPyObjects(segmentation, *segmentation["size"])
     return segmentation
+
+
+def convert_to_coco_dict(dataset_name: str) -> dict:
+    """Return a registered dataset as the content of a COCO annotation file.
+
+    Categories are numbered by the metadata's `thing_dataset_id_to_contiguous_id`, if it has one.
+    """
+    records = DatasetCatalog.get(dataset_name)  # which may set the metadata
+    metadata = MetadataCatalog.get(dataset_name)
+    contiguous_ids = metadata.get("thing_dataset_id_to_contiguous_id")
+    ids = {i: i for i, _ in enumerate(metadata.thing_classes)}
+    if contiguous_ids is not None:
+        ids = {contiguous: category_id for category_id, contiguous in contiguous_ids.items()}
+    images, annotations = [], []
+    for number, record in enumerate(records):
+        size = {"width": int(record["width"]), "height": int(record["height"])}
+        image_id = record.get("image_id", number)
+        images.append({"id": image_id, **size, "file_name": str(record["file_name"])})
+        for annotation in record.get("annotations", []):
+            entry = {"id": len(annotations) + 1, "image_id": image_id}
+            annotations.append(entry | _to_coco(annotation, ids, size))
+    return {
+        "info": {"description": f"the dataset {dataset_name}, written by detectron2"},
+        "licenses": [],
+        "images": images,
+        "annotations": annotations,
+        "categories": [
+            {"id": ids[i], "name": str(name)} for i, name in enumerate(metadata.thing_classes)
+        ],
+    }
+
+
+def _to_coco(annotation: dict, category_ids: dict[int, int], size: dict[str, int]) -> dict:
+    """Return the part of a COCO annotation that an annotation of a record decides."""
+    box_xywh = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYWH_ABS)
+    entry = {
+        "bbox": [round(float(value), 3) for value in box_xywh],
+        "area": float(box_xywh[2] * box_xywh[3]),
+        "iscrowd": int(annotation.get("iscrowd", 0)),
+        "category_id": int(category_ids[annotation["category_id"]]),
+    }
+    if "segmentation" in annotation:
+        segmentation = annotation["segmentation"]
+        if isinstance(segmentation, list):
+            segmentation = [[float(value) for value in polygon] for polygon in segmentation]
+            runs = mask_util.frPyObjects(segmentation, size["height"], size["width"])
+            entry["area"] = float(mask_util.area(mask_util.merge(runs)))
+        else:
+            entry["area"] = float(mask_util.area(segmentation))
+            counts = segmentation["counts"]
+            counts = counts.decode("ascii") if isinstance(counts, bytes) else counts
+            segmentation = {**segmentation, "counts": counts}
+        entry["segmentation"] = segmentation
+    return entry
+
+
+def convert_to_coco_json(dataset_name: str, output_file: str, allow_cached: bool = True) -> None:
+    """Write a registered dataset as a COCO annotation file.
+
+    Args:
+        output_file: appears when it is complete.
+        allow_cached: keep a file that is there.
+    """
+    if os.path.exists(output_file) and allow_cached:
+        logger.warning("%s is used as it is; delete it if the dataset has changed", output_file)
+        return
+    PathManager.mkdirs(os.path.dirname(output_file) or ".")
+    with PathManager.open(output_file + ".tmp", "w") as file:
+        json.dump(convert_to_coco_dict(dataset_name), file)
+    os.replace(output_file + ".tmp", output_file)
 
 
 def register_coco_instances(name: str, metadata: dict, json_file: str, image_root: str) -> None:

@@ -11,8 +11,8 @@ from functools import partial
 from detectron2.structures import BoxMode
 
 from ..catalog import DatasetCatalog, MetadataCatalog
-from .builtin_meta import lvis_v1_metadata
-from .coco import image_record, images_with_annotations, read_annotation_file
+from ._annotation_file import image_record, images_with_annotations, read_annotation_file
+from .builtin_meta import _get_builtin_metadata
 
 logger = logging.getLogger(__name__)
 
@@ -64,7 +64,7 @@ def _parse(annotation: dict, keys: Sequence[str]) -> dict:
 def get_lvis_instances_meta(dataset_name: str) -> dict:
     """Return `thing_classes` and `class_image_count` of a dataset called "lvis_v1..."."""
     if dataset_name.startswith("lvis_v1"):
-        return lvis_v1_metadata()
+        return _get_builtin_metadata("lvis_v1")
     raise ValueError(
         f"no classes are known for dataset {dataset_name!r}; names of LVIS datasets start with "
         "'lvis_v1', others have to be registered with metadata that has thing_classes"

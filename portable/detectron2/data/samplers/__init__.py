@@ -2,6 +2,7 @@
 
 from .distributed_sampler import (
     InferenceSampler,
+    RandomSubsetTrainingSampler,
     RepeatFactorTrainingSampler,
     TrainingSampler,
 )

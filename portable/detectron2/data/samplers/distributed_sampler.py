@@ -60,6 +60,34 @@ class TrainingSampler(_InfiniteSampler):
         return torch.arange(self._size)
 
 
+class RandomSubsetTrainingSampler(TrainingSampler):
+    """An endless stream over a random part of `size` indices, the same in all processes.
+
+    Args:
+        subset_ratio: size of the part, in (0, 1].
+        seed_shuffle: of the order.
+        seed_subset: of the choice. None: one that all processes agree on.
+    """
+
+    def __init__(
+        self,
+        size: int,
+        subset_ratio: float,
+        shuffle: bool = True,
+        seed_shuffle: int | None = None,
+        seed_subset: int | None = None,
+    ) -> None:
+        super().__init__(size, shuffle, seed_shuffle)
+        if not 0 < subset_ratio <= 1:
+            raise ValueError(f"subset_ratio must be above 0 and at most 1, got {subset_ratio}")
+        seed = comm.shared_random_seed() if seed_subset is None else int(seed_subset)
+        order = torch.randperm(size, generator=torch.Generator().manual_seed(seed))
+        self._subset = order[: max(1, int(size * subset_ratio))]
+
+    def _get_epoch_indices(self, generator: torch.Generator) -> torch.Tensor:
+        return self._subset
+
+
 class RepeatFactorTrainingSampler(_InfiniteSampler):
     """An endless stream in which each epoch holds index i about repeat_factors[i] times.
 

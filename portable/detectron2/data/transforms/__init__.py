@@ -5,15 +5,40 @@ its input and draws a transform.
 """
 
 from fvcore.transforms.transform import (
+    BlendTransform,
     CropTransform,
+    GridSampleTransform,
     HFlipTransform,
     NoOpTransform,
     PadTransform,
+    ScaleTransform,
     Transform,
     TransformList,
     VFlipTransform,
 )
 
-from .augmentation import AugInput, Augmentation, AugmentationList
-from .augmentation_impl import RandomCrop, RandomFlip, ResizeShortestEdge
-from .transform import ResizeTransform
+from .augmentation import (
+    AugInput,
+    Augmentation,
+    AugmentationList,
+    StandardAugInput,
+    TransformGen,
+    apply_augmentations,
+    apply_transform_gens,
+)
+from .augmentation_impl import (
+    FixedSizeCrop,
+    RandomApply,
+    RandomBrightness,
+    RandomContrast,
+    RandomCrop,
+    RandomCrop_CategoryAreaConstraint,
+    RandomFlip,
+    RandomLighting,
+    RandomResize,
+    RandomSaturation,
+    Resize,
+    ResizeScale,
+    ResizeShortestEdge,
+)
+from .transform import ColorTransform, PILColorTransform, ResizeTransform

@@ -1,15 +1,17 @@
-"""The resize transform.
+"""The resize transform, and changes of colour by a function.
 
 Shapes: H, W of the input, C channels; images are (H, W) or (H, W, C), as OpenCV and PIL have them.
 """
 
+from collections.abc import Callable
+
 import numpy as np
 import torch
-from fvcore.transforms.transform import Transform
+from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 from torch.nn import functional
 
-TORCH_MODES = {
+_TORCH_MODES = {
     Image.Resampling.NEAREST: "nearest",
     Image.Resampling.BILINEAR: "bilinear",
     Image.Resampling.BICUBIC: "bicubic",
@@ -59,6 +61,36 @@ class ResizeTransform(Transform):
         return ResizeTransform(self.new_h, self.new_w, self.h, self.w, self.interp)
 
 
+class ColorTransform(Transform):
+    """Applies a function of images that leaves everything where it is."""
+
+    def __init__(self, op: Callable[[np.ndarray], np.ndarray]) -> None:
+        if not callable(op):
+            raise ValueError(f"expected a function of an image, got {op!r}")
+        super().__init__()
+        self.op = op
+
+    def apply_image(self, img: np.ndarray) -> np.ndarray:
+        return self.op(img)
+
+    def apply_coords(self, coords: np.ndarray) -> np.ndarray:
+        return coords
+
+    def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
+        return segmentation
+
+    def inverse(self) -> Transform:
+        """Return the identity: colours cannot be restored."""
+        return NoOpTransform()
+
+
+class PILColorTransform(ColorTransform):
+    """The same with a function of PIL images, such as those of `PIL.ImageOps`."""
+
+    def apply_image(self, img: np.ndarray) -> np.ndarray:
+        return np.asarray(self.op(Image.fromarray(img)))
+
+
 def _resize_with_pil(
     img: np.ndarray, size_hw: tuple[int, int], interp: Image.Resampling
 ) -> np.ndarray:
@@ -73,7 +105,7 @@ def _resize_with_torch(
 ) -> np.ndarray:
     floats = img if np.issubdtype(img.dtype, np.floating) else img.astype(np.float64)
     flat = np.ascontiguousarray(floats.reshape(*img.shape[:2], -1).transpose(2, 0, 1))
-    mode = TORCH_MODES[interp]
+    mode = _TORCH_MODES[interp]
     resized = functional.interpolate(
         torch.from_numpy(flat)[None],  # (1, C, H, W)
         size=size_hw,

@@ -2,7 +2,6 @@
 
 from abc import ABC, abstractmethod
 
-import torch
 from detectron2.layers import ShapeSpec
 from torch import nn
 
@@ -15,13 +14,21 @@ class Backbone(nn.Module, ABC):
     """
 
     @abstractmethod
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the feature maps (B, channels, H / stride, W / stride) of images (B, 3, H, W)."""
+    def forward(self):
+        """Return the feature maps (B, channels, H / stride, W / stride) by name.
+
+        A subclass takes `x`, images (B, 3, H, W).
+        """
 
     @property
     def size_divisibility(self) -> int:
         """The number of pixels that input height and width must be multiples of; 0 for none."""
         return 0
+
+    @property
+    def padding_constraints(self) -> dict[str, int]:
+        """Further wishes for the padding of inputs; see `ImageList.from_tensors`."""
+        return {}
 
     def output_shape(self) -> dict[str, ShapeSpec]:
         """Return channels and stride of each feature map by name."""

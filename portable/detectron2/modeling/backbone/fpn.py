@@ -28,6 +28,7 @@ class FPN(Backbone):
         top_block: makes `top_block.num_levels` coarser levels from the feature
             `top_block.in_feature`, which is one of `bottom_up` or of the pyramid.
         fuse_type: "sum" adds what comes from above, "avg" takes the mean with it.
+        square_pad: side in pixels of the square that inputs are padded to; 0 for none.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class FPN(Backbone):
         norm: str = "",
         top_block: nn.Module | None = None,
         fuse_type: str = "sum",
+        square_pad: int = 0,
     ):
         super().__init__()
         if fuse_type not in ("sum", "avg"):
@@ -65,12 +67,18 @@ class FPN(Backbone):
         self._out_feature_strides = {f"p{level}": 2**level for level in all_levels}
         self._out_feature_channels = dict.fromkeys(self._out_features, out_channels)
         self._size_divisibility = strides[-1]
+        self._square_pad = square_pad
         self._fuse_type = fuse_type
 
     @property
     def size_divisibility(self) -> int:
         """The coarsest stride of the bottom-up features, in pixels."""
         return self._size_divisibility
+
+    @property
+    def padding_constraints(self) -> dict[str, int]:
+        """The side of the square that inputs are padded to, as "square_size"."""
+        return {"square_size": self._square_pad}
 
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
         """Return p{k} of images (B, 3, H, W), each (B, out_channels, H / 2**k, W / 2**k)."""
@@ -99,23 +107,58 @@ class FPN(Backbone):
 class LastLevelMaxPool(nn.Module):
     """Makes p6 by taking every second pixel of p5."""
 
-    num_levels = 1
-    in_feature = "p5"
+    def __init__(self):
+        super().__init__()
+        self.num_levels = 1
+        self.in_feature = "p5"
 
     def forward(self, x: torch.Tensor) -> list[torch.Tensor]:
         """Return [p6] from p5 (B, C, H, W)."""
         return [F.max_pool2d(x, kernel_size=1, stride=2)]
 
 
+class LastLevelP6P7(nn.Module):
+    """Makes p6 and p7 by convolutions of stride 2, of a feature such as res5.
+
+    Source: Focal Loss for Dense Object Detection (arXiv 1708.02002).
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, in_feature: str = "res5"):
+        super().__init__()
+        self.num_levels = 2
+        self.in_feature = in_feature
+        self.p6 = nn.Conv2d(in_channels, out_channels, 3, 2, 1)
+        self.p7 = nn.Conv2d(out_channels, out_channels, 3, 2, 1)
+        for conv in (self.p6, self.p7):
+            c2_xavier_fill(conv)
+
+    def forward(self, c5: torch.Tensor) -> list[torch.Tensor]:
+        """Return [p6, p7] from (B, in_channels, H, W)."""
+        p6 = self.p6(c5)
+        return [p6, self.p7(F.relu(p6))]
+
+
 @BACKBONE_REGISTRY.register()
 def build_resnet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
     """Return a ResNet with a pyramid and a max-pooled last level, from `MODEL.FPN`."""
+    return _pyramid(cfg, build_resnet_backbone(cfg, input_shape), LastLevelMaxPool())
+
+
+@BACKBONE_REGISTRY.register()
+def build_retinanet_resnet_fpn_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> FPN:
+    """Return a ResNet with a pyramid and two more levels made of res5, from `MODEL.FPN`."""
+    bottom_up = build_resnet_backbone(cfg, input_shape)
+    channels = bottom_up.output_shape()["res5"].channels
+    return _pyramid(cfg, bottom_up, LastLevelP6P7(channels, cfg.MODEL.FPN.OUT_CHANNELS))
+
+
+def _pyramid(cfg: CfgNode, bottom_up: Backbone, top_block: nn.Module) -> FPN:
     return FPN(
-        bottom_up=build_resnet_backbone(cfg, input_shape),
+        bottom_up=bottom_up,
         in_features=cfg.MODEL.FPN.IN_FEATURES,
         out_channels=cfg.MODEL.FPN.OUT_CHANNELS,
         norm=cfg.MODEL.FPN.NORM,
-        top_block=LastLevelMaxPool(),
+        top_block=top_block,
         fuse_type=cfg.MODEL.FPN.FUSE_TYPE,
     )
 

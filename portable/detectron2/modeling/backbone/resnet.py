@@ -1,4 +1,4 @@
-"""ResNet of bottleneck blocks: a stem and stages, named res2 to res5.
+"""ResNet: a stem and stages, named res2 to res5.
 
 Source: Deep Residual Learning for Image Recognition (arXiv 1512.03385). Shapes: B images,
 H x W pixels.
@@ -16,7 +16,16 @@ from torch import nn
 from .backbone import Backbone
 from .build import BACKBONE_REGISTRY
 
-BLOCKS_PER_STAGE = {50: (3, 4, 6, 3), 101: (3, 4, 23, 3), 152: (3, 8, 36, 3)}
+ResNetBlockBase = CNNBlockBase  # the name in earlier versions
+
+_BLOCKS_PER_STAGE = {
+    18: (2, 2, 2, 2),
+    34: (3, 4, 6, 3),
+    50: (3, 4, 6, 3),
+    101: (3, 4, 23, 3),
+    152: (3, 8, 36, 3),
+}
+_OF_BASIC_BLOCKS = (18, 34)
 
 
 class BasicStem(CNNBlockBase):
@@ -29,6 +38,23 @@ class BasicStem(CNNBlockBase):
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return (B, out_channels, H / 4, W / 4) from (B, in_channels, H, W)."""
         return F.max_pool2d(F.relu(self.conv1(x)), kernel_size=3, stride=2, padding=1)
+
+
+class BasicBlock(CNNBlockBase):
+    """Two convolutions 3x3 and a shortcut, the block of ResNet-18 and ResNet-34."""
+
+    def __init__(self, in_channels: int, out_channels: int, *, stride: int = 1, norm: str = "BN"):
+        super().__init__(in_channels, out_channels, stride)
+        self.shortcut = None
+        if in_channels != out_channels:
+            self.shortcut = _conv(in_channels, out_channels, 1, norm, stride)
+        self.conv1 = _conv(in_channels, out_channels, 3, norm, stride)
+        self.conv2 = _conv(out_channels, out_channels, 3, norm)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return (B, out_channels, H / stride, W / stride) from (B, in_channels, H, W)."""
+        residual = self.conv2(F.relu(self.conv1(x)))
+        return F.relu(residual + (x if self.shortcut is None else self.shortcut(x)))
 
 
 class BottleneckBlock(CNNBlockBase):
@@ -95,30 +121,37 @@ def _conv(
 
 
 class ResNet(Backbone):
-    """A stem and stages of blocks, as the backbone of a detector (no classifier).
+    """A stem and stages of blocks.
 
     Args:
         stages: blocks of each stage; they become the submodules res2, res3, ... up to the last one
             in `out_features`.
-        out_features: names to return, of "stem", "res2", ...; by default the last stage.
+        num_classes: of a linear classifier on the mean of the last stage; None for no classifier.
+        out_features: names to return, of "stem", "res2", ... and "linear", the logits of the
+            classifier; by default the last of them.
         freeze_at: see `freeze`.
+
+    Attributes:
+        stages, stage_names: the stages, res2 first, and their names.
     """
 
     def __init__(
         self,
         stem: nn.Module,
         stages: Sequence[Sequence[CNNBlockBase]],
-        *,
+        num_classes: int | None = None,
         out_features: Sequence[str] | None = None,
         freeze_at: int = 0,
     ):
         super().__init__()
         names = ["stem", *(f"res{k}" for k, _ in enumerate(stages, start=2))]
-        self._out_features = list(out_features or names[-1:])
-        unknown = [name for name in self._out_features if name not in names]
+        known = names if num_classes is None else [*names, "linear"]
+        self._out_features = list(out_features or known[-1:])
+        unknown = [name for name in self._out_features if name not in known]
         if unknown:
-            raise ValueError(f"unknown ResNet features {unknown}; choose from {names}")
-        last = max(names.index(name) for name in self._out_features)
+            raise ValueError(f"unknown ResNet features {unknown}; choose from {known}")
+        last = max(min(known.index(name), len(stages)) for name in self._out_features)
+        self.num_classes = num_classes
         self.stem = stem
         self.stage_names = tuple(names[1 : last + 1])
         self._out_feature_strides = {"stem": stem.stride}
@@ -130,19 +163,20 @@ class ResNet(Backbone):
                 stride *= block.stride
             self._out_feature_strides[name] = stride
             self._out_feature_channels[name] = blocks[-1].out_channels
+        self.stages = [getattr(self, name) for name in self.stage_names]
+        if num_classes is not None:
+            self.linear = nn.Linear(stages[-1][-1].out_channels, num_classes)
+            nn.init.normal_(self.linear.weight, std=0.01)  # as in arXiv 1706.02677, section 5.1
         self.freeze(freeze_at)
 
-    @property
-    def stages(self) -> list[nn.Sequential]:
-        """The stages, res2 first."""
-        return [getattr(self, name) for name in self.stage_names]
-
     def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
-        """Return the wanted features of images (B, 3, H, W) by name."""
+        """Return the wanted features of images (B, 3, H, W) by name; "linear" is (B, classes)."""
         x = self.stem(x)
         outputs = {"stem": x}
         for name, stage in zip(self.stage_names, self.stages, strict=True):
             x = outputs[name] = stage(x)
+        if "linear" in self._out_features:
+            outputs["linear"] = self.linear(x.mean(dim=(2, 3)))
         return {name: outputs[name] for name in self._out_features}
 
     def freeze(self, freeze_at: int = 0) -> "ResNet":
@@ -179,35 +213,76 @@ class ResNet(Backbone):
             in_channels = out_channels
         return blocks
 
+    @staticmethod
+    def make_default_stages(
+        depth: int, block_class: type[CNNBlockBase] | None = None, **kwargs
+    ) -> list[list[CNNBlockBase]]:
+        """Return the stages of ResNet-18, -34, -50, -101 or -152, for a stem of 64 channels.
+
+        `block_class` replaces the usual block; `kwargs` are further arguments of every block.
+        """
+        basic = depth in _OF_BASIC_BLOCKS
+        if block_class is None:
+            block_class = BasicBlock if basic else BottleneckBlock
+        stages, in_channels, width = [], 64, 64
+        for index, num_blocks in enumerate(_BLOCKS_PER_STAGE[depth]):
+            out_channels = width if basic else 4 * width
+            arguments = {"stride_per_block": [1 if index == 0 else 2] + [1] * (num_blocks - 1)}
+            if not basic:
+                arguments["bottleneck_channels"] = width
+            stage = ResNet.make_stage(
+                block_class,
+                num_blocks,
+                in_channels=in_channels,
+                out_channels=out_channels,
+                **arguments,
+                **kwargs,
+            )
+            stages.append(stage)
+            in_channels, width = out_channels, 2 * width
+        return stages
+
+
+make_stage = ResNet.make_stage  # the name in earlier versions
+
 
 @BACKBONE_REGISTRY.register()
 def build_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
     """Return the ResNet that `MODEL.RESNETS` describes."""
     resnets = cfg.MODEL.RESNETS
-    if resnets.DEPTH not in BLOCKS_PER_STAGE or any(resnets.DEFORM_ON_PER_STAGE):
+    if resnets.DEPTH not in _BLOCKS_PER_STAGE or any(resnets.DEFORM_ON_PER_STAGE):
         raise ValueError(
             f"MODEL.RESNETS.DEPTH is {resnets.DEPTH} and DEFORM_ON_PER_STAGE "
-            f"{resnets.DEFORM_ON_PER_STAGE}; here the depth is one of {list(BLOCKS_PER_STAGE)} and "
+            f"{resnets.DEFORM_ON_PER_STAGE}; here the depth is one of {list(_BLOCKS_PER_STAGE)} and "
             "no stage deformable, for others install upstream detectron2"
         )
     stem = BasicStem(input_shape.channels, resnets.STEM_OUT_CHANNELS, resnets.NORM)
     in_channels, out_channels = resnets.STEM_OUT_CHANNELS, resnets.RES2_OUT_CHANNELS
     width = resnets.NUM_GROUPS * resnets.WIDTH_PER_GROUP
+    basic = resnets.DEPTH in _OF_BASIC_BLOCKS
+    if basic:
+        _check_basic(resnets)
     stages = []
-    for index, num_blocks in enumerate(BLOCKS_PER_STAGE[resnets.DEPTH]):
+    for index, num_blocks in enumerate(_BLOCKS_PER_STAGE[resnets.DEPTH]):
         dilation = resnets.RES5_DILATION if index == 3 else 1
         first_stride = 1 if index == 0 or dilation > 1 else 2
+        arguments = {
+            "stride_per_block": [first_stride] + [1] * (num_blocks - 1),
+            "norm": resnets.NORM,
+        }
+        if not basic:
+            arguments.update(
+                bottleneck_channels=width,
+                num_groups=resnets.NUM_GROUPS,
+                stride_in_1x1=resnets.STRIDE_IN_1X1,
+                dilation=dilation,
+            )
         stage = ResNet.make_stage(
-            BottleneckBlock,
+            BasicBlock if basic else BottleneckBlock,
             num_blocks,
             in_channels=in_channels,
             out_channels=out_channels,
-            bottleneck_channels=width,
-            stride_per_block=[first_stride] + [1] * (num_blocks - 1),
-            num_groups=resnets.NUM_GROUPS,
-            norm=resnets.NORM,
-            stride_in_1x1=resnets.STRIDE_IN_1X1,
-            dilation=dilation,
+            **arguments,
         )
         stages.append(stage)
         in_channels, out_channels, width = out_channels, 2 * out_channels, 2 * width
@@ -217,3 +292,12 @@ def build_resnet_backbone(cfg: CfgNode, input_shape: ShapeSpec) -> ResNet:
         out_features=resnets.OUT_FEATURES,
         freeze_at=cfg.MODEL.BACKBONE.FREEZE_AT,
     )
+
+
+def _check_basic(resnets: CfgNode) -> None:
+    """Refuse options of `MODEL.RESNETS` that ResNet-18 and -34 do not have."""
+    for key, expected in (("RES2_OUT_CHANNELS", 64), ("RES5_DILATION", 1), ("NUM_GROUPS", 1)):
+        if resnets[key] != expected:
+            raise ValueError(
+                f"MODEL.RESNETS.{key} is {resnets[key]}, but ResNet-{resnets.DEPTH} needs {expected}"
+            )

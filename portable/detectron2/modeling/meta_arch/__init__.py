@@ -2,3 +2,4 @@
 
 from .build import META_ARCH_REGISTRY, build_model
 from .rcnn import GeneralizedRCNN
+from .semantic_seg import SEM_SEG_HEADS_REGISTRY, build_sem_seg_head

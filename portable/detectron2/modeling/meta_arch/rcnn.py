@@ -14,7 +14,7 @@ from ..roi_heads import build_roi_heads
 from .build import META_ARCH_REGISTRY
 
 # One dict per image, as the data loader makes it.
-BatchedInputs = list[dict[str, Any]]
+_BatchedInputs = list[dict[str, Any]]
 
 
 @META_ARCH_REGISTRY.register()
@@ -74,7 +74,7 @@ class GeneralizedRCNN(nn.Module):
     def device(self) -> torch.device:
         return self.pixel_mean.device
 
-    def forward(self, batched_inputs: BatchedInputs) -> BatchedInputs | dict[str, torch.Tensor]:
+    def forward(self, batched_inputs: _BatchedInputs) -> _BatchedInputs | dict[str, torch.Tensor]:
         """Return losses by name in training mode, detections otherwise.
 
         Args:
@@ -96,34 +96,49 @@ class GeneralizedRCNN(nn.Module):
         return {**detector_losses, **proposal_losses}
 
     def inference(
-        self, batched_inputs: BatchedInputs, do_postprocess: bool = True
-    ) -> BatchedInputs | list[Instances]:
-        """Return detections as `forward` does, or without `do_postprocess` Instances in the pixels
-        of the network input.
+        self,
+        batched_inputs: _BatchedInputs,
+        detected_instances: list[Instances] | None = None,
+        do_postprocess: bool = True,
+    ) -> _BatchedInputs | list[Instances]:
+        """Return detections as `forward` does.
+
+        Args:
+            detected_instances: per image, `pred_boxes` and `pred_classes` that are known, in pixels
+                of the network input; only the rest, such as masks, is then predicted.
+            do_postprocess: False for Instances in the pixels of the network input.
         """
         assert not self.training, "inference() is for evaluation mode; call .eval() first"
         images = self.preprocess_image(batched_inputs)
         features = self.backbone(images.tensor)
-        proposals, _ = self.proposal_generator(images, features, None)
-        results, _ = self.roi_heads(images, features, proposals, None)
+        if detected_instances is None:
+            proposals, _ = self.proposal_generator(images, features, None)
+            results, _ = self.roi_heads(images, features, proposals, None)
+        else:
+            detected = [instances.to(self.device) for instances in detected_instances]
+            results = self.roi_heads.forward_with_given_boxes(features, detected)
         if not do_postprocess:
             return results
         return self._postprocess(results, batched_inputs, images.image_sizes)
 
-    def preprocess_image(self, batched_inputs: BatchedInputs) -> ImageList:
+    def preprocess_image(self, batched_inputs: _BatchedInputs) -> ImageList:
         """Return the normalised images as one batch, padded with zeros at right and bottom."""
         images = [
             (inputs["image"].to(self.device) - self.pixel_mean) / self.pixel_std
             for inputs in batched_inputs
         ]
-        return ImageList.from_tensors(images, self.backbone.size_divisibility)
+        return ImageList.from_tensors(
+            images,
+            self.backbone.size_divisibility,
+            padding_constraints=self.backbone.padding_constraints,
+        )
 
     @staticmethod
     def _postprocess(
         instances: list[Instances],
-        batched_inputs: BatchedInputs,
+        batched_inputs: _BatchedInputs,
         image_sizes: list[tuple[int, int]],
-    ) -> BatchedInputs:
+    ) -> _BatchedInputs:
         """Return `{"instances": ...}` per image in the size its input asks for.
 
         That is `height` and `width` of the inputs, by default the size of the network input.

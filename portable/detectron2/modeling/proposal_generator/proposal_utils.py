@@ -11,7 +11,7 @@ from detectron2.layers import batched_nms, cat
 from detectron2.structures import Boxes, Instances
 
 # Ground truth is a proposal of probability 1 - 1e-10: its logit, about 23, tops predicted ones.
-GT_OBJECTNESS_LOGIT = math.log((1.0 - 1e-10) / 1e-10)
+_GT_OBJECTNESS_LOGIT = math.log((1.0 - 1e-10) / 1e-10)
 
 
 def find_top_rpn_proposals(
@@ -82,21 +82,27 @@ def _top_of_each_level(
 
 
 def add_ground_truth_to_proposals(
-    gt: list[Instances], proposals: list[Instances]
+    gt: list[Instances] | list[Boxes], proposals: list[Instances]
 ) -> list[Instances]:
     """Return proposals with the ground-truth boxes of each image appended.
 
     Fields of proposals besides `proposal_boxes` and `objectness_logits` must be fields of `gt` too.
     """
-    mixed = []
-    for image_gt, image_proposals in zip(gt, proposals, strict=True):
-        logits = image_proposals.objectness_logits
-        as_proposals = {
-            **image_gt.get_fields(),
-            "proposal_boxes": image_gt.gt_boxes,
-            "objectness_logits": logits.new_full((len(image_gt),), GT_OBJECTNESS_LOGIT),
-        }
-        fields = {name: as_proposals[name] for name in image_proposals.get_fields()}
-        extra = Instances(image_proposals.image_size, **fields)
-        mixed.append(Instances.cat([image_proposals, extra]))
-    return mixed
+    pairs = zip(gt, proposals, strict=True)
+    return [add_ground_truth_to_proposals_single_image(g, p) for g, p in pairs]
+
+
+def add_ground_truth_to_proposals_single_image(
+    gt: Instances | Boxes, proposals: Instances
+) -> Instances:
+    """Return the proposals of one image, with its ground-truth boxes appended."""
+    if isinstance(gt, Boxes):
+        gt = Instances(proposals.image_size, gt_boxes=gt)
+    logits = proposals.objectness_logits
+    as_proposals = {
+        **gt.get_fields(),
+        "proposal_boxes": gt.gt_boxes,
+        "objectness_logits": logits.new_full((len(gt),), _GT_OBJECTNESS_LOGIT),
+    }
+    fields = {name: as_proposals[name] for name in proposals.get_fields()}
+    return Instances.cat([proposals, Instances(proposals.image_size, **fields)])

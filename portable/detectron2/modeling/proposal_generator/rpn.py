@@ -14,8 +14,9 @@ from detectron2.structures import Boxes, ImageList, Instances, pairwise_iou
 from detectron2.utils.registry import Registry
 from torch import nn
 
+from .._regression_loss import dense_box_regression_loss
 from ..anchor_generator import build_anchor_generator
-from ..box_regression import Box2BoxTransform, _dense_box_regression_loss
+from ..box_regression import Box2BoxTransform
 from ..matcher import Matcher
 from ..sampling import subsample_labels
 from .build import PROPOSAL_GENERATOR_REGISTRY
@@ -250,7 +251,7 @@ class RPN(nn.Module):
             labels[sampled].to(torch.float32),
             reduction="sum",
         )
-        localization_loss = _dense_box_regression_loss(
+        localization_loss = dense_box_regression_loss(
             anchors,
             self.box2box_transform,
             pred_anchor_deltas,

@@ -2,9 +2,10 @@
 
 from .box_head import ROI_BOX_HEAD_REGISTRY, FastRCNNConvFCHead, build_box_head
 from .cascade_rcnn import CascadeROIHeads
-from .fast_rcnn import FastRCNNOutputLayers, fast_rcnn_inference
+from .fast_rcnn import FastRCNNOutputLayers
 from .mask_head import (
     ROI_MASK_HEAD_REGISTRY,
+    BaseMaskRCNNHead,
     MaskRCNNConvUpsampleHead,
     build_mask_head,
 )

@@ -5,11 +5,14 @@ Shapes: N regions, C channels, H x W bins.
 
 from collections.abc import Sequence
 
+import torch
 from detectron2.config import CfgNode, configurable
-from detectron2.layers import Conv2d, Linear, ShapeSpec, get_norm
+from detectron2.layers import Linear, ShapeSpec
 from detectron2.utils.registry import Registry
-from fvcore.nn.weight_init import c2_msra_fill, c2_xavier_fill
+from fvcore.nn.weight_init import c2_xavier_fill
 from torch import nn
+
+from ._convolution import conv3x3_norm_relu
 
 # Modules `pooled features -> region features` with a property `output_shape: ShapeSpec`, built as
 # `obj(cfg, input_shape)`.
@@ -55,7 +58,18 @@ class FastRCNNConvFCHead(nn.Sequential):
             self.add_module(f"fc{index}", linear)
             self.add_module(f"fc_relu{index}", nn.ReLU())
             shape = ShapeSpec(channels=width)
-        self.output_shape = shape  # height and width only without fully connected layers
+        self._output_shape = shape
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        """Return the region features of pooled features (N, C, H, W)."""
+        for layer in self:
+            x = layer(x)
+        return x
+
+    @property
+    def output_shape(self) -> ShapeSpec:
+        """Channels of the result; height and width only without fully connected layers."""
+        return self._output_shape
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict:
@@ -66,18 +80,3 @@ class FastRCNNConvFCHead(nn.Sequential):
             "fc_dims": [head.FC_DIM] * head.NUM_FC,
             "conv_norm": head.NORM,
         }
-
-
-def conv3x3_norm_relu(in_channels: int, out_channels: int, norm: str) -> Conv2d:
-    """Return a size-preserving 3x3 convolution, its norm and a ReLU; no bias if there is a norm."""
-    conv = Conv2d(
-        in_channels,
-        out_channels,
-        kernel_size=3,
-        padding=1,
-        bias=not norm,
-        norm=get_norm(norm, out_channels),
-        activation=nn.ReLU(),
-    )
-    c2_msra_fill(conv)
-    return conv

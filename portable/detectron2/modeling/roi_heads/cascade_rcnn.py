@@ -15,10 +15,23 @@ from torch import nn
 from ..box_regression import Box2BoxTransform
 from ..matcher import Matcher
 from ..poolers import ROIPooler
-from .base import ROI_HEADS_REGISTRY, classes_of_matches, log_sample_counts
+from ._base import ROI_HEADS_REGISTRY, classes_of_matches, log_sample_counts
+from ._standard import StandardROIHeads, build_pooler
 from .box_head import build_box_head
-from .fast_rcnn import FastRCNNOutputLayers, Predictions, fast_rcnn_inference
-from .standard import StandardROIHeads, build_pooler
+from .fast_rcnn import FastRCNNOutputLayers, _Predictions, fast_rcnn_inference
+
+
+class _ScaleGradient(torch.autograd.Function):
+    """The identity, whose gradient is multiplied by a number."""
+
+    @staticmethod
+    def forward(ctx, input: torch.Tensor, scale: float) -> torch.Tensor:
+        ctx.scale = scale
+        return input.view_as(input)
+
+    @staticmethod
+    def backward(ctx, grad_output: torch.Tensor) -> tuple[torch.Tensor, None]:
+        return grad_output * ctx.scale, None
 
 
 @ROI_HEADS_REGISTRY.register()
@@ -57,6 +70,8 @@ class CascadeROIHeads(StandardROIHeads):
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: dict[str, ShapeSpec]) -> dict:
+        if cfg.MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES:
+            raise ValueError("cascade heads need MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES False")
         arguments = super().from_config(cfg, input_shape)
         del arguments["proposal_matcher"]  # the first of `proposal_matchers` stands for it
         return arguments
@@ -144,12 +159,11 @@ class CascadeROIHeads(StandardROIHeads):
 
     def _run_stage(
         self, features: list[torch.Tensor], proposals: list[Instances], stage: int
-    ) -> Predictions:
+    ) -> _Predictions:
         """Return the predictions of a stage from the maps of `box_in_features`."""
         pooled = self.box_pooler(features, [p.proposal_boxes for p in proposals])
-        if pooled.requires_grad:
-            # The losses of the stages are summed; their mean is what reaches the backbone.
-            pooled.register_hook(lambda gradient: gradient * (1.0 / self.num_cascade_stages))
+        # The losses of the stages are summed; their mean is what reaches the backbone.
+        pooled = _ScaleGradient.apply(pooled, 1.0 / self.num_cascade_stages)
         return self.box_predictor[stage](self.box_head[stage](pooled))
 
     def _create_proposals_from_boxes(

@@ -5,17 +5,22 @@ Shapes: R regions of the whole batch (of one image in the functions on images), 
 background is index C), K boxes per region (1 if class-agnostic, else C), D detections.
 """
 
+from collections.abc import Callable
+
 import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
+from detectron2.data.detection_utils import get_fed_loss_cls_weights
 from detectron2.layers import Linear, ShapeSpec, batched_nms, cat, cross_entropy, nonzero_tuple
 from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import get_event_storage
 from torch import nn
 
-from ..box_regression import Box2BoxTransform, box_regression_loss
+from .._regression_loss import box_regression_loss
+from ..box_regression import Box2BoxTransform
 
 # (class logits (R, C + 1), box deltas (R, 4 * K))
-Predictions = tuple[torch.Tensor, torch.Tensor]
+_Predictions = tuple[torch.Tensor, torch.Tensor]
 
 
 def fast_rcnn_inference(
@@ -83,6 +88,28 @@ def fast_rcnn_inference_single_image(
     return result, regions[keep]
 
 
+def _log_classification_stats(
+    pred_logits: torch.Tensor, gt_classes: torch.Tensor, prefix: str = "fast_rcnn"
+) -> None:
+    """Record how many regions the logits (R, C + 1) classify correctly.
+
+    They are the metrics `cls_accuracy`, `fg_cls_accuracy` of foreground regions and
+    `false_negative`, the part of those that is taken for background.
+    """
+    if len(gt_classes) == 0:
+        return
+    predicted = pred_logits.argmax(dim=1)
+    background = pred_logits.shape[1] - 1
+    foreground = (gt_classes >= 0) & (gt_classes < background)
+    correct = predicted == gt_classes
+    storage = get_event_storage()
+    storage.put_scalar(f"{prefix}/cls_accuracy", correct.float().mean())
+    if foreground.any():
+        missed = predicted[foreground] == background
+        storage.put_scalar(f"{prefix}/fg_cls_accuracy", correct[foreground].float().mean())
+        storage.put_scalar(f"{prefix}/false_negative", missed.float().mean())
+
+
 class FastRCNNOutputLayers(nn.Module):
     """Predicts class logits and box deltas of regions, and turns them into losses or detections.
 
@@ -92,8 +119,12 @@ class FastRCNNOutputLayers(nn.Module):
         cls_agnostic_bbox_reg: one box per region instead of one per class.
         smooth_l1_beta, box_reg_loss_type: see `box_regression_loss`.
         loss_weight: factor of every loss, or of each by name.
-        use_fed_loss: must be False, there is no federated loss.
+        use_fed_loss: a region is no negative of classes outside a sample that holds the classes of
+            the batch and random others; with `use_sigmoid_ce` only.
         use_sigmoid_ce: independent sigmoids per class instead of a softmax.
+        get_fed_loss_cls_weights: () -> (C,) weights of the classes in that sample; None for equal
+            ones.
+        fed_loss_num_classes: number of classes in the sample.
     """
 
     @configurable
@@ -112,12 +143,13 @@ class FastRCNNOutputLayers(nn.Module):
         loss_weight: float | dict[str, float] = 1.0,
         use_fed_loss: bool = False,
         use_sigmoid_ce: bool = False,
+        get_fed_loss_cls_weights: Callable[[], torch.Tensor] | None = None,
+        fed_loss_num_classes: int = 50,
     ):
         super().__init__()
-        if use_fed_loss:
+        if use_fed_loss and not use_sigmoid_ce:
             raise ValueError(
-                "MODEL.ROI_BOX_HEAD.USE_FED_LOSS: FastRCNNOutputLayers has no federated loss here; "
-                "set it to False or install upstream detectron2"
+                "MODEL.ROI_BOX_HEAD.USE_FED_LOSS needs MODEL.ROI_BOX_HEAD.USE_SIGMOID_CE True"
             )
         if isinstance(input_shape, int):
             input_shape = ShapeSpec(channels=input_shape)
@@ -136,6 +168,15 @@ class FastRCNNOutputLayers(nn.Module):
             loss_weight = {"loss_cls": loss_weight, "loss_box_reg": loss_weight}
         self.loss_weight = loss_weight
         self.use_sigmoid_ce = use_sigmoid_ce
+        self.use_fed_loss = use_fed_loss
+        self.fed_loss_num_classes = fed_loss_num_classes
+        if use_fed_loss:
+            weights = None if get_fed_loss_cls_weights is None else get_fed_loss_cls_weights()
+            if weights is not None and len(weights) != num_classes:
+                raise ValueError(
+                    f"{len(weights)} weights of the federated loss, {num_classes} classes"
+                )
+            self.register_buffer("fed_loss_cls_weights", weights, persistent=False)
 
     @classmethod
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict:
@@ -153,15 +194,19 @@ class FastRCNNOutputLayers(nn.Module):
             "loss_weight": {"loss_box_reg": head.BBOX_REG_LOSS_WEIGHT},
             "use_fed_loss": head.USE_FED_LOSS,
             "use_sigmoid_ce": head.USE_SIGMOID_CE,
+            "get_fed_loss_cls_weights": lambda: get_fed_loss_cls_weights(
+                cfg.DATASETS.TRAIN, head.FED_LOSS_FREQ_WEIGHT_POWER
+            ),
+            "fed_loss_num_classes": head.FED_LOSS_NUM_CLASSES,
         }
 
-    def forward(self, x: torch.Tensor) -> Predictions:
+    def forward(self, x: torch.Tensor) -> _Predictions:
         """Return class logits (R, C + 1) and box deltas (R, 4 * K) of features (R, ...)."""
         x = x.flatten(start_dim=1)
         return self.cls_score(x), self.bbox_pred(x)
 
     def losses(
-        self, predictions: Predictions, proposals: list[Instances]
+        self, predictions: _Predictions, proposals: list[Instances]
     ) -> dict[str, torch.Tensor]:
         """Return `loss_cls` and `loss_box_reg`.
 
@@ -173,6 +218,7 @@ class FastRCNNOutputLayers(nn.Module):
         targets = [p.gt_boxes if p.has("gt_boxes") else p.proposal_boxes for p in proposals]
         proposal_boxes = cat([p.proposal_boxes.tensor for p in proposals])
         gt_boxes = cat([boxes.tensor for boxes in targets])
+        _log_classification_stats(class_logits, gt_classes)
         if self.use_sigmoid_ce:
             loss_cls = self.sigmoid_cross_entropy_loss(class_logits, gt_classes)
         else:
@@ -192,8 +238,41 @@ class FastRCNNOutputLayers(nn.Module):
         """
         logits = pred_class_logits[:, :-1]
         targets = F.one_hot(gt_classes, pred_class_logits.shape[1])[:, :-1].to(logits.dtype)
-        total = F.binary_cross_entropy_with_logits(logits, targets, reduction="sum")
-        return total / max(len(logits), 1)
+        losses = F.binary_cross_entropy_with_logits(logits, targets, reduction="none")
+        if self.use_fed_loss:
+            sampled = self.get_fed_loss_classes(
+                gt_classes, self.fed_loss_num_classes, self.num_classes, self.fed_loss_cls_weights
+            )
+            losses = losses[:, sampled[sampled < self.num_classes]]
+        return losses.sum() / max(len(logits), 1)
+
+    def get_fed_loss_classes(
+        self,
+        gt_classes: torch.Tensor,
+        num_fed_loss_classes: int,
+        num_classes: int,
+        weight: torch.Tensor | None,
+    ) -> torch.Tensor:
+        """Return the classes of `gt_classes` and random others, up to a number, (S,) int64.
+
+        The background, class `num_classes`, is among them if it is in `gt_classes`, and is not
+        drawn. `weight` (num_classes,) says how likely the others are.
+
+        Source: Zhou et al., Probabilistic two-stage detection (arXiv 2103.07461), section 5.
+        """
+        present = gt_classes.unique()
+        missing = num_fed_loss_classes - len(present)
+        if missing <= 0:
+            return present
+        chances = present.new_ones(num_classes + 1, dtype=torch.float32)
+        if weight is not None:
+            chances[:-1] = weight
+        chances[-1] = 0
+        chances[present] = 0
+        missing = min(missing, int((chances > 0).sum()))
+        if missing == 0:
+            return present
+        return torch.cat([present, chances.multinomial(missing, replacement=False)])
 
     def box_reg_loss(
         self,
@@ -221,7 +300,7 @@ class FastRCNNOutputLayers(nn.Module):
         return total / max(len(gt_classes), 1)
 
     def inference(
-        self, predictions: Predictions, proposals: list[Instances]
+        self, predictions: _Predictions, proposals: list[Instances]
     ) -> tuple[list[Instances], list[torch.Tensor]]:
         """Return what `fast_rcnn_inference` does for the regions' predictions."""
         return fast_rcnn_inference(
@@ -234,7 +313,7 @@ class FastRCNNOutputLayers(nn.Module):
         )
 
     def predict_boxes(
-        self, predictions: Predictions, proposals: list[Instances]
+        self, predictions: _Predictions, proposals: list[Instances]
     ) -> tuple[torch.Tensor, ...]:
         """Return, per image, the predicted boxes (R_image, 4 * K), not clipped."""
         _, deltas = predictions
@@ -242,8 +321,21 @@ class FastRCNNOutputLayers(nn.Module):
         boxes = self.box2box_transform.apply_deltas(deltas, proposal_boxes)
         return boxes.split([len(p) for p in proposals])
 
+    def predict_boxes_for_gt_classes(
+        self, predictions: _Predictions, proposals: list[Instances]
+    ) -> list[torch.Tensor]:
+        """Return, per image, the box (R_image, 4) predicted for the `gt_classes` of each proposal.
+
+        For background it is that of any class.
+        """
+        boxes = cat(self.predict_boxes(predictions, proposals))
+        boxes = boxes.unflatten(1, (boxes.shape[1] // 4, 4))  # (R, K, 4)
+        classes = cat([p.gt_classes for p in proposals]).clamp(0, boxes.shape[1] - 1)
+        rows = torch.arange(len(boxes), device=boxes.device)
+        return list(boxes[rows, classes].split([len(p) for p in proposals]))
+
     def predict_probs(
-        self, predictions: Predictions, proposals: list[Instances]
+        self, predictions: _Predictions, proposals: list[Instances]
     ) -> tuple[torch.Tensor, ...]:
         """Return, per image, class probabilities (R_image, C + 1)."""
         class_logits, _ = predictions

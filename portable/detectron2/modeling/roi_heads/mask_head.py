@@ -15,7 +15,7 @@ from detectron2.utils.registry import Registry
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import nn
 
-from .box_head import conv3x3_norm_relu
+from ._convolution import conv3x3_norm_relu
 
 # Modules `(pooled features, instances) -> losses in training, instances otherwise`, built as
 # `obj(cfg, input_shape)`.
@@ -69,8 +69,43 @@ def _of_class(mask_logits: torch.Tensor, classes: list[torch.Tensor]) -> torch.T
     return mask_logits[rows, cat(classes)][:, None]
 
 
+class BaseMaskRCNNHead(nn.Module):
+    """Base class of mask heads: a subclass defines `layers`, from features to logits.
+
+    Args:
+        loss_weight: factor of the loss.
+    """
+
+    @configurable
+    def __init__(self, *, loss_weight: float = 1.0):
+        super().__init__()
+        self.loss_weight = loss_weight
+
+    @classmethod
+    def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict:
+        return {}
+
+    def forward(
+        self, x: torch.Tensor, instances: list[Instances]
+    ) -> dict[str, torch.Tensor] | list[Instances]:
+        """Return `loss_mask` in training, else the instances with `pred_masks`.
+
+        Args:
+            x: (N, C, H, W) pooled features of all instances.
+        """
+        logits = self.layers(x)
+        if self.training:
+            return {"loss_mask": mask_rcnn_loss(logits, instances) * self.loss_weight}
+        mask_rcnn_inference(logits, instances)
+        return instances
+
+    def layers(self, x: torch.Tensor) -> torch.Tensor:
+        """Return mask logits (N, K, M, M) of pooled features (N, C, H, W)."""
+        raise NotImplementedError(f"{type(self).__name__} defines no layers")
+
+
 @ROI_MASK_HEAD_REGISTRY.register()
-class MaskRCNNConvUpsampleHead(nn.Sequential):
+class MaskRCNNConvUpsampleHead(BaseMaskRCNNHead, nn.Sequential):
     """3x3 convolutions, upsampling by a transposed one, and a 1x1 convolution to the masks.
 
     Args:
@@ -78,7 +113,7 @@ class MaskRCNNConvUpsampleHead(nn.Sequential):
         num_classes: K.
         conv_dims: output channels of each convolution; the last is the transposed one.
         conv_norm: see `get_norm`; convolutions have a bias only without a norm.
-        loss_weight: factor of the loss.
+        **kwargs: arguments of `BaseMaskRCNNHead`.
     """
 
     @configurable
@@ -89,10 +124,9 @@ class MaskRCNNConvUpsampleHead(nn.Sequential):
         num_classes: int,
         conv_dims: Sequence[int],
         conv_norm: str = "",
-        loss_weight: float = 1.0,
+        **kwargs,
     ):
-        super().__init__()
-        self.loss_weight = loss_weight
+        super().__init__(**kwargs)
         channels = input_shape.channels
         for index, width in enumerate(conv_dims[:-1], start=1):
             self.add_module(f"mask_fcn{index}", conv3x3_norm_relu(channels, width, conv_norm))
@@ -108,22 +142,15 @@ class MaskRCNNConvUpsampleHead(nn.Sequential):
     def from_config(cls, cfg: CfgNode, input_shape: ShapeSpec) -> dict:
         head = cfg.MODEL.ROI_MASK_HEAD
         return {
+            **super().from_config(cfg, input_shape),
             "input_shape": input_shape,
             "num_classes": 1 if head.CLS_AGNOSTIC_MASK else cfg.MODEL.ROI_HEADS.NUM_CLASSES,
             "conv_dims": [head.CONV_DIM] * (head.NUM_CONV + 1),
             "conv_norm": head.NORM,
         }
 
-    def forward(
-        self, x: torch.Tensor, instances: list[Instances]
-    ) -> dict[str, torch.Tensor] | list[Instances]:
-        """Return `loss_mask` in training, else the instances with `pred_masks`.
-
-        Args:
-            x: (N, C, H, W) pooled features of all instances.
-        """
-        logits = super().forward(x)  # (N, K, 2 * H, 2 * W)
-        if self.training:
-            return {"loss_mask": mask_rcnn_loss(logits, instances) * self.loss_weight}
-        mask_rcnn_inference(logits, instances)
-        return instances
+    def layers(self, x: torch.Tensor) -> torch.Tensor:
+        """Return mask logits (N, K, 2 * H, 2 * W) of pooled features (N, C, H, W)."""
+        for layer in self:
+            x = layer(x)
+        return x

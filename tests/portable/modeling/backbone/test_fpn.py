@@ -1,7 +1,8 @@
 import pytest
 import torch
 from detectron2.layers import ShapeSpec
-from detectron2.modeling.backbone import FPN, Backbone, LastLevelMaxPool
+from detectron2.modeling.backbone import FPN, Backbone
+from detectron2.modeling.backbone.fpn import LastLevelMaxPool, LastLevelP6P7
 from torch import nn
 
 CHANNELS = {"c3": 2, "c4": 4, "c5": 8}
@@ -101,3 +102,15 @@ def test_unknown_fuse_type_is_refused():
 def test_strides_must_double():
     with pytest.raises(ValueError, match=r"double from level to level, got \[8, 32\]"):
         FPN(ConstantFeatures(), ["c3", "c5"], 6)
+
+
+def test_two_levels_can_be_made_of_a_coarse_feature():
+    top_block = LastLevelP6P7(8, 8, "c5")
+    features = make_fpn(top_block=top_block)(torch.zeros(1, 3, 128, 128))
+    assert features["p6"].shape == (1, 8, 2, 2)
+    assert features["p7"].shape == (1, 8, 1, 1)
+
+
+def test_inputs_can_be_padded_to_a_square():
+    assert make_fpn(square_pad=96).padding_constraints == {"square_size": 96}
+    assert make_fpn().padding_constraints == {"square_size": 0}

@@ -1,5 +1,6 @@
 import pytest
 import torch
+import torchvision
 from detectron2.config import get_cfg
 from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
 from detectron2.modeling.backbone import BasicStem, BottleneckBlock, ResNet, build_backbone
@@ -93,7 +94,33 @@ def test_unknown_feature_is_refused():
         ResNet(BasicStem(3, 4), [[block]], out_features=["res9"])
 
 
-@pytest.mark.parametrize(("key", "value"), [("DEPTH", 18), ("DEFORM_ON_PER_STAGE", [True] * 4)])
+@pytest.mark.parametrize(("key", "value"), [("DEPTH", 20), ("DEFORM_ON_PER_STAGE", [True] * 4)])
 def test_unsupported_config_is_refused(key, value):
     with pytest.raises(ValueError, match="here the depth is one of"):
         build_backbone(thin_cfg(**{key: value}))
+
+
+def test_resnet18_is_made_of_basic_blocks():
+    names = {name for name, _ in torchvision.models.resnet18().named_parameters()}
+    cfg = thin_cfg(DEPTH=18, RES2_OUT_CHANNELS=64, OUT_FEATURES=["res2", "res5"])
+    features = build_backbone(cfg)(torch.randn(1, 3, 64, 64))
+    assert {name: f.shape[1:] for name, f in features.items()} == {
+        "res2": (64, 16, 16),
+        "res5": (512, 2, 2),
+    }
+    assert sum(name.endswith("conv2.weight") for name in names) == 8
+    convolutions = [
+        name for name in build_backbone(cfg).state_dict() if name.endswith("conv2.weight")
+    ]
+    assert len(convolutions) == 8
+    with pytest.raises(ValueError, match=r"RES2_OUT_CHANNELS is 16, but ResNet-18 needs 64"):
+        build_backbone(thin_cfg(DEPTH=18))
+
+
+@pytest.mark.parametrize(("depth", "channels"), [(18, 512), (50, 2048)])
+def test_default_stages_make_a_classifier(depth, channels):
+    stages = ResNet.make_default_stages(depth, norm="BN")
+    resnet = ResNet(BasicStem(3, 64), stages, num_classes=5)
+    assert resnet(torch.randn(2, 3, 64, 64))["linear"].shape == (2, 5)
+    assert resnet.linear.in_features == channels
+    assert resnet.stages[-1] is resnet.res5

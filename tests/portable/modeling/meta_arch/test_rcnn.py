@@ -5,6 +5,7 @@ import torch
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import GeneralizedRCNN, build_model
 from detectron2.modeling.backbone import Backbone
+from detectron2.structures import Boxes, Instances
 
 from ..conftest import IMAGE_SIZE_HW, build_calm_model, training_batch
 
@@ -121,3 +122,14 @@ def test_model_can_be_copied(fpn_cfg):
 def test_pixel_statistics_must_agree_in_length():
     with pytest.raises(ValueError, match="one value per channel, got 3 and 1 values"):
         make_frame(pixel_std=(1.0,))
+
+
+def test_known_boxes_get_masks(fpn_cfg):
+    model = build_model(fpn_cfg).eval()
+    known = Instances(IMAGE_SIZE_HW, pred_boxes=Boxes(torch.tensor([[8.0, 8.0, 40.0, 40.0]])))
+    known.pred_classes = torch.tensor([1])
+    with torch.no_grad():
+        (output,) = model.inference(training_batch()[:1], [known])
+    # The inputs ask for twice their size.
+    assert output["instances"].pred_boxes.tensor.tolist() == [[16, 16, 80, 80]]
+    assert output["instances"].pred_masks.shape == (1, *(2 * side for side in IMAGE_SIZE_HW))

@@ -2,7 +2,7 @@ import math
 
 import pytest
 import torch
-from detectron2.modeling.proposal_generator import (
+from detectron2.modeling.proposal_generator.proposal_utils import (
     add_ground_truth_to_proposals,
     find_top_rpn_proposals,
 )

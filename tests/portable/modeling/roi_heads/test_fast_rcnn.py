@@ -8,6 +8,8 @@ from detectron2.modeling.box_regression import Box2BoxTransform
 from detectron2.modeling.roi_heads import FastRCNNOutputLayers
 from detectron2.structures import Boxes, Instances
 
+pytestmark = pytest.mark.usefixtures("storage")
+
 NUM_CLASSES = 3
 TRANSFORM = Box2BoxTransform((1.0, 1.0, 1.0, 1.0))
 BOX, MOVED = [0.0, 0.0, 10.0, 10.0], [5.0, 0.0, 15.0, 10.0]
@@ -133,6 +135,49 @@ def test_built_from_config_with_an_override():
     assert layers.test_topk_per_image == 100
 
 
-def test_federated_loss_is_refused():
-    with pytest.raises(ValueError, match=r"ROI_BOX_HEAD.USE_FED_LOSS: .* set it to False"):
+def test_federated_sample_has_the_present_classes_and_likely_others():
+    layers = make_layers()
+    sample = layers.get_fed_loss_classes(torch.tensor([3, 1, 1]), 3, NUM_CLASSES, None)
+    assert sample[:2].tolist() == [1, 3]  # with the background
+    assert sample[2] in (0, 2)
+    weight = torch.tensor([1.0, 1.0, 0.0])
+    sample = layers.get_fed_loss_classes(torch.tensor([3, 1]), 50, NUM_CLASSES, weight)
+    assert sample.tolist() == [1, 3, 0]
+
+
+def test_federated_loss_leaves_out_classes_outside_the_sample():
+    weights = torch.tensor([1.0, 0.0, 0.0])
+    layers = make_layers(
+        cls_agnostic_bbox_reg=True,
+        use_fed_loss=True,
+        use_sigmoid_ce=True,
+        get_fed_loss_cls_weights=lambda: weights,
+        fed_loss_num_classes=2,
+    )
+    losses = layers.losses(zero_predictions(1), [regions([1])])
+    assert float(losses["loss_cls"]) == pytest.approx(2 * math.log(2))  # classes 1 and 0
+
+
+def test_federated_loss_needs_sigmoids():
+    with pytest.raises(ValueError, match=r"USE_FED_LOSS needs .*USE_SIGMOID_CE True"):
         make_layers(use_fed_loss=True)
+
+
+def test_boxes_for_the_classes_of_the_ground_truth():
+    deltas = torch.zeros(2, 4 * NUM_CLASSES)
+    deltas[:, 4 * 1] = 0.5  # class 1 moves by half a width
+    proposals = [regions([1, NUM_CLASSES])]
+    (boxes,) = make_layers().predict_boxes_for_gt_classes((None, deltas), proposals)
+    assert boxes.tolist() == [MOVED, BOX]
+
+
+def test_accuracies_are_recorded(storage):
+    logits = torch.eye(NUM_CLASSES + 1)[[0, 3, 3, 1]]
+    layers = make_layers(cls_agnostic_bbox_reg=True)
+    layers.losses((logits, torch.zeros(4, 4)), [regions([0, 1, 3, 3])])
+    latest = {name: value for name, (value, _) in storage.latest().items()}
+    assert latest == {
+        "fast_rcnn/cls_accuracy": 0.5,
+        "fast_rcnn/fg_cls_accuracy": 0.5,
+        "fast_rcnn/false_negative": 0.5,
+    }

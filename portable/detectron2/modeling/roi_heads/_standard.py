@@ -5,11 +5,11 @@ from collections.abc import Sequence
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
-from detectron2.structures import ImageList, Instances
+from detectron2.structures import Boxes, ImageList, Instances
 from torch import nn
 
 from ..poolers import ROIPooler
-from .base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
+from ._base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
 from .box_head import build_box_head
 from .fast_rcnn import FastRCNNOutputLayers
 from .mask_head import build_mask_head
@@ -27,6 +27,8 @@ class StandardROIHeads(ROIHeads):
         mask_in_features: names of the features for masks; None for no masks.
         mask_pooler: pools them.
         mask_head: pooled features -> masks.
+        train_on_pred_boxes: in training, masks are of the boxes that the box branch predicts for
+            the proposals, not of the proposals.
         **kwargs: arguments of `ROIHeads`.
     """
 
@@ -41,9 +43,11 @@ class StandardROIHeads(ROIHeads):
         mask_in_features: Sequence[str] | None = None,
         mask_pooler: ROIPooler | None = None,
         mask_head: nn.Module | None = None,
+        train_on_pred_boxes: bool = False,
         **kwargs,
     ):
         super().__init__(**kwargs)
+        self.train_on_pred_boxes = train_on_pred_boxes
         self.in_features = self.box_in_features = box_in_features
         self.box_pooler = box_pooler
         self.box_head = box_head
@@ -60,6 +64,7 @@ class StandardROIHeads(ROIHeads):
             **super().from_config(cfg),
             **cls._init_box_head(cfg, input_shape),
             **cls._init_mask_head(cfg, input_shape),
+            "train_on_pred_boxes": cfg.MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES,
         }
 
     @classmethod
@@ -98,12 +103,19 @@ class StandardROIHeads(ROIHeads):
         """Return instances and losses; see `ROIHeads`."""
         if not self.training:
             detections = self._forward_box(features, proposals)
-            return self._forward_mask(features, detections), {}
+            return self.forward_with_given_boxes(features, detections), {}
         proposals = self.label_and_sample_proposals(proposals, targets)
         losses = self._forward_box(features, proposals, targets)
         # The mask branch trains on the same proposals as the (first) box branch.
         losses.update(self._forward_mask(features, proposals))
         return proposals, losses
+
+    def forward_with_given_boxes(
+        self, features: dict[str, torch.Tensor], instances: list[Instances]
+    ) -> list[Instances]:
+        """Return instances, which have `pred_boxes` and `pred_classes`, with masks if there are any."""
+        assert not self.training, "forward_with_given_boxes is for evaluation mode"
+        return self._forward_mask(features, instances)
 
     def _forward_box(
         self,
@@ -119,7 +131,13 @@ class StandardROIHeads(ROIHeads):
         pooled = self.box_pooler(maps, [p.proposal_boxes for p in proposals])
         predictions = self.box_predictor(self.box_head(pooled))
         if self.training:
-            return self.box_predictor.losses(predictions, proposals)
+            losses = self.box_predictor.losses(predictions, proposals)
+            if self.train_on_pred_boxes:
+                with torch.no_grad():
+                    boxes = self.box_predictor.predict_boxes_for_gt_classes(predictions, proposals)
+                for image, image_boxes in zip(proposals, boxes, strict=True):
+                    image.proposal_boxes = Boxes(image_boxes)
+            return losses
         detections, _ = self.box_predictor.inference(predictions, proposals)
         return detections
 

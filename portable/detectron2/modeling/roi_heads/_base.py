@@ -7,7 +7,7 @@ classes (the background is index C).
 import torch
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import ShapeSpec
-from detectron2.structures import Instances, pairwise_iou
+from detectron2.structures import ImageList, Instances, pairwise_iou
 from detectron2.utils.events import get_event_storage
 from detectron2.utils.registry import Registry
 from torch import nn
@@ -73,10 +73,10 @@ class ROIHeads(nn.Module):
 
     @classmethod
     def from_config(cls, cfg: CfgNode) -> dict:
-        if cfg.MODEL.KEYPOINT_ON or cfg.MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES:
+        if cfg.MODEL.KEYPOINT_ON:
             raise ValueError(
-                "MODEL.KEYPOINT_ON and MODEL.ROI_BOX_HEAD.TRAIN_ON_PRED_BOXES are not part of this "
-                "distribution; set them to False or install upstream detectron2"
+                "MODEL.KEYPOINT_ON is not part of this distribution; set it to False or install "
+                "upstream detectron2"
             )
         heads = cfg.MODEL.ROI_HEADS
         return {
@@ -88,6 +88,16 @@ class ROIHeads(nn.Module):
             ),
             "proposal_append_gt": heads.PROPOSAL_APPEND_GT,
         }
+
+    def forward(
+        self,
+        images: ImageList,
+        features: dict[str, torch.Tensor],
+        proposals: list[Instances],
+        targets: list[Instances] | None = None,
+    ) -> tuple[list[Instances], dict[str, torch.Tensor]]:
+        """Return instances and losses, as said above."""
+        raise NotImplementedError(f"{type(self).__name__} defines no forward")
 
     @torch.no_grad()
     def label_and_sample_proposals(

@@ -13,13 +13,13 @@ from torch import nn
 
 from ..backbone.resnet import BottleneckBlock, ResNet
 from ..poolers import ROIPooler
-from .base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
+from ._base import ROI_HEADS_REGISTRY, ROIHeads, select_foreground_proposals
+from ._standard import build_pooler
 from .fast_rcnn import FastRCNNOutputLayers
 from .mask_head import build_mask_head
-from .standard import build_pooler
 
 # The widths of res5 relative to those of res2.
-RES5_WIDTH_FACTOR = 8
+_RES5_WIDTH_FACTOR = 8
 
 
 @ROI_HEADS_REGISTRY.register()
@@ -77,13 +77,13 @@ class Res5ROIHeads(ROIHeads):
     def _build_res5_block(cls, cfg: CfgNode) -> tuple[nn.Sequential, int]:
         """Return the stage res5 of `MODEL.RESNETS` and the number of its output channels."""
         resnets = cfg.MODEL.RESNETS
-        out_channels = resnets.RES2_OUT_CHANNELS * RES5_WIDTH_FACTOR
+        out_channels = resnets.RES2_OUT_CHANNELS * _RES5_WIDTH_FACTOR
         blocks = ResNet.make_stage(
             BottleneckBlock,
             3,
             stride_per_block=[2, 1, 1],
             in_channels=out_channels // 2,
-            bottleneck_channels=resnets.NUM_GROUPS * resnets.WIDTH_PER_GROUP * RES5_WIDTH_FACTOR,
+            bottleneck_channels=resnets.NUM_GROUPS * resnets.WIDTH_PER_GROUP * _RES5_WIDTH_FACTOR,
             out_channels=out_channels,
             num_groups=resnets.NUM_GROUPS,
             norm=resnets.NORM,

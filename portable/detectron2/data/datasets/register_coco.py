@@ -1,0 +1,3 @@
+"""`register_coco_instances` under the name of its first module."""
+
+from .coco import register_coco_instances

@@ -1,0 +1,112 @@
+"""Cascade heads: what each stage refines, and what each kind of batch trains."""
+
+import pytest
+import torch
+from detectron2.structures import Boxes, Instances
+from detectron2.utils.events import EventStorage
+
+from detic.annotation import AnnotationKind
+from detic.modeling import build_detector
+from detic.modeling.request import DetectionRequest, RequestedClasses
+from detic.modeling.roi_heads.cascade import _refined_proposals
+from detic.modeling.supervision import Supervision
+from tests.detic.modeling.conftest import NUM_CLASSES, SIDE, WHOLE, make_batch
+
+RECIPE = "Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size"
+
+
+@pytest.fixture
+def heads(small_recipe):
+    torch.manual_seed(0)
+    return build_detector(small_recipe(RECIPE, *WHOLE)).roi_heads
+
+
+def features(**options):
+    torch.manual_seed(1)
+    return {f"p{k}": torch.randn(1, 64, SIDE >> k, SIDE >> k, **options) for k in (3, 4, 5)}
+
+
+def proposals(count=6):
+    corners = torch.rand(count, 2, generator=torch.Generator().manual_seed(2)) * 40
+    boxes = Boxes(torch.cat([corners, corners + 40], dim=1))
+    logits = torch.linspace(0.9, 0.1, count)
+    return [Instances((SIDE, SIDE), proposal_boxes=boxes, objectness_logits=logits)]
+
+
+def train(heads, kind, image_labels=((3,),)):
+    targets = [make_batch("box", 0, 1)[0]["instances"]]
+    with EventStorage() as storage:
+        _, losses = heads.train()(
+            *(None, features(), proposals(), targets),
+            supervision=Supervision(AnnotationKind(kind), list(image_labels)),
+        )
+    return losses, set(storage.latest())
+
+
+def test_refined_boxes_are_cut_to_the_image_and_empty_ones_go():
+    previous = [
+        Instances(
+            (10, 10), proposal_boxes=Boxes(torch.zeros(2, 4)), objectness_logits=torch.ones(2)
+        )
+    ]
+    boxes = [torch.tensor([[-5.0, 2.0, 5.0, 30.0], [20.0, 0.0, 30.0, 5.0]])]
+    (kept,) = _refined_proposals(boxes, previous, drop_empty=True)
+    assert kept.proposal_boxes.tensor.tolist() == [[0.0, 2.0, 5.0, 10.0]]
+    (all_of_them,) = _refined_proposals(boxes, previous, drop_empty=False)
+    assert len(all_of_them) == 2
+
+
+def test_stages_average_their_gradients_on_the_maps(heads):
+    maps = features(requires_grad=True)
+    heads.train()
+    heads.num_cascade_stages, plain = 1, heads.num_cascade_stages
+    gradients = []
+    for divisor in (1, plain):
+        heads.num_cascade_stages = divisor
+        (stage, *_) = heads._run_stages(maps, proposals(), None)
+        gradients.append(torch.autograd.grad(stage.x.sum(), maps["p3"])[0])
+    torch.testing.assert_close(gradients[1], gradients[0] / plain)
+
+
+def test_each_stage_looks_at_the_boxes_of_the_one_before(heads):
+    with torch.no_grad():
+        stages = heads.eval()._run_stages(features(), proposals(), None)
+    refined = heads.box_predictor[0].refine_boxes(stages[0].deltas, stages[0].proposals)[0]
+    after = Boxes(refined)
+    after.clip((SIDE, SIDE))
+    torch.testing.assert_close(stages[1].proposals[0].proposal_boxes.tensor, after.tensor)
+
+
+def test_boxes_train_class_box_and_mask_of_all_stages(heads):
+    losses, _ = train(heads, "box")
+    stages = {f"{n}_stage{k}" for n in ("loss_cls", "loss_box_reg", "image_loss") for k in range(3)}
+    assert set(losses) == stages | {"loss_mask"}
+    assert all(losses[f"image_loss_stage{k}"] == 0 for k in range(3))
+    assert losses["loss_mask"] > 0
+
+
+def test_image_labels_train_the_classifier_of_all_stages_and_are_reported(heads):
+    losses, reported = train(heads, "image")
+    assert all(losses[f"image_loss_stage{k}"] > 0 for k in range(3))
+    assert losses["loss_mask"] == losses["loss_cls_stage0"] == 0
+    assert {f"stage{k}/stats_l_image" for k in range(3)} <= reported
+
+
+def test_boxes_without_classes_train_no_stage(heads):
+    losses, _ = train(heads, "prop")
+    assert set(losses) == {"loss_mask"}
+
+
+def test_a_request_replaces_classes_and_limit(heads):
+    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    heads.eval()
+    with torch.no_grad():
+        (few,), _ = heads(
+            *(None, features(), proposals()),
+            request=DetectionRequest(classes, max_detections=1, class_scores=True),
+        )
+        (own,), _ = heads(None, features(), proposals())
+    assert len(few) == 1
+    assert few.class_scores.shape == (1, 2)
+    assert own.pred_classes.max() < NUM_CLASSES
+    assert heads.num_classes == NUM_CLASSES

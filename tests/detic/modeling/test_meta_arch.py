@@ -1,0 +1,69 @@
+"""The detector as a whole: what is handed to its parts."""
+
+import pytest
+import torch
+from detectron2.utils.events import EventStorage
+
+from detic.errors import InputError
+from detic.modeling import build_detector
+from detic.modeling.request import DetectionRequest
+from tests.detic.modeling.conftest import WHOLE, make_batch
+
+RECIPE = "Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size"
+
+
+@pytest.fixture
+def build(small_recipe):
+    def build(*overrides):
+        torch.manual_seed(0)
+        return build_detector(small_recipe(RECIPE, *WHOLE, *overrides)).train()
+
+    return build
+
+
+def losses(model, batch, *arguments):
+    torch.manual_seed(0)
+    with EventStorage():
+        return model(batch, *arguments)
+
+
+def test_counts_of_objects_normalise_the_proposal_losses(build):
+    model, batch = build(), make_batch("box", 0)
+    own = losses(model, batch)
+    shared = losses(model, batch, 2 * model.count_targets(batch))
+    name = "loss_centernet_agn_pos"
+    torch.testing.assert_close(shared[name], own[name] / 2)
+    torch.testing.assert_close(shared["loss_cls_stage0"], own["loss_cls_stage0"])
+
+
+def test_images_without_boxes_do_not_train_the_proposals(build):
+    found = losses(build(), make_batch("image", 1))
+    assert all(value == 0 for name, value in found.items() if "centernet" in name)
+
+
+def test_losses_weigh_what_their_dataset_does(build):
+    batch = make_batch("box", 1)
+    plain = losses(build(), batch)
+    weighed = losses(build("MODEL.DATASET_LOSS_WEIGHT", "[1.0, 3.0]"), batch)
+    for name, value in plain.items():
+        torch.testing.assert_close(weighed[name], 3 * value)
+
+
+def test_a_batch_of_two_kinds_is_a_defect_of_the_loader(build):
+    mixed = [make_batch("box", 0)[0], make_batch("image", 0)[1]]
+    with pytest.raises(AssertionError, match="mixes annotation types"):
+        losses(build(), mixed)
+
+
+def test_sampling_classes_excludes_the_federated_loss(build):
+    with pytest.raises(InputError, match="DYNAMIC_CLASSIFIER samples classes itself"):
+        build("MODEL.DYNAMIC_CLASSIFIER", "True", "MODEL.ROI_BOX_HEAD.USE_FED_LOSS", "True")
+
+
+def test_detection_leaves_the_model_as_it_was(build):
+    model = build().eval()
+    images = [{"image": x["image"]} for x in make_batch("box", 0)]
+    before = model.inference(images)[0]["instances"]
+    model.inference(images, DetectionRequest(max_detections=1, backbone_dtype=torch.bfloat16))
+    after = model.inference(images)[0]["instances"]
+    assert torch.equal(before.scores, after.scores)

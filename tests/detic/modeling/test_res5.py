@@ -1,0 +1,48 @@
+"""C4 heads: one stage that classifies the proposals of an RPN."""
+
+import pytest
+import torch
+from detectron2.utils.events import EventStorage
+
+from detic.annotation import AnnotationKind
+from detic.modeling import build_detector
+from detic.modeling.request import DetectionRequest, RequestedClasses
+from detic.modeling.supervision import Supervision
+from tests.detic.modeling.conftest import NUM_CLASSES, make_batch
+from tests.detic.modeling.test_cascade import proposals
+
+
+@pytest.fixture
+def heads(small_recipe):
+    torch.manual_seed(0)
+    recipe = "Detic_OVCOCO_CLIP_R50_1x_max-size"
+    return build_detector(small_recipe(recipe, "MODEL.RESNETS.RES2_OUT_CHANNELS", "16")).roi_heads
+
+
+def features():
+    torch.manual_seed(1)
+    return {"res4": torch.randn(1, 64, 6, 6)}
+
+
+@pytest.mark.parametrize(("kind", "trains"), [("box", "loss_cls"), ("image", "image_loss")])
+def test_boxes_train_boxes_and_labels_train_the_classifier(heads, kind, trains):
+    targets = [make_batch("box", 0, 1)[0]["instances"]]
+    supervision = Supervision(AnnotationKind(kind), [[3]])
+    with EventStorage() as storage:
+        _, losses = heads.train()(None, features(), proposals(), targets, supervision=supervision)
+    assert set(losses) == {"loss_cls", "loss_box_reg", "image_loss"}
+    other = {"loss_cls": "image_loss", "image_loss": "loss_cls"}[trains]
+    assert losses[other] == 0 < losses[trains]
+    assert ("stats_l_image" in storage.latest()) == (kind == "image")
+
+
+def test_a_request_replaces_classes_and_limit(heads):
+    heads.eval()
+    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    request = DetectionRequest(classes, max_detections=2, region_embeddings=True)
+    with torch.no_grad():
+        (found,), _ = heads(None, features(), proposals(), request=request)
+    assert len(found) == 2
+    assert found.region_embeddings.shape == (2, 512)
+    assert found.pred_classes.max() < 2
+    assert heads.num_classes == NUM_CLASSES
