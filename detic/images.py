@@ -2,7 +2,7 @@
 
 Whoever reads an image, for training, evaluation, drawing or a report, reads it here.
 
-Shape legend: H x W image.
+Shapes: H x W image.
 """
 
 import io
