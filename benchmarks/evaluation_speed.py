@@ -27,11 +27,11 @@ import numpy as np
 from hotcoco import mask as rle
 from tqdm import tqdm
 
-from detic.evaluation.detections import ImageDetections
-from detic.evaluation.lvis import score_lvis
-from detic.evaluation.openimages import score_openimages
+from detic.evaluation.lvis_protocol import score_lvis
+from detic.evaluation.openimages_protocol import score_openimages
 from detic.evaluation.prediction_log import PredictionLog
 from detic.evaluation.results_file import ResultsFile
+from detic.result_rows import ResultRows
 
 NUM_LVIS_CLASSES, NUM_OPENIMAGES_CLASSES = 1203, 500
 OBJECTS_PER_IMAGE = 12
@@ -158,7 +158,7 @@ def made_up_annotations(rng: np.random.Generator, num_images: int, num_classes: 
 
 def made_up_detections(
     rng: np.random.Generator, near: list[dict], num_classes: int, args: argparse.Namespace
-) -> ImageDetections:
+) -> ResultRows:
     """Return detections around the objects `near` of an image."""
     chosen = rng.integers(0, len(near), args.detections)
     right = np.array([annotation["category_id"] for annotation in near])[chosen]
@@ -171,7 +171,7 @@ def made_up_detections(
     if "segm" in args.tasks:
         encoded = [rle.fr_poly(corners(box), HEIGHT, WIDTH) for box in boxes]
         masks = [{"size": m["size"], "counts": m["counts"].decode()} for m in encoded]
-    return ImageDetections(
+    return ResultRows(
         image_id=near[0]["image_id"],
         category_ids=np.where(
             rng.random(args.detections) < args.right_share, right, wrong
@@ -179,7 +179,6 @@ def made_up_detections(
         scores=rng.random(args.detections, dtype=np.float32).tolist(),
         boxes_xywh=boxes,
         masks=masks,
-        mask_areas=None if masks is None else [rle.area(mask) for mask in masks],
     )
 
 

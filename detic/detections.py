@@ -113,7 +113,7 @@ def from_instances(
     }
     labels = instances.pred_classes.cpu().numpy()
     return Detections(
-        boxes_xyxy=instances.pred_boxes.tensor.cpu().numpy(),
+        boxes_xyxy=instances.pred_boxes.tensor.float().cpu().numpy(),
         labels=labels,
         names=class_names[labels],
         parents=None if class_parents is None else class_parents[labels],

@@ -66,6 +66,11 @@ def write_json(path: str | os.PathLike, content: dict | list) -> None:
     write_text(path, json.dumps(content, separators=(",", ":")))
 
 
+def is_hidden(path: str) -> bool:
+    """Return whether a path is that of a hidden file, whose name begins with a dot."""
+    return path.rpartition("/")[2].startswith(".")
+
+
 def fingerprint(path: str | os.PathLike) -> list[int]:
     """Return what changes when a file does: its size in bytes and its time in nanoseconds.
 

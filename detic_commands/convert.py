@@ -25,7 +25,7 @@ def argument_parser(prog: str) -> ArgumentParser:
 
 def main(arguments: Namespace) -> None:
     from detic.checkpoint.conversion import convert
-    from detic.checkpoint.weight_file import read_weights, write_checkpoint
+    from detic.weight_files import read_weights, write_checkpoint
     from detic.errors import InputError
 
     source, destination = Path(arguments.src), Path(arguments.dst)

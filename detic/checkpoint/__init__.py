@@ -2,6 +2,6 @@
 
 from detic.checkpoint.load import Purpose, load_weights
 from detic.checkpoint.load_report import LoadReport
-from detic.checkpoint.weight_file import read_weights
+from detic.weight_files import read_weights
 
 __all__ = ["LoadReport", "Purpose", "load_weights", "read_weights"]

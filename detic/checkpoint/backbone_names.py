@@ -10,7 +10,7 @@ from detic.checkpoint.renaming import Renaming
 
 # Modules of a detector that hold a backbone: with and without a pyramid, from timm or not. The last
 # one is the C4 recipes', whose heads own the last ResNet stage.
-_HOMES = (
+_BACKBONE_PREFIXES = (
     "",
     "backbone.bottom_up.base.",
     "backbone.bottom_up.",
@@ -125,7 +125,7 @@ def _places(
         translated = translate(name)
         if translated is None:
             continue
-        options = (home + translated for home in _HOMES)
+        options = (prefix + translated for prefix in _BACKBONE_PREFIXES)
         place = next((option for option in options if option in model_names), None)
         if place is not None:
             places[name] = place

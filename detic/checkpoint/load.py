@@ -22,8 +22,8 @@ from detic.checkpoint.matching import (
     fit_tensors,
 )
 from detic.checkpoint.mmdet import from_mmdet, is_mmdet
-from detic.checkpoint.weight_file import read_weights
 from detic.errors import InputError
+from detic.weight_files import read_weights
 
 logger = logging.getLogger(__name__)
 

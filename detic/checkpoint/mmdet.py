@@ -4,7 +4,7 @@ Shapes: O output channels, C channels of a Swin stage.
 """
 
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import NamedTuple
 
 from torch import Tensor
@@ -81,29 +81,41 @@ def is_mmdet(names: Iterable[str]) -> bool:
 
 def to_mmdet(tensors: Mapping[str, Tensor]) -> Converted:
     """Return a detector's state dict as mmdetection names and orders it."""
-    converted, left_over = {}, []
-    for name, tensor in tensors.items():
-        target = TO_MMDET(name)
-        if target is None:
-            left_over.append(name)
-        elif _MERGING.fullmatch(name):
-            converted[target] = neighbours_last(tensor)
-        else:
-            converted[target] = tensor.reshape(()) if _SCALE.fullmatch(name) else tensor
-    return Converted(converted, tuple(left_over))
+    return _converted(
+        tensors, {name: (TO_MMDET(name), name) for name in tensors}, neighbours_last, ()
+    )
 
 
 def from_mmdet(tensors: Mapping[str, Tensor]) -> Converted:
     """Return mmdetection's state dict as this project names and orders it."""
+    names = {name: FROM_MMDET(name) for name in tensors}
+    places = {name: (ours, ours) for name, ours in names.items()}
+    return _converted(tensors, places, neighbours_first, (1,))
+
+
+def _converted(
+    tensors: Mapping[str, Tensor],
+    places: Mapping[str, tuple[str | None, str | None]],
+    reorder: Callable[[Tensor], Tensor],
+    scale_shape: tuple[int, ...],
+) -> Converted:
+    """Return tensors under other names, those of two kinds in another order or shape.
+
+    Args:
+        tensors: by their names in the file.
+        places: of each name the other one, None for tensors that stay behind, and this project's.
+        reorder: turns merged channels into the other order.
+        scale_shape: of scales.
+    """
     converted, left_over = {}, []
     for name, tensor in tensors.items():
-        target = FROM_MMDET(name)
+        target, ours = places[name]
         if target is None:
             left_over.append(name)
-        elif _MERGING.fullmatch(target):
-            converted[target] = neighbours_first(tensor)
+        elif _MERGING.fullmatch(ours):
+            converted[target] = reorder(tensor)
         else:
-            converted[target] = tensor.reshape(1) if _SCALE.fullmatch(target) else tensor
+            converted[target] = tensor.reshape(scale_shape) if _SCALE.fullmatch(ours) else tensor
     return Converted(converted, tuple(left_over))
 
 

@@ -5,10 +5,11 @@ import os
 
 from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
-from pycocotools import mask as mask_util
+from hotcoco import mask as rle
 
 from detic.datasets.annotation_file import AnnotationFile, collector_paused, read_annotation_file
 from detic.datasets.class_lists import check_class_count
+from detic.datasets.segmentation import usable_polygons
 from detic.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -112,7 +113,7 @@ def _parse_annotation(content: AnnotationFile, image: dict, annotation: dict) ->
 def _parse_segmentation(segmentation: list | dict, image: dict) -> list | dict:
     """Return the polygons of three points or more, or the compressed run-length mask."""
     if isinstance(segmentation, list):
-        return [p for p in segmentation if len(p) >= 6 and len(p) % 2 == 0]
+        return usable_polygons(segmentation)
     if isinstance(segmentation["counts"], list):
-        return mask_util.frPyObjects(segmentation, image["height"], image["width"])
+        return rle.frPyObjects(segmentation, image["height"], image["width"])
     return segmentation

@@ -12,6 +12,7 @@ from detectron2.structures import BoxMode
 
 from detic.datasets.annotation_file import AnnotationFile, collector_paused, read_annotation_file
 from detic.datasets.class_lists import check_class_count
+from detic.datasets.segmentation import has_only_polygons
 from detic.errors import InputError
 
 logger = logging.getLogger(__name__)
@@ -56,7 +57,7 @@ def lvis_style_records(content: AnnotationFile, image_root: str) -> list[dict]:
         record = _image_record(content, image, image_root)
         kept = [a for a in annotations if not a.get("iscrowd", 0)]
         record["annotations"] = [_parse_annotation(content, a) for a in kept]
-        invalid += [a["id"] for a in kept if not _has_valid_polygons(a)]
+        invalid += [a["id"] for a in kept if not has_only_polygons(a.get("segmentation", ()))]
         records.append(record)
     if invalid:
         logger.warning(
@@ -140,11 +141,3 @@ def _check_segmentation(content: AnnotationFile, annotation: dict) -> list | dic
             "annotation", annotation, f"{problem}; expected polygons, a run-length mask or nothing"
         )
     return segmentation
-
-
-def _has_valid_polygons(annotation: dict) -> bool:
-    """Return whether all polygons have three points; run-length masks have no polygons."""
-    segmentation = annotation.get("segmentation", ())
-    return isinstance(segmentation, dict) or all(
-        len(polygon) >= 6 and len(polygon) % 2 == 0 for polygon in segmentation
-    )

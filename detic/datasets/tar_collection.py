@@ -28,12 +28,11 @@ from detic.datasets.tar_files import (
     RecentlyUsed,
     TarReader,
     content_of_entry,
-    is_image_name,
     tar_members,
 )
 from detic.errors import InputError
 from detic.files import fingerprint, unfinished_path
-from detic.images import IMAGE_ERRORS, read_image_size
+from detic.images import IMAGE_ERRORS, is_image_name, read_image_size
 
 logger = logging.getLogger(__name__)
 

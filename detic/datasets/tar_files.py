@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from detic.errors import InputError
+from detic.files import is_hidden
 
 logger = logging.getLogger(__name__)
 
@@ -23,7 +24,6 @@ EXTENSION_TYPES = (
     tarfile.XHDTYPE,
     tarfile.XGLTYPE,
 )
-IMAGE_SUFFIXES = (".jpg", ".jpeg", ".png", ".webp", ".bmp", ".gif", ".tif", ".tiff")
 
 
 @dataclass(frozen=True)
@@ -34,19 +34,6 @@ class TarMember:
     header_offset: int  # of its first header, which may be that of a long name
     offset: int  # of its content
     size: int
-
-
-def is_image_name(name: str) -> bool:
-    """Return whether a file name ends like that of an image.
-
-    Hidden files are none: macOS leaves a ``._x.jpg`` beside x.jpg, which holds no image.
-    """
-    return name.lower().endswith(IMAGE_SUFFIXES) and not is_hidden(name)
-
-
-def is_hidden(name: str) -> bool:
-    """Return whether a path is that of a hidden file, whose name begins with a dot."""
-    return name.rpartition("/")[2].startswith(".")
 
 
 def visible_tars(folder: Path) -> list[Path]:

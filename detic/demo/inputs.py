@@ -9,11 +9,9 @@ from itertools import takewhile
 from pathlib import Path
 
 from detic.errors import InputError
+from detic.images import IMAGE_SUFFIXES
 from detic.outputs import ImageRecord
 
-IMAGE_SUFFIXES = frozenset(
-    (".avif", ".bmp", ".gif", ".jpeg", ".jpg", ".png", ".ppm", ".tif", ".tiff", ".webp")
-)
 VIDEO_SUFFIXES = frozenset(
     (
         *(".3gp", ".avi", ".flv", ".m4v", ".mkv", ".mov", ".mp4", ".mpeg", ".mpg", ".mts"),

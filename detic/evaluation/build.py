@@ -8,13 +8,13 @@ from pathlib import Path
 
 from detic.datasets.class_lists import zeroshot_split
 from detic.errors import InputError, unknown_choice
-from detic.evaluation.coco import score_coco
+from detic.evaluation.coco_protocol import score_coco
 from detic.evaluation.cutouts import Draw, draw_rectangles
 from detic.evaluation.evaluation_set import EvaluationSet, category_ids, registered_set
 from detic.evaluation.evaluator import DetectionEvaluator, Protocol
 from detic.evaluation.ground_truth import check_is_file
-from detic.evaluation.lvis import score_lvis
-from detic.evaluation.openimages import score_openimages
+from detic.evaluation.lvis_protocol import score_lvis
+from detic.evaluation.openimages_protocol import score_openimages
 from detic.evaluation.prediction_log import PredictionLog
 from detic.evaluation.report import write_report
 from detic.paths import dataset_path

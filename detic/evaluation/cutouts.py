@@ -1,9 +1,10 @@
-"""Cut-out cutouts of annotated objects and what was detected there.
+"""Cutouts of annotated objects, with what was detected there.
 
 Boxes are XYXY in pixels unless a name says XYWH.
 """
 
 import logging
+from base64 import b64encode
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -12,10 +13,12 @@ import cv2
 import numpy as np
 from hotcoco import mask as rle
 
-from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.results_file import ResultsFile
+from detic.images import IMAGE_ERRORS, read_image
+from detic.result_rows import ImageId
 
 CUTOUTS_PER_CLASS = 3
-TILE_PX = 200  # the longer side of an image
+TILE_PX = 200  # the longer side of a cutout
 CONTEXT = 1.8  # side of a cut-out as a multiple of the object's longer side
 MIN_CUT_PX = 64
 JPEG_QUALITY = 82
@@ -35,6 +38,11 @@ class Cutout:
 
     jpeg: bytes
     caption: str
+
+    @property
+    def base64(self) -> str:
+        """The image as a page can contain it."""
+        return b64encode(self.jpeg).decode("ascii")
 
 
 def draw_rectangles(
@@ -88,15 +96,16 @@ def cutouts_of_classes(
     for category_id, of_class in objects.items():
         for annotations in of_class:
             image_id = annotations[0]["image_id"]
-            image = cv2.imread(image_files[image_id])
-            if image is None:
+            try:
+                image = read_image(image_files[image_id], "BGR")
+            except IMAGE_ERRORS:
                 unreadable.append(image_files[image_id])
                 continue
             cutout = _cutout(image, annotations, detections_of[image_id], class_names, draw)
             cutouts[category_id].append(cutout)
     if unreadable:
         num_lost, first = len(unreadable), unreadable[0]
-        logger.warning("the report lacks %d cutouts that cannot be read: %s ...", num_lost, first)
+        logger.warning("the report lacks %d images that cannot be read: %s ...", num_lost, first)
     return cutouts
 
 

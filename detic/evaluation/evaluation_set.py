@@ -11,7 +11,7 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detic.datasets.annotation_file import read_document
 from detic.errors import InputError, unknown_choice
 from detic.evaluation.ground_truth import read_ground_truth
-from detic.evaluation.results_file import ImageId
+from detic.result_rows import ImageId
 
 OPEN_VOCABULARY_COCO = "coco_generalized_zeroshot_val"  # the one set with seen and unseen classes
 

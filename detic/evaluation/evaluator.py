@@ -2,14 +2,17 @@
 
 import logging
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 from detectron2.evaluation import DatasetEvaluator
+from detectron2.structures import Instances
 
-from detic.evaluation.detections import from_instances
+from detic.detections import from_instances
+from detic.errors import InputError
 from detic.evaluation.prediction_log import PredictionLog
-from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import Evaluation
 from detic.evaluation.summary import (
     log_results,
@@ -17,6 +20,7 @@ from detic.evaluation.summary import (
     write_per_class,
     write_results,
 )
+from detic.result_rows import ImageId, ResultRows, result_rows
 
 WriteReport = Callable[[Evaluation, ResultsFile, Path], None]
 
@@ -106,13 +110,14 @@ class DetectionEvaluator(DatasetEvaluator):
             outputs: with ``instances``, in the frame of the original image.
         """
         for image, output in zip(inputs, outputs, strict=True):
-            detections = from_instances(
-                image["image_id"],
-                output["instances"],
-                self._category_ids,
-                with_masks=self._with_masks,
+            self._log.append(
+                instance_rows(
+                    image["image_id"],
+                    output["instances"],
+                    self._category_ids,
+                    with_masks=self._with_masks,
+                )
             )
-            self._log.append(detections)
 
     def evaluate(self) -> dict[str, dict[str, float]] | None:
         """Return metrics by task in the main process, None in the others."""
@@ -132,3 +137,43 @@ class DetectionEvaluator(DatasetEvaluator):
         )
         log_results(evaluation, self._dataset_name)
         return evaluation.results()
+
+
+def instance_rows(
+    image_id: ImageId,
+    instances: Instances,
+    category_ids: Sequence[int | None],
+    *,
+    with_masks: bool,
+) -> ResultRows:
+    """Return what a model found in an image as rows of a results file.
+
+    Args:
+        image_id: the image's id in the annotation file.
+        instances: ``pred_boxes`` (N boxes, XYXY pixels), ``scores`` (N,), ``pred_classes`` (N,)
+            class indices and, with masks, ``pred_masks`` (N, H, W) bool; on any device.
+        category_ids: the category id of each class index; None: its detections are left out.
+        with_masks: whether to keep the masks.
+
+    Raises:
+        InputError: the model has other classes or no masks.
+    """
+    _check_classes(instances.pred_classes.tolist(), len(category_ids))
+    if with_masks and not instances.has("pred_masks"):
+        raise InputError(
+            "the model gives no masks, so task segm cannot be evaluated; leave it out or set "
+            "MODEL.MASK_ON True"
+        )
+    detections = from_instances(instances, class_names=np.array(list(map(str, category_ids))))
+    if not with_masks:
+        detections = replace(detections, masks=None)
+    return result_rows(image_id, detections, category_ids)
+
+
+def _check_classes(classes: list[int], num_classes: int) -> None:
+    if classes and max(classes) >= num_classes:
+        raise InputError(
+            f"the model found class number {max(classes)}, but the dataset has the classes 0 to "
+            f"{num_classes - 1}; test with the classifier of the dataset (MODEL.RESET_CLS_TESTS, "
+            "MODEL.TEST_CLASSIFIERS and MODEL.TEST_NUM_CLASSES)"
+        )

@@ -17,7 +17,7 @@ Shapes = np.ndarray
 
 
 @dataclass(frozen=True)
-class Annotations:
+class KeyedAnnotations:
     """The annotated objects of a dataset."""
 
     keys: np.ndarray  # (M,)
@@ -26,15 +26,15 @@ class Annotations:
 
 
 @dataclass(frozen=True)
-class Detections:
+class KeyedDetections:
     """The detected objects of a dataset."""
 
     keys: np.ndarray  # (N,)
     shapes: Shapes  # (N, 4) or (N,)
     scores: np.ndarray  # (N,)
 
-    def __getitem__(self, indices: np.ndarray) -> "Detections":
-        return Detections(self.keys[indices], self.shapes[indices], self.scores[indices])
+    def __getitem__(self, indices: np.ndarray) -> "KeyedDetections":
+        return KeyedDetections(self.keys[indices], self.shapes[indices], self.scores[indices])
 
 
 def mask_shapes(masks: Sequence, sizes_hw: Sequence[tuple[int, int]]) -> Shapes:
@@ -52,7 +52,7 @@ def mask_shapes(masks: Sequence, sizes_hw: Sequence[tuple[int, int]]) -> Shapes:
 
 
 def class_average_precisions(
-    annotations: Annotations, detections: Detections, num_classes: int
+    annotations: KeyedAnnotations, detections: KeyedDetections, num_classes: int
 ) -> np.ndarray:
     """Return AP50 of each class, (C,) fractions, NaN for classes without annotations.
 
@@ -69,7 +69,7 @@ def class_average_precisions(
     return result
 
 
-def _judged(annotations: Annotations, detections: Detections) -> tuple[np.ndarray, ...]:
+def _judged(annotations: KeyedAnnotations, detections: KeyedDetections) -> tuple[np.ndarray, ...]:
     """Return keys, scores and truth of all entries that count, (E,) each."""
     detections = detections[np.lexsort((-detections.scores, detections.keys))]
     elsewhere = ~np.isin(detections.keys, annotations.keys)  # nothing there to be found
@@ -89,8 +89,8 @@ def _judged(annotations: Annotations, detections: Detections) -> tuple[np.ndarra
 
 
 def _meetings(
-    annotations: Annotations, detections: Detections
-) -> Iterator[tuple[int, np.ndarray, Detections]]:
+    annotations: KeyedAnnotations, detections: KeyedDetections
+) -> Iterator[tuple[int, np.ndarray, KeyedDetections]]:
     """Yield each key with both, the indices of its annotations, and its detections.
 
     Args:

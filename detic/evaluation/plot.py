@@ -1,12 +1,11 @@
-"""An image of the precision of all classes over how often they are seen, as SVG.
+"""A plot of the precision of all classes over how often they are seen: where everything goes.
 
-Colours are left to the style sheet of the page: classes ``group-0``, ``group-1``, ... for the
-groups of classes, ``axis``, ``tick`` and ``grid`` for the rest.
+``templates/class_plot.svg.jinja`` draws it.
 """
 
 import math
 from collections.abc import Sequence
-from html import escape
+from dataclasses import dataclass, replace
 
 import numpy as np
 
@@ -14,12 +13,43 @@ from detic.evaluation.scores import ClassTable
 
 WIDTH, HEIGHT = 760, 320  # of the drawing, in its own units
 LEFT, RIGHT, TOP, BOTTOM = 48, 112, 14, 44  # margins around the points
-RADIUS = 3.6
 MIN_LABEL_DISTANCE = 14
 
 
-def class_plot(classes: ClassTable, class_ap: np.ndarray, metric: str) -> str:
-    """Return a plot with a point for each class, and a line at the mean of each group.
+@dataclass(frozen=True)
+class PlottedGroup:
+    """The points of a group of classes and the line at their mean, in units of the drawing."""
+
+    number: int  # of its colour
+    points: list[tuple[float, float, str]]  # x, y, what is said about the class
+    begin: float  # x
+    end: float  # x
+    mean: float  # percent
+    mean_y: float
+    label: str
+    label_y: float = 0.0  # beside the mean, or further down to cover no other label
+
+
+@dataclass(frozen=True)
+class ClassPlot:
+    """A plot with a point for each class and a line at the mean of each group."""
+
+    metric: str
+    axis_title: str  # of the horizontal axis
+    percent_ticks: list[tuple[float, int]]  # y, percent
+    count_ticks: list[tuple[float, int]]  # x, count
+    groups: list[PlottedGroup]
+    width: int = WIDTH
+    height: int = HEIGHT
+    left: int = LEFT  # edges of the area with points
+    right: int = WIDTH - RIGHT
+    top: int = TOP
+    bottom: int = HEIGHT - BOTTOM
+    radius: float = 3.6
+
+
+def class_plot(classes: ClassTable, class_ap: np.ndarray, metric: str) -> ClassPlot | None:
+    """Return the plot of a metric; None if no class has a value.
 
     Args:
         classes: C classes; those seen in training are placed by the number of training images,
@@ -30,26 +60,34 @@ def class_plot(classes: ClassTable, class_ap: np.ndarray, metric: str) -> str:
     counts, axis_title = _counts(classes)
     shown = np.flatnonzero(~np.isnan(class_ap))
     if shown.size == 0:
-        return ""
+        return None
     axis = _LogAxis(max(counts[shown].min(), 1), max(counts[shown].max(), 1))
-    groups = group_order(classes)
-    parts = [_grid(axis, axis_title, metric)]
-    means = []
-    for number, group in enumerate(groups):
+    groups = []
+    for number, group in enumerate(group_order(classes)):
         members = [index for index in shown.tolist() if classes.groups[index] == group]
         if not members:
             continue
         xs = [axis.place(counts[index]) for index in members]
-        points = [
-            _point(x, class_ap[index], f"{classes.names[index]}: {class_ap[index]:.1f}")
-            for x, index in zip(xs, members, strict=True)
-        ]
-        parts.append(f'<g class="point group-{number}">{"".join(points)}</g>')
-        means.append((float(class_ap[members].mean()), number, group or "all", min(xs), max(xs)))
-    parts.append(_mean_lines(means))
-    return (
-        f'<svg viewBox="0 0 {WIDTH} {HEIGHT}" role="img" '
-        f'aria-label="{escape(metric)} of each class">{"".join(parts)}</svg>'
+        titles = [f"{classes.names[index]}: {class_ap[index]:.1f}" for index in members]
+        ys = [_height(class_ap[index]) for index in members]
+        mean = float(class_ap[members].mean())
+        groups.append(
+            PlottedGroup(
+                number=number,
+                points=list(zip(xs, ys, titles, strict=True)),
+                begin=min(xs) - 4,
+                end=max(xs) + 4,
+                mean=mean,
+                mean_y=_height(mean),
+                label=f"{group or 'all'} {mean:.1f}",
+            )
+        )
+    return ClassPlot(
+        metric=metric,
+        axis_title=axis_title,
+        percent_ticks=[(_height(percent), percent) for percent in range(0, 101, 25)],
+        count_ticks=[(axis.place(count), count) for count in axis.ticks()],
+        groups=_with_label_places(groups),
     )
 
 
@@ -100,50 +138,11 @@ def _height(percent: float) -> float:
     return TOP + (1 - percent / 100) * (HEIGHT - TOP - BOTTOM)
 
 
-def _point(x: float, percent: float, title: str) -> str:
-    return (
-        f'<circle cx="{x:.1f}" cy="{_height(percent):.1f}" r="{RADIUS}">'
-        f"<title>{escape(title)}</title></circle>"
-    )
-
-
-def _grid(axis: _LogAxis, axis_title: str, metric: str) -> str:
-    right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
-    parts = []
-    for percent in range(0, 101, 25):
-        y = _height(percent)
-        parts.append(f'<line class="grid" x1="{LEFT}" x2="{right}" y1="{y}" y2="{y}"/>')
-        parts.append(_text(LEFT - 8, y + 4, str(percent), "tick", "end"))
-    for count in axis.ticks():
-        parts.append(_text(axis.place(count), bottom + 18, f"{count:,}", "tick", "middle"))
-    parts.append(_text((LEFT + right) / 2, HEIGHT - 6, axis_title, "axis", "middle"))
-    turned = f'transform="rotate(-90 12 {(TOP + bottom) / 2})"'
-    parts.append(_text(12, (TOP + bottom) / 2, f"{metric}, percent", "axis", "middle", turned))
-    return "".join(parts)
-
-
-def _mean_lines(means: Sequence[tuple[float, int, str, float, float]]) -> str:
-    """Return a line over each group at its mean, with a label at the right that covers no other.
-
-    Args:
-        means: percent, number and name of a group, and the x its points begin and end at.
-    """
-    parts = []
+def _with_label_places(groups: Sequence[PlottedGroup]) -> list[PlottedGroup]:
+    """Return the groups by rising mean, their labels at places where none covers another."""
+    placed = []
     label_y = math.inf
-    for percent, number, group, begin, end in sorted(means):
-        y = _height(percent)
-        label_y = min(y, label_y - MIN_LABEL_DISTANCE)
-        parts.append(
-            f'<g class="mean group-{number}">'
-            f'<line x1="{begin - 4:.1f}" x2="{end + 4:.1f}" y1="{y:.1f}" y2="{y:.1f}"/>'
-            + _text(WIDTH - RIGHT + 8, label_y + 4, f"{group} {percent:.1f}", "label", "start")
-            + "</g>"
-        )
-    return "".join(parts)
-
-
-def _text(x: float, y: float, text: str, style: str, anchor: str, extra: str = "") -> str:
-    return (
-        f'<text class="{style}" x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" {extra}>'
-        f"{escape(text)}</text>"
-    )
+    for group in sorted(groups, key=lambda group: (group.mean, group.number)):
+        label_y = min(group.mean_y, label_y - MIN_LABEL_DISTANCE)
+        placed.append(replace(group, label_y=label_y))
+    return placed

@@ -20,9 +20,9 @@ from detectron2.utils import comm
 
 from detic.datasets.annotation_file import read_json
 from detic.errors import InputError
-from detic.evaluation.detections import ImageDetections
-from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.results_file import ResultsFile
 from detic.files import unfinished_path, write_json
+from detic.result_rows import ImageId, ResultRows
 
 FINISHED = b'{"finished_image": '  # how the line starts that ends the lines of an image
 DESCRIPTION = "run.json"
@@ -69,16 +69,16 @@ class PredictionLog:
         )
         self._resume = False
 
-    def append(self, detections: ImageDetections) -> None:
+    def append(self, rows: ResultRows) -> None:
         """Write down the detections of one image."""
         summary = {
-            "finished_image": detections.image_id,
-            "category_ids": detections.category_ids,
-            "scores": detections.scores,
-            "mask_areas": detections.mask_areas,
+            "finished_image": rows.image_id,
+            "category_ids": rows.category_ids,
+            "scores": rows.scores,
+            "mask_areas": rows.mask_areas,
         }
         with open(self._path, "a", encoding="ascii") as file:
-            file.write("\n".join([*detections.rows(), json.dumps(summary), ""]))
+            file.write("\n".join([*map(json.dumps, rows), json.dumps(summary), ""]))
 
     def finish(self, path: str | Path) -> ResultsFile | None:
         """End a pass: gather all detections, by image id, in one file of COCO's result format.

@@ -16,10 +16,9 @@ from typing import BinaryIO
 import numpy as np
 
 from detic.errors import InputError
+from detic.result_rows import ImageId
 
 LINES_PER_CHUNK = 4096  # parsed at once: a call for each line would take most of the time
-
-ImageId = int | str
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,8 @@ from hotcoco import mask as rle
 
 from detic.datasets.annotation_file import read_json
 from detic.errors import InputError
-from detic.evaluation.results_file import ImageId, ResultsFile
+from detic.evaluation.results_file import ResultsFile
+from detic.result_rows import ImageId
 
 LARGEST = sys.float_info.max
 

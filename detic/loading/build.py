@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import torch
-from detectron2.data import DatasetMapper, build_detection_test_loader
+from detectron2.data import build_detection_test_loader
 from detectron2.data import transforms as T
 from torch.utils.data import DataLoader
 
@@ -17,11 +17,12 @@ from detic.datasets.own_data import check_class_order
 from detic.datasets.segmentation import keep_all_masks_or_none
 from detic.loading.augmentation import build_test_augmentations
 from detic.loading.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
+from detic.loading.image_reader import ImageReader
 from detic.loading.loader import TrainLoader
-from detic.loading.mapper import MapperParams, build_train_mapper
+from detic.loading.mapper import EvaluationMapper, MapperParams, build_train_mapper
 from detic.loading.records import PackedRecords
 from detic.loading.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
-from detic.loading.shared_arrays import SharedArrays
+from detic.loading.shared_memory import SharedArrays
 from detic.loading.train_source import TrainSources
 from detic.loading.training_data import (
     DrawParams,
@@ -146,9 +147,7 @@ def build_test_loader(
     if not records:  # which detectron2's sampler does not accept
         nothing: Any = []
         return DataLoader(nothing, batch_size=batch_size)
-    mapper = DatasetMapper(
-        is_train=False, augmentations=data.augmentations, image_format=data.image_format
-    )
+    mapper = EvaluationMapper(ImageReader(data.image_format), data.augmentations)
     return build_detection_test_loader(
         records, mapper=mapper, batch_size=batch_size, num_workers=data.num_workers
     )

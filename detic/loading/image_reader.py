@@ -8,16 +8,14 @@ A record says where its image is in one of three ways:
 * ``tar_index``: the number of an image in the tar files of the configuration.
 """
 
-import io
-
 import numpy as np
 from detectron2.data import detection_utils as utils
-from PIL import Image, ImageOps
+from PIL import Image
 
 from detic.datasets.tar_collection import TarCollection
 from detic.datasets.tar_files import TarReader, content_of_entry
-from detic.errors import InputError
-from detic.images import IMAGE_ERRORS
+from detic.errors import InputError, unknown_choice
+from detic.images import CHANNEL_ORDERS, IMAGE_ERRORS, read_image
 
 
 class UnreadableImage(Exception):
@@ -43,9 +41,14 @@ class ImageReader:
     Args:
         image_format: RGB or BGR.
         tars: where ``tar_index`` points into.
+
+    Raises:
+        InputError: there is no such format.
     """
 
     def __init__(self, image_format: str, tars: TarCollection | None = None):
+        if image_format not in CHANNEL_ORDERS:
+            raise unknown_choice("image format", image_format, CHANNEL_ORDERS, where="INPUT.FORMAT")
         self.image_format = image_format
         self._tars = tars
         self._shards = TarReader()
@@ -88,15 +91,11 @@ class ImageReader:
 
     def _read(self, record: dict) -> np.ndarray:
         if "file_name" in record:
-            return utils.read_image(record["file_name"], format=self.image_format)
+            return read_image(record["file_name"], self.image_format)
         if "shard" in record:
             entry = self._shards.read(record["shard"], *record["span"])
-            return self._decode(content_of_entry(entry))
-        return self._decode(self._tars.read(record["tar_index"]))
-
-    def _decode(self, content: bytes) -> np.ndarray:
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(content)))
-        return utils.convert_PIL_to_numpy(image, self.image_format)
+            return read_image(content_of_entry(entry), self.image_format)
+        return read_image(self._tars.read(record["tar_index"]), self.image_format)
 
 
 def image_name(record: dict) -> str:

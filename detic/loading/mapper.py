@@ -1,4 +1,4 @@
-"""From a record to an input of the model: image, augmentation, training targets.
+"""From a record to an input of the model: image, augmentation, in training targets.
 
 Shapes: H, W image, N annotations.
 """
@@ -14,12 +14,13 @@ from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
 from fvcore.transforms.transform import TransformList
-from pycocotools import mask as mask_util
+from hotcoco import mask as rle
 
 from detic.annotation import AnnotationKind
 from detic.datasets.tar_collection import TarCollection
+from detic.errors import InputError
 from detic.loading.augmentation import AugmentationParams, build_train_augmentations
-from detic.loading.image_reader import ImageReader
+from detic.loading.image_reader import ImageReader, UnreadableImage
 from detic.loading.train_source import TrainSource
 from detic.paths import dataset_path
 
@@ -70,7 +71,7 @@ class TrainMapper:
         aug_input = T.AugInput(self.read_image(example))
         transforms = self.augmentations[source](aug_input)
         image_size_hw = aug_input.image.shape[:2]
-        example["image"] = torch.from_numpy(np.array(aug_input.image.transpose(2, 0, 1), order="C"))
+        example["image"] = _image_tensor(aug_input.image)
         annotations = [a for a in example.pop("annotations", []) if not a.get("iscrowd", 0)]
         example["instances"] = self._targets(annotations, transforms, image_size_hw)
         if self.kinds is not None:
@@ -93,6 +94,41 @@ class TrainMapper:
         if self.recompute_boxes and instances.has("gt_masks"):
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
         return utils.filter_empty_instances(instances)
+
+
+class EvaluationMapper:
+    """Maker of the model's inputs from the records of a test set.
+
+    Args:
+        read_image: gives the image of a record.
+        augmentations: deterministic ones: the test-time resize.
+    """
+
+    def __init__(self, read_image: ImageReader, augmentations: Sequence[T.Augmentation]):
+        self.read_image = read_image
+        self.augmentations = T.AugmentationList(augmentations)
+
+    def __call__(self, record: dict) -> dict:
+        """Return the record with ``image``, (3, H, W) uint8, and without ``annotations``.
+
+        Raises:
+            InputError: the image cannot be used; it names it.
+        """
+        example = {key: value for key, value in record.items() if key != "annotations"}
+        try:
+            aug_input = T.AugInput(self.read_image(example))
+        except UnreadableImage as error:
+            raise InputError(
+                f"cannot evaluate on {error}; repair the image or take it out of the dataset"
+            ) from error
+        self.augmentations(aug_input)
+        example["image"] = _image_tensor(aug_input.image)
+        return example
+
+
+def _image_tensor(image: np.ndarray) -> torch.Tensor:
+    """Return an image (H, W, 3) as a tensor (3, H, W) with memory of its own."""
+    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
 
 
 def transform_annotation(
@@ -136,7 +172,7 @@ def _transform_segmentation(
 ) -> list[np.ndarray] | np.ndarray:
     """Return flat polygons, or the (H, W) mask of a run-length encoding."""
     if isinstance(segmentation, dict):
-        return transforms.apply_segmentation(mask_util.decode(segmentation))
+        return transforms.apply_segmentation(rle.decode(segmentation))
     polygons = [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in segmentation]
     return [polygon.reshape(-1) for polygon in transforms.apply_polygons(polygons)]
 

@@ -7,9 +7,8 @@ import pickle
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from detic.loading.shared_arrays import ArrayWriter, SharedArrays
-
-MIN_POLYGON_NUMBERS = 6  # three points
+from detic.datasets.segmentation import usable_polygons
+from detic.loading.shared_memory import ArrayWriter, SharedArrays
 
 
 class PackedRecords(Sequence):
@@ -53,7 +52,7 @@ def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
         changed = {"bbox": [float(value) for value in annotation["bbox"]]}
         polygons = annotation.get("segmentation")
         if isinstance(polygons, list):
-            polygons = [p for p in polygons if len(p) >= MIN_POLYGON_NUMBERS and len(p) % 2 == 0]
+            polygons = usable_polygons(polygons)
             if not polygons:
                 continue
             changed["segmentation"] = polygons

@@ -21,7 +21,7 @@ from detic.loading.records import (
     trainable_annotations,
 )
 from detic.loading.sampling import dataset_weights, repeat_factors
-from detic.loading.shared_arrays import ArrayWriter, SharedArrays, open_shared_arrays
+from detic.loading.shared_memory import ArrayWriter, SharedArrays, open_shared_arrays
 from detic.loading.train_source import TrainSource
 
 logger = logging.getLogger(__name__)

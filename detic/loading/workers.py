@@ -24,7 +24,7 @@ from torch.utils.data import DataLoader, Dataset
 from detic.errors import unknown_choice
 from detic.loading.image_reader import UnreadableImage
 from detic.loading.index_stream import StreamElement
-from detic.loading.transport import PackedBatch, pack_batch, unpack_batch
+from detic.loading.shared_memory import PackedBatch, pack_batch, unpack_batch
 
 Example = dict[str, Any]
 

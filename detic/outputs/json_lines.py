@@ -7,8 +7,8 @@ from pathlib import Path
 
 from detic.detections import Detections
 from detic.files import unfinished_text
-from detic.outputs.encoding import rounded_box, rounded_score, run_lengths
 from detic.outputs.writer import Category, ImageRecord, Write
+from detic.result_rows import encoded_masks, rounded_box, rounded_score
 
 
 @contextmanager
@@ -59,7 +59,7 @@ def image_entry(image: ImageRecord, detections: Detections) -> dict:
 
 
 def _entries(detections: Detections) -> list[dict]:
-    masks = run_lengths(detections)
+    masks = None if detections.masks is None else encoded_masks(detections.masks)
     entries = []
     for i in range(len(detections)):
         parent = detections.parent(i)

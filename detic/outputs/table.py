@@ -7,8 +7,8 @@ from pathlib import Path
 
 from detic.detections import Detections
 from detic.files import unfinished_text
-from detic.outputs.encoding import rounded_box, rounded_score
 from detic.outputs.writer import Category, ImageRecord, Write
+from detic.result_rows import rounded_box, rounded_score
 
 COLUMNS = (
     *("file_name", "frame", "image_width", "image_height"),

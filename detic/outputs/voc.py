@@ -9,9 +9,8 @@ import numpy as np
 
 from detic.detections import Detections
 from detic.files import write_bytes
-from detic.outputs.encoding import rounded_score
-from detic.outputs.per_image import ImagePaths
-from detic.outputs.writer import Category, ImageRecord, Write
+from detic.outputs.writer import Category, ImagePaths, ImageRecord, Write
+from detic.result_rows import rounded_score
 
 
 @contextmanager

@@ -1,11 +1,12 @@
-"""What every writer is given."""
+"""What writers share: what they are given, and names of files with one per image."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 
 from detic.detections import Detections
+from detic.errors import InputError
 from detic.vocabulary import Vocabulary
 
 
@@ -36,3 +37,33 @@ def numbered_categories(vocabulary: Vocabulary) -> list[Category]:
     """Return the classes of a vocabulary with ids from 1."""
     entries = enumerate(vocabulary.entries, start=1)
     return [Category(id, entry.name, entry.parent) for id, entry in entries]
+
+
+class ImagePaths:
+    """File names of images; two images never share one.
+
+    Args:
+        folder: where they lie.
+        suffix: of the files, with the dot.
+        taken: names of files there that describe no image, each with what it holds.
+    """
+
+    def __init__(self, folder: Path, suffix: str, taken: Mapping[str, str] | None = None):
+        self.folder = folder
+        self.suffix = suffix
+        self._owners = {folder / name: content for name, content in (taken or {}).items()}
+
+    def path(self, image: ImageRecord) -> Path:
+        """Return the file of an image.
+
+        Raises:
+            InputError: it belongs to another image, or holds something else.
+        """
+        path = self.folder / f"{image.stem}{self.suffix}"
+        owner = self._owners.setdefault(path, image.file_name)
+        if owner != image.file_name:
+            raise InputError(
+                f"{owner} and {image.file_name} would both be written to {path}; rename the "
+                "image, or choose a format with one file for all images"
+            )
+        return path

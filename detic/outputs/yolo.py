@@ -8,14 +8,13 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
+import cv2
 import numpy as np
 import yaml
 
 from detic.detections import Detections
 from detic.files import unfinished_text
-from detic.outputs.encoding import outline
-from detic.outputs.per_image import ImagePaths
-from detic.outputs.writer import Category, ImageRecord, Write
+from detic.outputs.writer import Category, ImagePaths, ImageRecord, Write
 
 _CLASS_LIST = "classes.txt"
 
@@ -61,6 +60,18 @@ def label_lines(detections: Detections) -> Iterator[str]:
                 points = _corners(detections.boxes_xyxy[i])
         numbers = (points / (width, height)).clip(0, 1).ravel()
         yield " ".join([str(int(label)), *(f"{number:.6f}" for number in numbers)])
+
+
+def outline(mask: np.ndarray) -> np.ndarray | None:
+    """Return the outline (P, 2) xy of the largest part of a mask (H, W) bool.
+
+    Its points are pixels of the part; None where the part encloses nothing.
+    """
+    contours, _ = cv2.findContours(
+        np.ascontiguousarray(mask).view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
+    )
+    largest = max(contours, key=cv2.contourArea, default=())
+    return largest[:, 0] if len(largest) >= 3 else None
 
 
 def _corners(box_xyxy: np.ndarray) -> np.ndarray:

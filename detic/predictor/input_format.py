@@ -10,25 +10,19 @@ from dataclasses import dataclass
 import numpy as np
 import torch
 from detectron2.data import transforms as T
-from detectron2.data.detection_utils import convert_PIL_to_numpy
-from detectron2.utils.file_io import PathManager
-from PIL import Image, ImageOps, UnidentifiedImageError
+from PIL import UnidentifiedImageError
 
 from detic.errors import InputError
+from detic.images import IMAGE_ERRORS, read_image
 from detic.loading.augmentation import build_test_augmentations
 
 ImageLike = np.ndarray | str | os.PathLike
 
 _EXPECTED = "a path, or an array (height, width, 3) of uint8 in BGR order as cv2.imread gives it"
 
-_LARGEST_16_BIT = 65535  # 257 * 255
-
 
 def load_image(source: ImageLike) -> np.ndarray:
-    """Return an image as (H, W, 3) uint8 in BGR order, upright as its EXIF data says.
-
-    Grey values of 16 bits are divided by 257. Larger ones, negative ones and fractions have no white
-    of their own: the darkest of an image becomes 0, the brightest 255.
+    """Return an image as (H, W, 3) uint8 in BGR order; see ``detic.images.read_image``.
 
     Args:
         source: a file, or such an array, which is returned as it is.
@@ -51,31 +45,13 @@ def load_image(source: ImageLike) -> np.ndarray:
 
 def _read_file(path: str) -> np.ndarray:
     try:
-        with PathManager.open(path, "rb") as file:
-            image = ImageOps.exif_transpose(Image.open(file))
-            return np.ascontiguousarray(convert_PIL_to_numpy(_eight_bit(image), "BGR"))
+        return read_image(path, "BGR")
     except FileNotFoundError as e:
         raise InputError(f"there is no image {path!r}") from e
     except UnidentifiedImageError as e:
         raise InputError(f"{path!r} is not an image, or it is damaged") from e
-    # By file format, PIL reports damage as one of these.
-    except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as e:
+    except IMAGE_ERRORS as e:
         raise InputError(f"cannot read the image {path!r}: {e}") from e
-
-
-def _eight_bit(image: Image.Image) -> Image.Image:
-    """Return the image, grey values of more than 8 bits scaled down; see load_image.
-
-    PIL itself would cut them off at 255.
-    """
-    if image.mode not in ("I", "F") and not image.mode.startswith("I;16"):
-        return image
-    values = np.asarray(image, dtype=np.float64)
-    if image.mode == "F":
-        values = np.where(np.isfinite(values), values, 0)
-    has_16_bits = image.mode != "F" and values.min() >= 0 and values.max() <= _LARGEST_16_BIT
-    limits = (0, _LARGEST_16_BIT) if has_16_bits else (values.min(), values.max())
-    return Image.fromarray(np.interp(values, limits, (0, 255)).round().astype(np.uint8))
 
 
 @dataclass(frozen=True)

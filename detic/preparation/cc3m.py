@@ -21,10 +21,10 @@ from urllib.parse import quote
 
 from tqdm import tqdm
 
+from detic.datasets.image_sizes import read_image_sizes
 from detic.errors import InputError
 from detic.files import write_bytes
 from detic.images import IMAGE_ERRORS, read_image_size
-from detic.preparation.listed_sizes import read_image_sizes
 
 logger = logging.getLogger(__name__)
 

@@ -10,10 +10,10 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from detic.datasets.tar_files import is_image_name
+from detic.datasets.image_sizes import read_image_sizes
 from detic.errors import InputError
 from detic.files import unfinished_folder
-from detic.preparation.listed_sizes import read_image_sizes
+from detic.images import is_image_name
 
 
 def read_wnids(path: str | os.PathLike) -> list[str]:

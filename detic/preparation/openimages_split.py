@@ -6,10 +6,10 @@ from pathlib import Path
 
 import numpy as np
 
+from detic.datasets.image_sizes import read_image_sizes
 from detic.errors import InputError
-from detic.evaluation.hierarchy import read_reach
-from detic.preparation.listed_sizes import read_image_sizes
-from detic.preparation.openimages import (
+from detic.evaluation.openimages_hierarchy import read_reach
+from detic.preparation.openimages_conversion import (
     read_boxes,
     read_categories,
     read_labels,

@@ -4,11 +4,12 @@ Annotation is federated as in LVIS: in each image some absent classes are verifi
 Classes that are neither annotated nor verified are unknown.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
+from detic.preparation.lvis_variants import with_frequencies
 from detic.shapes.captions import NOUN_SYNONYMS
 from detic.shapes.classes import ShapeClass
 from detic.shapes.masks import mask_to_box_xywh, mask_to_polygons
@@ -86,23 +87,8 @@ def category(shape_class: ShapeClass) -> dict:
     }
 
 
-def with_counts(categories: Iterable[dict], annotations: Iterable[dict]) -> list[dict]:
-    """Return the categories with ``image_count`` and ``instance_count`` taken from annotations."""
-    images: dict[int, list[int]] = {}
-    for annotation in annotations:
-        images.setdefault(annotation["category_id"], []).append(annotation["image_id"])
-    return [
-        {
-            **entry,
-            "image_count": len(set(images.get(entry["id"], []))),
-            "instance_count": len(images.get(entry["id"], [])),
-        }
-        for entry in categories
-    ]
-
-
-def with_frequencies(categories: Sequence[dict], classes: Sequence[ShapeClass]) -> list[dict]:
-    """Return the categories with ``frequency``: r for novel classes, c or f for base classes.
+def with_novel_as_rare(categories: Sequence[dict], classes: Sequence[ShapeClass]) -> list[dict]:
+    """Return counted categories with ``frequency``: r for novel classes, c or f for base classes.
 
     Base classes in fewer images than the median base class are c, the others f.
     """
@@ -110,13 +96,10 @@ def with_frequencies(categories: Sequence[dict], classes: Sequence[ShapeClass]) 
     median = np.median(
         [entry["image_count"] for entry in categories if entry["id"] not in novel_ids]
     )
-
-    def letter(entry: dict) -> str:
-        if entry["id"] in novel_ids:
-            return "r"
-        return "f" if entry["image_count"] >= median else "c"
-
-    return [{**entry, "frequency": letter(entry)} for entry in categories]
+    return [
+        {**entry, "frequency": "r"} if entry["id"] in novel_ids else entry
+        for entry in with_frequencies(categories, rare_below=0, common_below=median)
+    ]
 
 
 def document(categories: list[dict], images: list[dict], annotations: list[dict]) -> dict:
@@ -129,14 +112,3 @@ def document(categories: list[dict], images: list[dict], annotations: list[dict]
         "images": images,
         "annotations": numbered,
     }
-
-
-def without_rare(source: dict) -> dict:
-    """Return the document without the annotations of classes with frequency r.
-
-    Everything else stays: the novel objects are in the images, unlabelled, and the categories
-    keep their counts.
-    """
-    rare = {entry["id"] for entry in source["categories"] if entry["frequency"] == "r"}
-    kept = [entry for entry in source["annotations"] if entry["category_id"] not in rare]
-    return {**source, "annotations": kept}

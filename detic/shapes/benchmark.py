@@ -10,14 +10,15 @@ import logging
 import shutil
 from pathlib import Path
 
+import torch
 from detectron2.utils.logger import setup_logger
 
 from detic import cli
-from detic.checkpoint.export import export_weights
 from detic.files import write_text
 from detic.shapes.preparation import draw_world, embed_classes
 from detic.shapes.runs import COMPARISON, comparison_table, read_metrics, train
 from detic.shapes.tiny_clip import make_tiny_clip
+from detic.weight_files import read_weights, write_checkpoint
 
 logger = logging.getLogger("detic.shapes.benchmark")  # also when run with python -m
 
@@ -54,9 +55,19 @@ def ship(run: Path, folder: Path) -> None:
     """Write the weights of a finished benchmark, in half precision, as the repository ships them."""
     folder.mkdir(parents=True, exist_ok=True)
     shutil.copy(run / "clip" / "clip_text.safetensors", folder)
-    export_weights(run / "clip" / "clip_backbone.pth", folder / "clip_backbone.pth")
-    export_weights(run / STAGE_1 / "model_final.pth", folder / "boxsup.pth")
-    export_weights(run / "Detic" / "model_final.pth", folder / "detic.pth")
+    _write_in_half_precision(run / "clip" / "clip_backbone.pth", folder / "clip_backbone.pth")
+    _write_in_half_precision(run / STAGE_1 / "model_final.pth", folder / "boxsup.pth")
+    _write_in_half_precision(run / "Detic" / "model_final.pth", folder / "detic.pth")
+
+
+def _write_in_half_precision(checkpoint: Path, path: Path) -> None:
+    """Write the model of a training's checkpoint alone."""
+    tensors = read_weights(checkpoint)
+    halved = {
+        name: tensor.half() if tensor.dtype == torch.float32 else tensor
+        for name, tensor in tensors.items()
+    }
+    write_checkpoint(path, {"model": halved})
 
 
 def main() -> None:

@@ -14,6 +14,7 @@ import cv2
 import numpy as np
 
 from detic.files import write_text
+from detic.images import read_image
 from detic.paths import resource
 from detic.predictor import Detector
 from detic.rendering import DrawStyle, draw
@@ -89,7 +90,7 @@ def compare_images(output: Path, datasets: Path) -> None:
         for recipe in COMPARISON
     ]
     for file_name in _images_of_novel_objects(validation)[:NUM_COMPARED]:
-        image = cv2.imread(str(world / file_name))
+        image = read_image(world / file_name, "BGR")
         seen = [draw(image, detector(image), STYLE) for detector in detectors]
         titled = [_titled(x, title) for x, title in zip(seen, COMPARISON.values(), strict=True)]
         cv2.imwrite(str(output / f"compared_{Path(file_name).stem}.png"), np.hstack(titled))

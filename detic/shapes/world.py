@@ -31,13 +31,8 @@ from tqdm import tqdm
 
 from detic.errors import InputError
 from detic.files import unfinished_folder, write_json
-from detic.shapes.annotation import (
-    category,
-    document,
-    with_counts,
-    with_frequencies,
-    without_rare,
-)
+from detic.preparation.lvis_variants import count_classes, without_rare
+from detic.shapes.annotation import category, document, with_novel_as_rare
 from detic.shapes.classes import check_nouns
 from detic.shapes.images import (
     TRAIN_SPLIT,
@@ -181,14 +176,15 @@ def _documents(
     own images, and ``train_norare_cat_info`` counts without the novel classes' boxes.
     """
     bare = [category(shape_class) for shape_class in spec.classes]
-    categories = with_frequencies(with_counts(bare, train[1]), spec.classes)
-    train_document = document(categories, *train)
+    counted = count_classes({"categories": bare, "annotations": train[1]})
+    train_document = document(with_novel_as_rare(counted, spec.classes), *train)
+    categories = train_document["categories"]
     norare = without_rare(train_document)
     label_categories = [{**entry, "image_count": spec.labels_per_class} for entry in categories]
     return {
         "train": train_document,
         "train_norare": norare,
-        "train_norare_cat_info": with_counts(categories, norare["annotations"]),
+        "train_norare_cat_info": count_classes(norare),
         "val": document(categories, *val),
         "labels": document(label_categories, label_images, []),
     }

@@ -8,8 +8,6 @@ import hashlib
 import logging
 import os
 import re
-import warnings
-import zipfile
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +16,7 @@ import torch
 
 from detic.errors import InputError
 from detic.paths import find_file, looked_for
+from detic.weight_files import read_weights
 
 logger = logging.getLogger(__name__)
 
@@ -67,7 +66,7 @@ def read_text_weights(source: str | os.PathLike) -> dict[str, torch.Tensor]:
     path = find_text_weights(source)
     weights = {
         name: tensor.float().contiguous()
-        for name, tensor in _read_tensors(path).items()
+        for name, tensor in read_weights(path).items()
         if name in _TOP_LEVEL_NAMES or _BLOCK_NAME.match(name)
     }
     missing = [name for name in _TOP_LEVEL_NAMES if name not in weights]
@@ -176,46 +175,3 @@ def _how_to_get_weights(reason: str) -> str:
         f"  - or, for the configs under configs/shapes, name {SHAPES_ENCODER}, which needs "
         "no network."
     )
-
-
-def _read_tensors(path: Path) -> Mapping[str, torch.Tensor]:
-    try:
-        if path.suffix == ".safetensors":
-            return _read_safetensors(path)
-        if _is_torchscript(path):
-            return _read_torchscript(path)
-        contents = torch.load(path, map_location="cpu", weights_only=True)
-    except Exception as error:  # every reader has exceptions of its own for a damaged file
-        raise InputError(
-            f"{path} cannot be read as text encoder weights ({error}); expected OpenAI's .pt "
-            "archive, a state dict saved by torch.save, or a .safetensors file; if the download "
-            "was interrupted, delete the file and fetch it again"
-        ) from error
-    if not isinstance(contents, Mapping):
-        raise InputError(
-            f"{path} holds a {type(contents).__name__}; expected a state dict (names to tensors)"
-        )
-    return contents
-
-
-def _read_safetensors(path: Path) -> dict[str, torch.Tensor]:
-    from safetensors import safe_open
-
-    with safe_open(path, framework="pt") as file:
-        names = file.keys()
-        return {name: file.get_tensor(name) for name in names if not name.startswith("visual.")}
-
-
-def _is_torchscript(path: Path) -> bool:
-    if not zipfile.is_zipfile(path):
-        return False
-    with zipfile.ZipFile(path) as archive:
-        return any(name.endswith("/constants.pkl") for name in archive.namelist())
-
-
-def _read_torchscript(path: Path) -> dict[str, torch.Tensor]:
-    with warnings.catch_warnings():
-        # OpenAI publishes its weights in this format only, so the deprecation is not the user's.
-        warnings.simplefilter("ignore", category=FutureWarning)
-        warnings.simplefilter("ignore", category=DeprecationWarning)
-        return torch.jit.load(str(path), map_location="cpu").state_dict()

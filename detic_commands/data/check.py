@@ -85,7 +85,7 @@ def with_commands(instruction: str) -> str:
 def looks_sound(spec: "DatasetSpec", root: Path, workers: int) -> bool:
     """Print what a close look at a dataset finds; return whether there is no problem."""
     from detic.errors import InputError
-    from detic.preparation.verify import verify_dataset
+    from detic.preparation.verification import verify_dataset
 
     print(f"\n{spec.name}")
     try:

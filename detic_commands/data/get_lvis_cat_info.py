@@ -41,7 +41,7 @@ def main(arguments: Namespace) -> None:
     from detic.errors import InputError
     from detic.files import write_json
     from detic.paths import dataset_path
-    from detic.preparation.lvis import count_classes, with_frequencies
+    from detic.preparation.lvis_variants import count_classes, with_frequencies
     from detic.preparation.output import marked
     from detic.vocabulary import builtin_categories
 

@@ -31,7 +31,7 @@ def argument_parser(prog: str) -> ArgumentParser:
 def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
-    from detic.preparation.lvis import merge_coco, without_masks
+    from detic.preparation.lvis_variants import merge_coco, without_masks
     from detic.preparation.output import marked, save
     from detic.preparation.tables import coco_to_lvis
 

@@ -24,7 +24,7 @@ def argument_parser(prog: str) -> ArgumentParser:
 def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
-    from detic.preparation.lvis import without_rare
+    from detic.preparation.lvis_variants import without_rare
     from detic.preparation.output import marked, save
 
     source = dataset_path(arguments.ann)

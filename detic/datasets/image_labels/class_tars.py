@@ -6,7 +6,7 @@ from pathlib import Path
 from tqdm import tqdm
 
 from detic.datasets.image_labels.class_index import ClassIndex
-from detic.datasets.image_labels.records import image_label_record
+from detic.datasets.image_labels.labelled_image import image_label_record
 from detic.datasets.tar_collection import index_tar
 from detic.datasets.tar_files import BLOCK, visible_tars
 from detic.errors import InputError

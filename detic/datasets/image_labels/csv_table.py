@@ -4,8 +4,8 @@ import csv
 from pathlib import Path
 
 from detic.datasets.image_labels.class_index import ClassIndex, report_left_out
-from detic.datasets.image_labels.records import image_label_record
-from detic.datasets.image_labels.size_index import image_sizes
+from detic.datasets.image_labels.labelled_image import image_label_record
+from detic.datasets.image_sizes import image_sizes
 from detic.errors import InputError
 
 HEADER = ["path", "labels"]

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from detic.datasets.image_labels.class_index import ClassIndex
-from detic.datasets.image_labels.records import image_label_record
-from detic.datasets.image_labels.size_index import INDEX_NAME, image_sizes
-from detic.datasets.tar_files import is_image_name
+from detic.datasets.image_labels.labelled_image import image_label_record
+from detic.datasets.image_sizes import INDEX_NAME, image_sizes
 from detic.errors import InputError
+from detic.images import is_image_name
 
 logger = logging.getLogger(__name__)
 

@@ -16,24 +16,22 @@ from typing import Any
 from tqdm import tqdm
 
 from detic.datasets.image_labels.class_index import ClassIndex, report_left_out
-from detic.datasets.image_labels.records import image_label_record
-from detic.datasets.image_labels.size_index import (
+from detic.datasets.image_labels.labelled_image import image_label_record
+from detic.datasets.image_sizes import (
     is_worth_saving,
     read_remembered,
     write_remembered,
 )
 from detic.datasets.tar_files import (
-    IMAGE_SUFFIXES,
     TarMember,
     TarReader,
     content_of_entry,
-    is_image_name,
     tar_members,
     visible_tars,
 )
 from detic.errors import InputError
 from detic.files import fingerprint
-from detic.images import IMAGE_ERRORS, read_image_size
+from detic.images import IMAGE_ERRORS, IMAGE_SUFFIXES, is_image_name, read_image_size
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,6 @@ from detic.datasets.tar_files import (
     RecentlyUsed,
     TarReader,
     content_of_entry,
-    is_image_name,
     tar_members,
 )
 from detic.errors import InputError
@@ -112,8 +111,3 @@ def test_only_the_things_used_last_are_kept():
     assert recent.get(1) is first
     recent.get(3)
     assert discarded == ["2"]
-
-
-def test_images_are_told_by_their_names():
-    names = ["a.JPEG", "b.png", "c.txt", "d.jpg.txt", "e.WebP", "._f.jpg", "g/._h.jpg"]
-    assert [n for n in names if is_image_name(n)] == ["a.JPEG", "b.png", "e.WebP"]

@@ -4,12 +4,12 @@ import pytest
 import torch
 from torch import nn
 
-from detic.checkpoint.weight_file import write_checkpoint
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
 from detic.plan.weights import InitialWeights
 from detic.recipes import default_config
 from detic.vocabulary.model_classes import KEY
+from detic.weight_files import write_checkpoint
 
 
 class Classifier(nn.Module):

@@ -8,8 +8,10 @@ import json
 import numpy as np
 import pytest
 
-from detic.evaluation.coco import score_coco
-from detic.evaluation.lvis import score_lvis
+from detic.evaluation.coco_protocol import score_coco
+from detic.evaluation.lvis_protocol import score_lvis
+from detic.evaluation.prediction_log import PredictionLog
+from detic.result_rows import ResultRows
 from tests.detic.evaluation.random_data import random_detections, random_ground_truth
 
 METRICS = {"AP": 0, "AP50": 1, "AP75": 2, "APs": 3, "APm": 4, "APl": 5}  # places in COCO's summary
@@ -59,7 +61,7 @@ def test_coco_agrees_with_pycocotools(data, task, write, results_of):
 def test_lvis_agrees_with_the_lvis_package(data, task, max_dets, write, results_of, monkeypatch):
     lvis = pytest.importorskip("lvis")
     monkeypatch.setattr(np, "float", float, raising=False)  # lvis 0.5.3 uses the removed name
-    monkeypatch.setattr("detic.evaluation.lvis.DETECTIONS_PER_IMAGE", 20)
+    monkeypatch.setattr("detic.evaluation.lvis_protocol.DETECTIONS_PER_IMAGE", 20)
     ground_truth, detections = data
     path = write("ground_truth.json", ground_truth)
     score = score_lvis(path, results_of(detections), fixed_ap=True)
@@ -93,26 +95,19 @@ def test_limit_counts_when_images_have_more_than_300_detections(write, results_o
 
 def test_detections_of_a_run_score_as_those_of_a_file(data, write, results_of, tmp_path):
     # The log of a run carries the areas of masks along; a file from elsewhere has them computed.
-    from hotcoco import mask as rle
-
-    from detic.evaluation.detections import ImageDetections
-    from detic.evaluation.prediction_log import PredictionLog
-
     ground_truth, detections = data
     path = write("ground_truth.json", ground_truth)
     log = PredictionLog(tmp_path / "log", run={})
     log.start()
     for image in ground_truth["images"][::-1]:
         rows = [row for row in detections if row["image_id"] == image["id"]]
-        masks = [row["segmentation"] for row in rows]
         log.append(
-            ImageDetections(
+            ResultRows(
                 image_id=image["id"],
                 category_ids=[row["category_id"] for row in rows],
                 scores=[row["score"] for row in rows],
                 boxes_xywh=[row["bbox"] for row in rows],
-                masks=masks,
-                mask_areas=[rle.area(mask) for mask in masks],
+                masks=[row["segmentation"] for row in rows],
             )
         )
     logged = log.finish(tmp_path / "results.json")

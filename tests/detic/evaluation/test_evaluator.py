@@ -12,6 +12,7 @@ from detectron2.structures import Boxes, Instances
 
 from detic.errors import InputError
 from detic.evaluation import build_evaluator
+from detic.evaluation.evaluator import instance_rows
 from tests.detic.evaluation.conftest import annotation
 
 HERE, THERE = (10, 10, 30, 30), (60, 60, 30, 20)
@@ -227,3 +228,38 @@ def test_missing_annotations_are_found_out_before_the_pass(register, tmp_path):
     (tmp_path / "pets_gone.json").unlink()
     with pytest.raises(InputError, match=r"annotation file .*pets_gone\.json not found"):
         build_evaluator("pets_gone", tmp_path)
+
+
+def instances_of(classes, masks=None):
+    instances = Instances((4, 6))
+    instances.pred_boxes = Boxes(torch.tensor([[1.0, 1.0, 4.0, 3.0]]).repeat(len(classes), 1))
+    instances.scores = torch.full((len(classes),), 0.5)
+    instances.pred_classes = torch.tensor(classes)
+    if masks is not None:
+        instances.pred_masks = masks
+    return instances
+
+
+def test_instances_become_rows_with_the_masks_that_are_wanted():
+    masks = torch.ones(2, 4, 6, dtype=torch.bool)
+    rows = instance_rows("a", instances_of([1, 0], masks), [10, None], with_masks=True)
+    assert rows.mask_areas == [24]
+    (row,) = instance_rows("a", instances_of([1, 0], masks), [None, 30], with_masks=False)
+    assert row == {"image_id": "a", "category_id": 30, "bbox": [1, 1, 3, 2], "score": 0.5}
+
+
+def test_class_that_the_dataset_lacks_is_refused():
+    with pytest.raises(InputError, match=r"class number 2, but the dataset has the classes 0 to 1"):
+        instance_rows(1, instances_of([0, 2]), [10, 30], with_masks=False)
+
+
+def test_model_without_masks_is_refused_for_masks():
+    with pytest.raises(InputError, match=r"gives no masks, .* MODEL\.MASK_ON True"):
+        instance_rows(1, instances_of([0]), [10], with_masks=True)
+
+
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
+def test_detections_on_a_gpu_are_those_on_the_cpu():
+    masks = torch.ones(1, 4, 6, dtype=torch.bool)
+    expected = instance_rows(1, instances_of([0], masks), [1], with_masks=True)
+    assert instance_rows(1, instances_of([0], masks).to("cuda"), [1], with_masks=True) == expected

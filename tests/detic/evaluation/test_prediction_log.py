@@ -7,19 +7,17 @@ import torch
 import torch.multiprocessing as mp
 
 from detic.errors import InputError
-from detic.evaluation.detections import ImageDetections
 from detic.evaluation.prediction_log import PredictionLog
+from detic.result_rows import ResultRows
 
 
 def image(image_id, *scores):
     count = len(scores)
-    return ImageDetections(
+    return ResultRows(
         image_id=image_id,
         category_ids=[5] * count,
         scores=list(scores),
         boxes_xywh=[[1.0, 2.0, 3.0, 4.0]] * count,
-        masks=None,
-        mask_areas=None,
     )
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detic.evaluation.cutouts import cutouts_of_classes
-from detic.evaluation.plot import class_plot, group_order
+from detic.evaluation.plot import MIN_LABEL_DISTANCE, class_plot, group_order
 from detic.evaluation.report import best_and_worst, write_report
 from detic.evaluation.scores import Evaluation, TaskScore, class_table
 from tests.detic.evaluation.conftest import annotation, detection
@@ -40,16 +40,21 @@ def test_of_equal_classes_the_more_annotated_comes_first():
 
 def test_plot_has_a_point_for_each_annotated_class_and_a_mean_for_each_group():
     classes = classes_of(["a", "b", "c & d"], "rrf")
-    svg = class_plot(classes, np.array([20.0, math.nan, 60.0]), "AP")
-    assert svg.count("<circle") == 2
-    assert "rare 20.0" in svg
-    assert "frequent 60.0" in svg
-    assert "c &amp; d: 60.0" in svg
-    assert "training images with the class" in svg
+    plot = class_plot(classes, np.array([20.0, math.nan, 60.0]), "AP")
+    rare, frequent = plot.groups
+    assert [title for _, _, title in rare.points + frequent.points] == ["a: 20.0", "c & d: 60.0"]
+    assert (rare.label, frequent.label) == ("rare 20.0", "frequent 60.0")
+    assert plot.axis_title == "training images with the class"
 
 
-def test_plot_of_nothing_is_empty():
-    assert class_plot(classes_of("a"), np.array([math.nan]), "AP") == ""
+def test_labels_of_plots_cover_no_other():
+    plot = class_plot(classes_of("abc", "rcf"), np.array([50.0, 50.1, 50.2]), "AP")
+    ys = [group.label_y for group in plot.groups]
+    assert np.diff(ys).max() <= -MIN_LABEL_DISTANCE
+
+
+def test_plot_of_nothing_is_none():
+    assert class_plot(classes_of("a"), np.array([math.nan]), "AP") is None
 
 
 def test_groups_are_ordered_by_frequency():
@@ -116,5 +121,8 @@ def test_report_is_one_page_without_outside_references(tmp_path, results_of):
     page = path.read_text()
     assert "<h1>a &amp; b</h1>" in page
     assert "&lt;b&gt;" in page
+    assert page.count("<circle") == 2
+    assert "<title>&lt;b&gt;: 10.0</title>" in page
+    assert "rare 10.0</text>" in page
     assert "prefers-color-scheme: dark" in page
     assert not any(reference in page for reference in ("http", "<script", "<link", "url("))

@@ -3,7 +3,8 @@
 import itertools
 
 import pytest
-from detectron2.data import build_detection_train_loader
+import torch
+from detectron2.data import DatasetCatalog, DatasetMapper, build_detection_train_loader
 from detectron2.data.samplers import TrainingSampler
 
 from detic.errors import InputError
@@ -109,6 +110,22 @@ def test_test_images_come_once_and_whole(cfg, pets):
     assert batches[0][0]["image"].shape == (3, 20, 30)
     assert (batches[0][0]["height"], batches[0][0]["width"]) == (40, 60)
     assert "instances" not in batches[0][0]
+
+
+def test_test_images_are_those_of_detectron2_s_mapper(cfg, pets):
+    theirs = DatasetMapper(cfg, is_train=False)
+    for (ours,), record in zip(
+        loader_of_test_set(cfg, pets), DatasetCatalog.get(pets), strict=True
+    ):
+        expected = theirs(record)
+        assert torch.equal(ours.pop("image"), expected.pop("image"))
+        assert ours == expected
+
+
+def test_a_test_image_that_cannot_be_read_is_named(cfg, pets, box_records):
+    box_records[2]["file_name"] = "missing.png"
+    with pytest.raises(InputError, match=r"cannot evaluate on missing\.png: FileNotFoundError"):
+        list(loader_of_test_set(cfg, pets))
 
 
 def test_test_batches_can_be_larger_and_skip_images(cfg, pets):

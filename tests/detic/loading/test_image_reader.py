@@ -1,8 +1,6 @@
 """Images from files, shards and tar collections."""
 
-import io
 import pickle
-import struct
 
 import numpy as np
 import pytest
@@ -11,7 +9,6 @@ from PIL import Image
 from detic.datasets.tar_collection import write_tar_collection
 from detic.datasets.tar_files import tar_members
 from detic.errors import InputError
-from detic.images import read_image_size
 from detic.loading.image_reader import ImageReader, UnreadableImage, image_name
 from tests.detic.datasets.test_tar_files import write_tar
 
@@ -65,32 +62,18 @@ def test_images_are_turned_upright(write_image, tmp_path, place):
         shard = write_tar(tmp_path / "s.tar", [("a.jpg", path.read_bytes())])
         record = {"shard": str(shard), "member": "a.jpg", "span": (0, shard.stat().st_size)}
     assert ImageReader("RGB")(record).shape == (6, 4, 3)
-    with open(path, "rb") as file:
-        assert read_image_size(file) == (6, 4)
 
 
-def test_grey_images_and_images_with_a_palette_become_colour(tmp_path):
-    for mode in ("L", "P", "RGBA", "CMYK"):
-        suffix = "jpg" if mode == "CMYK" else "png"
-        Image.new(mode, (5, 3)).save(tmp_path / f"a.{suffix}")
-        assert ImageReader("RGB")({"file_name": str(tmp_path / f"a.{suffix}")}).shape == (3, 5, 3)
-
-
-def truncated(content):
-    return content[: len(content) // 2]
-
-
-def with_wrong_checksum(content):
-    start = content.index(b"IDAT") + 4
-    return content[:start] + struct.pack(">I", 1) + content[start + 4 :]
-
-
-@pytest.mark.parametrize("damage", [truncated, with_wrong_checksum, lambda _: b"", lambda _: b"x"])
-def test_a_damaged_image_is_unreadable(image, damage):
-    image.write_bytes(damage(image.read_bytes()))
+def test_a_damaged_image_is_unreadable(image):
+    image.write_bytes(image.read_bytes()[:60])
     with pytest.raises(UnreadableImage) as caught:
         ImageReader("RGB")({"file_name": str(image)})
     assert caught.value.name == str(image)
+
+
+def test_an_unknown_format_is_refused():
+    with pytest.raises(InputError, match=r"INPUT\.FORMAT: unknown image format 'L'; choose BGR or"):
+        ImageReader("L")
 
 
 def test_a_missing_image_and_a_wrong_size_are_unreadable(image, tmp_path):
@@ -116,9 +99,3 @@ def test_every_place_has_a_name():
 def test_an_unreadable_image_can_be_sent_to_another_process():
     sent = pickle.loads(pickle.dumps(UnreadableImage("a.jpg", "why")))
     assert str(sent) == "a.jpg: why"
-
-
-def test_the_size_needs_the_header_only(tmp_path):
-    stream = io.BytesIO()
-    Image.new("RGB", (300, 200)).save(stream, "JPEG")
-    assert read_image_size(io.BytesIO(stream.getvalue()[:700])) == (200, 300)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from detic.loading.records import PackedRecords, pack_records, trainable_annotations
-from detic.loading.shared_arrays import ArrayWriter, open_shared_arrays
+from detic.loading.shared_memory import ArrayWriter, open_shared_arrays
 
 RECORDS = [{"image_id": i, "text": "x" * i, "annotations": []} for i in range(5)]
 

@@ -11,7 +11,7 @@ from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.loading.image_reader import ImageReader
 from detic.loading.records import PackedRecords
-from detic.loading.shared_arrays import ArrayWriter, open_shared_arrays
+from detic.loading.shared_memory import ArrayWriter, open_shared_arrays
 from detic.loading.train_source import TrainSources
 from detic.loading.training_data import (
     DrawParams,

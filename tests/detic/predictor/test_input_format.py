@@ -2,7 +2,6 @@ import cv2
 import numpy as np
 import pytest
 from detectron2.data import transforms as T
-from PIL import Image
 
 from detic.errors import InputError
 from detic.predictor.input_format import InputFormat, load_image
@@ -15,35 +14,6 @@ def test_files_are_read_as_opencv_reads_them(tmp_path):
     np.testing.assert_array_equal(load_image(tmp_path / "a.png"), noise())
     cv2.imwrite(str(tmp_path / "grey.png"), noise()[:, :, 0])
     assert load_image(str(tmp_path / "grey.png")).shape == (60, 80, 3)
-
-
-def test_images_are_turned_upright(tmp_path):
-    exif = Image.Exif()
-    exif[0x0112] = 6  # orientation: turn right by 90 degrees
-    Image.fromarray(noise(60, 80)).save(tmp_path / "a.jpg", exif=exif)
-    assert load_image(tmp_path / "a.jpg").shape == (80, 60, 3)
-
-
-@pytest.mark.parametrize("suffix", [".png", ".tif", ".pgm"])
-def test_grey_of_16_bits_is_scaled_as_opencv_scales_it(tmp_path, suffix):
-    path = str(tmp_path / f"a{suffix}")
-    cv2.imwrite(path, np.linspace(0, 65535, 4800).reshape(60, 80).astype(np.uint16))
-    found, expected = load_image(path).astype(int), cv2.imread(path, cv2.IMREAD_COLOR).astype(int)
-    assert (found.min(), found.max()) == (0, 255)
-    assert np.abs(found - expected).max() <= 1
-
-
-@pytest.mark.parametrize(
-    ("values", "expected"),
-    [
-        (np.float32([[-1, 0, 1]]), [0, 128, 255]),
-        (np.float32([[np.nan, 2, 4]]), [0, 128, 255]),
-        (np.int32([[0, 500_000, 1_000_000]]), [0, 128, 255]),
-    ],
-)
-def test_values_without_a_white_are_scaled_by_their_range(tmp_path, values, expected):
-    Image.fromarray(values).save(tmp_path / "a.tif")
-    assert load_image(tmp_path / "a.tif")[0, :, 0].tolist() == expected
 
 
 @pytest.mark.parametrize(

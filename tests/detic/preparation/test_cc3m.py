@@ -135,7 +135,7 @@ def test_sizes_are_remembered_beside_the_images(tmp_path, jpeg, monkeypatch):
     (tmp_path / "2.jpg").write_bytes(jpeg(6, 4))
     addresses = [CaptionedAddress(2, "text 2", "http://x")]
     first = captioned_images(addresses, tmp_path)
-    monkeypatch.setattr("detic.datasets.image_labels.size_index.read_image_size", None)
+    monkeypatch.setattr("detic.datasets.image_sizes.read_image_size", None)
     assert captioned_images(addresses, tmp_path) == first
 
 

@@ -81,7 +81,7 @@ def test_sizes_of_listed_images_are_remembered(tmp_path, jpeg, monkeypatch):
     (tmp_path / "n00000001").mkdir()
     (tmp_path / "n00000001/a.JPEG").write_bytes(jpeg())
     first = list_images(tmp_path, {"n00000001": 40})
-    monkeypatch.setattr("detic.datasets.image_labels.size_index.read_image_size", None)
+    monkeypatch.setattr("detic.datasets.image_sizes.read_image_size", None)
     assert list_images(tmp_path, {"n00000001": 40}) == first
 
 

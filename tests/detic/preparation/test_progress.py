@@ -5,7 +5,7 @@ import pytest
 from detic.preparation.caption_tags import captions_by_image, tag_images
 from detic.preparation.coco_zeroshot import keep_group
 from detic.preparation.imagenet21k import with_merged_ids
-from detic.preparation.lvis import count_classes, merge_coco, without_rare
+from detic.preparation.lvis_variants import count_classes, merge_coco, without_rare
 from detic.preparation.objects365 import without_missing_images
 
 IMAGE = {"id": 1, "file_name": "000000000001.jpg", "captions": ["a cat"]}

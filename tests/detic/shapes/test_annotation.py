@@ -6,9 +6,7 @@ from detic.shapes.annotation import (
     annotate,
     category,
     document,
-    with_counts,
-    with_frequencies,
-    without_rare,
+    with_novel_as_rare,
 )
 from detic.shapes.classes import ShapeClass
 from detic.shapes.scene import DrawnObject, Image
@@ -66,34 +64,17 @@ def rows(*pairs):
     return [{"image_id": image, "category_id": number} for image, number in pairs]
 
 
-def test_counts_are_of_distinct_images_and_of_annotations():
-    star, key = with_counts([{"id": 1}, {"id": 2}], rows((5, 1), (5, 1), (6, 1)))
-    assert (star["image_count"], star["instance_count"]) == (2, 3)
-    assert (key["image_count"], key["instance_count"]) == (0, 0)
-
-
 def test_novel_classes_are_r_and_base_classes_split_at_the_median():
     counted = [{"id": number, "image_count": count} for number, count in ((1, 4), (2, 9), (3, 8))]
-    letters = [entry["frequency"] for entry in with_frequencies(counted, (STAR, KEY, FISH))]
+    letters = [entry["frequency"] for entry in with_novel_as_rare(counted, (STAR, KEY, FISH))]
     assert letters == ["c", "r", "f"]  # base counts 4 and 8, median 6
 
 
 @pytest.fixture
 def source():
-    categories = with_frequencies(
-        with_counts([category(entry) for entry in (STAR, KEY, FISH)], rows((1, 1), (1, 2), (2, 2))),
-        (STAR, KEY, FISH),
-    )
+    categories = [category(entry) for entry in (STAR, KEY, FISH)]
     return document(categories, [{"id": 1}, {"id": 2}], rows((1, 1), (1, 2), (2, 2)))
 
 
 def test_annotations_are_numbered_from_1(source):
     assert [entry["id"] for entry in source["annotations"]] == [1, 2, 3]
-
-
-def test_norare_drops_annotations_of_novel_classes_only(source):
-    norare = without_rare(source)
-    assert [entry["category_id"] for entry in norare["annotations"]] == [1]
-    assert norare["categories"] == source["categories"]
-    assert norare["images"] == source["images"]
-    assert len(source["annotations"]) == 3

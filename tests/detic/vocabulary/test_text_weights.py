@@ -2,7 +2,6 @@ import huggingface_hub
 import pytest
 import torch
 from safetensors.torch import save_file
-from torch import nn
 
 from detic.errors import InputError
 from detic.vocabulary.text_encoder import build_text_encoder, load_text_encoder
@@ -13,19 +12,13 @@ from detic.vocabulary.text_weights import (
     text_encoder_sizes,
     weights_fingerprint,
 )
+from tests.detic.checkpoint.conftest import toy_model
 
 
 def save_torchscript(tensors, path):
     """Write tensors the way OpenAI publishes CLIP: as the state of a scripted module."""
-    root = nn.Module()
-    for name, tensor in tensors.items():
-        *folders, last = name.split(".")
-        node = root
-        for folder in folders:
-            if not hasattr(node, folder):
-                node.add_module(folder, nn.Module())
-            node = getattr(node, folder)
-        node.register_buffer(last, tensor)
+    root = toy_model({name: tensor.shape for name, tensor in tensors.items()})
+    root.load_state_dict(tensors, assign=True)
     torch.jit.script(root).save(str(path))
 
 
@@ -142,7 +135,9 @@ def test_missing_file_is_named(tmp_path):
 @pytest.mark.parametrize("file_name", ["broken.pt", "broken.safetensors"])
 def test_damaged_file_is_named(file_name, tmp_path):
     (tmp_path / file_name).write_bytes(b"half a downlo")
-    with pytest.raises(InputError, match=rf"{file_name} cannot be read.*delete the file"):
+    with pytest.raises(
+        InputError, match=rf"{file_name} is not a weight file.*fetch the file itself"
+    ):
         read_text_weights(tmp_path / file_name)
 
 
@@ -156,5 +151,5 @@ def test_file_without_text_encoder_names_what_is_missing(encoder, tmp_path):
 
 def test_file_that_is_no_state_dict_is_refused(tmp_path):
     torch.save([torch.ones(1)], tmp_path / "list.pt")
-    with pytest.raises(InputError, match=r"list\.pt holds a list; expected a state dict"):
+    with pytest.raises(InputError, match=r"list\.pt holds no tensors by name but a list"):
         read_text_weights(tmp_path / "list.pt")

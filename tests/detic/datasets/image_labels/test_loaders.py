@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from detic.datasets.image_labels import size_index
+from detic.datasets import image_sizes
 from detic.datasets.image_labels.class_index import ClassIndex
 from detic.datasets.image_labels.class_tars import load_class_tars
 from detic.datasets.image_labels.csv_table import load_csv_table
@@ -79,7 +79,7 @@ class TestFolders:
 
     def test_sizes_are_read_once(self, root, monkeypatch):
         first = load_image_folder(root, CLASSES)
-        monkeypatch.setattr(size_index, "read_image_size", None)
+        monkeypatch.setattr(image_sizes, "read_image_size", None)
         assert load_image_folder(root, CLASSES) == first
 
     def test_images_added_later_are_looked_at(self, root, write_image):
@@ -104,11 +104,11 @@ class TestFolders:
         assert len(load_image_folder(root, CLASSES)) == 3
 
     def test_an_interrupted_start_goes_on_where_it_was(self, root, monkeypatch):
-        monkeypatch.setattr(size_index, "CHUNK", 1)
-        monkeypatch.setattr(size_index, "read_image_size", interrupted_after(2))
+        monkeypatch.setattr(image_sizes, "CHUNK", 1)
+        monkeypatch.setattr(image_sizes, "read_image_size", interrupted_after(2))
         with pytest.raises(KeyboardInterrupt):
             load_image_folder(root, CLASSES)
-        monkeypatch.setattr(size_index, "read_image_size", interrupted_after(1))
+        monkeypatch.setattr(image_sizes, "read_image_size", interrupted_after(1))
         assert len(load_image_folder(root, CLASSES)) == 3
 
     def test_an_unreadable_image_stays_without_size(self, root, caplog):
@@ -133,7 +133,7 @@ class TestFolders:
         def refuse(path, content):
             raise PermissionError("read-only")
 
-        monkeypatch.setattr(size_index, "write_json", refuse)
+        monkeypatch.setattr(image_sizes, "write_json", refuse)
         assert len(load_image_folder(root, CLASSES)) == 3
         assert "the sizes of images are not remembered" in caplog.text
 

@@ -1,0 +1,142 @@
+"""What was found out about images once, kept in a json file beside them."""
+
+import logging
+import os
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from typing import Any
+
+from tqdm import tqdm
+
+from detic.datasets.annotation_file import read_json
+from detic.errors import InputError
+from detic.files import fingerprint, write_json
+from detic.images import IMAGE_ERRORS, read_image_size
+
+logger = logging.getLogger(__name__)
+
+VERSION = 2  # rises when the content of the file changes its meaning
+CHUNK = 10_000  # images between two thoughts of saving
+SAVED_SHARE = 10  # a file is saved again after a tenth more
+INDEX_NAME = ".picture_sizes.json"  # in the folder of the images
+NUM_THREADS = 16  # most of the time they wait for the disk
+
+SizeHW = tuple[int, int]
+Entry = list[int]  # height and width, then the fingerprint of the file
+
+
+def read_remembered(path: Path) -> dict[str, Any]:
+    """Return what ``write_remembered`` wrote; nothing if there is no such file or it is damaged."""
+    if not path.exists():
+        return {}
+    try:
+        content = read_json(path)
+    except InputError as error:
+        logger.warning("looking at all images again: %s", error)
+        return {}
+    if not isinstance(content, dict) or content.get("version") != VERSION:
+        logger.warning("looking at all images again: %s was not written by this program", path)
+        return {}
+    return content["entries"]
+
+
+def write_remembered(path: Path, entries: dict[str, Any]) -> None:
+    """Write entries by name; a folder that cannot be written is left alone."""
+    try:
+        write_json(path, {"version": VERSION, "entries": entries})
+    except OSError as error:
+        logger.warning(
+            "the sizes of images are not remembered, so the next start takes as long: cannot "
+            "write %s (%s); make its folder writable or name another index_file",
+            path,
+            error,
+        )
+
+
+def is_worth_saving(num_new: int, num_saved: int) -> bool:
+    """Return whether to save, so that an interrupted run loses little and saving stays cheap.
+
+    The whole file is written each time; that is done after each tenth more of what it holds.
+    """
+    return num_new * SAVED_SHARE >= num_saved and num_new > 0
+
+
+def image_sizes(
+    root: Path, names: Sequence[str], index_file: Path, workers: int = NUM_THREADS
+) -> dict[str, SizeHW]:
+    """Return (height, width) of images by name, without those that cannot be read.
+
+    Headers are read once, and again after an image has changed.
+
+    Args:
+        root: folder that the names are relative to.
+        names: of the images.
+        index_file: where sizes are remembered, with the fingerprints of the files.
+        workers: images that are looked at at the same time.
+    """
+    known = read_remembered(index_file)
+    num_new = 0
+    bar = tqdm(total=len(names), desc=f"sizes of {root.name}", unit="image", disable=None)
+    with bar, ThreadPoolExecutor(workers) as pool:
+        for chunk in _chunks(names, CHUNK):
+            found = pool.map(_entry, (root / name for name in chunk), map(known.get, chunk))
+            for name, entry in zip(chunk, found, strict=True):
+                bar.update()
+                num_new += _remember(known, name, entry)
+            if is_worth_saving(num_new, len(known)):
+                write_remembered(index_file, known)
+                num_new = 0
+    if num_new:
+        write_remembered(index_file, known)
+    return {name: tuple(known[name][:2]) for name in names if name in known}
+
+
+def read_image_sizes(
+    folder: str | os.PathLike, names: Sequence[str], workers: int = 8
+) -> list[tuple[int, int] | None]:
+    """Return the (height, width) of each image, None for those that cannot be opened.
+
+    Sizes are those after turning an image as its EXIF data ask. They are remembered in the folder,
+    so that an interrupted run goes on where it was.
+
+    Args:
+        folder: where the images are.
+        names: their paths below it.
+        workers: images that are opened at the same time.
+    """
+    folder = Path(folder)
+    known = image_sizes(folder, names, folder / INDEX_NAME, workers)
+    sizes = [known.get(name) for name in names]
+    num_damaged = sizes.count(None)
+    if num_damaged:
+        logger.warning("left out %d of %d images that cannot be opened", num_damaged, len(names))
+    return sizes
+
+
+def _entry(path: Path, known: Entry | None) -> Entry | None:
+    """Return what to remember of an image; None if it cannot be read."""
+    try:
+        file = fingerprint(path)
+        if known is not None and known[2:] == file:
+            return known
+        with open(path, "rb") as stream:
+            return [*read_image_size(stream), *file]
+    except IMAGE_ERRORS as error:
+        logger.warning("%s cannot be read: %s", path, error)
+        return None
+
+
+def _remember(known: dict[str, Entry], name: str, entry: Entry | None) -> bool:
+    """Put an entry among the known ones; return whether that changed them."""
+    if known.get(name) == entry:
+        return False
+    if entry is None:
+        del known[name]
+    else:
+        known[name] = entry
+    return True
+
+
+def _chunks(items: Sequence, size: int) -> Iterable[Sequence]:
+    return (items[start : start + size] for start in range(0, len(items), size))

@@ -1,0 +1,92 @@
+"""The detections of one image as rows of COCO's result format.
+
+N detections, H x W image.
+"""
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from hotcoco import mask as rle
+
+from detic.detections import Detections
+
+# What is kept of numbers that are rounded: a thousandth of a pixel, a millionth of a score
+BOX_DIGITS = 3
+SCORE_DIGITS = 6
+
+ImageId = int | str
+
+
+@dataclass(frozen=True)
+class ResultRows:
+    """The detections of one image, column by column."""
+
+    image_id: ImageId
+    category_ids: list[int]  # (N,)
+    scores: list[float]  # (N,)
+    boxes_xywh: list[list[float]]  # (N, 4) pixels
+    masks: list[dict] | None = None  # N run-length encoded masks, (H, W) each
+
+    def __len__(self) -> int:
+        return len(self.scores)
+
+    def __iter__(self) -> Iterator[dict]:
+        """Yield each detection as an object of a results file."""
+        masks = self.masks or [None] * len(self)
+        columns = zip(self.category_ids, self.boxes_xywh, self.scores, masks, strict=True)
+        for category_id, box, score, mask in columns:
+            row = {"image_id": self.image_id, "category_id": category_id, "bbox": box}
+            row["score"] = score
+            yield row if mask is None else row | {"segmentation": mask}
+
+    @property
+    def mask_areas(self) -> list[int] | None:
+        """The pixels of each mask; None without masks."""
+        return None if self.masks is None else [rle.area(mask) for mask in self.masks]
+
+
+def result_rows(
+    image_id: ImageId,
+    detections: Detections,
+    category_ids: Sequence[int | None],
+    *,
+    rounded: bool = False,
+) -> ResultRows:
+    """Return the detections of an image as rows.
+
+    Args:
+        image_id: of the image in the annotation file.
+        detections: what was found there.
+        category_ids: the category id of each label; None: its detections are left out.
+        rounded: whether to round numbers, which keeps files small.
+    """
+    ids = [category_ids[label] for label in detections.labels.tolist()]
+    if None in ids:
+        detections = detections[np.array([category_id is not None for category_id in ids])]
+        ids = [category_id for category_id in ids if category_id is not None]
+    # Rounding needs more digits than there are; scoring wants the numbers of the model.
+    boxes_xyxy = detections.boxes_xyxy.astype(np.float64 if rounded else np.float32)
+    boxes_xywh = np.hstack((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])).tolist()
+    scores = detections.scores.tolist()
+    masks = None if detections.masks is None else encoded_masks(detections.masks)
+    if rounded:
+        boxes_xywh = [rounded_box(box) for box in boxes_xywh]
+        scores = [rounded_score(score) for score in scores]
+    return ResultRows(image_id, ids, scores, boxes_xywh, masks)
+
+
+def encoded_masks(masks: np.ndarray) -> list[dict]:
+    """Return masks, (N, H, W) bool, as COCO's compressed run lengths, whose counts are text."""
+    encoded = [rle.encode(mask) for mask in masks]
+    return [{"size": mask["size"], "counts": mask["counts"].decode("ascii")} for mask in encoded]
+
+
+def rounded_box(box: Sequence[float]) -> list[float]:
+    """Return the four numbers of a box to a thousandth of a pixel."""
+    return [round(float(value), BOX_DIGITS) for value in box]
+
+
+def rounded_score(score: float) -> float:
+    """Return a score from 0 to 1 to a millionth."""
+    return round(float(score), SCORE_DIGITS)

@@ -1,0 +1,187 @@
+"""Weight files of any container as tensors by name. No file can run code."""
+
+import os
+import pickle
+import re
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from detectron2.utils.file_io import PathManager
+from torch import Tensor
+
+from detic.errors import InputError
+from detic.files import unfinished_path
+from detic.paths import find_file, looked_for
+from detic.weight_files.restricted_pickle import RefusedImport, load_restricted_pickle
+from detic.weight_files.torchscript import is_torchscript, read_torchscript
+
+try:
+    from numpy._core.multiarray import scalar as numpy_scalar
+except ModuleNotFoundError:  # before numpy 2
+    from numpy.core.multiarray import scalar as numpy_scalar
+
+# Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
+# the MIIL backbones, Caffe2.
+_WEIGHT_KEYS = ("model", "state_dict", "blobs")
+
+# Of best scores and the like, which training programs save beside the weights
+_NUMPY_SCALARS = [
+    (numpy_scalar, "numpy._core.multiarray.scalar"),
+    (numpy_scalar, "numpy.core.multiarray.scalar"),  # as numpy wrote it before version 2
+    np.dtype,
+    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
+]
+
+_ZIP = b"PK\x03\x04"
+_PICKLE = b"\x80"
+# torch.save's format up to version 1.5 starts with this number, pickled.
+_LEGACY_TORCH = pickle.dumps(0x1950A86A20F9469CFC6C, protocol=2)
+
+
+def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
+    """Return the tensors of a weight file by name, on the CPU and in the file's dtypes.
+
+    The content decides how a file is read, not its name: torch's formats, TorchScript archives,
+    safetensors, and pickles of arrays or tensors. What training programs store besides the weights
+    is left out.
+
+    Args:
+        path: a local path or an address that detectron2 knows (http, https, detectron2).
+
+    Raises:
+        InputError: the file is missing, damaged, not a weight file, or would need to import code.
+    """
+    file = _local_file(os.fspath(path))
+    reader = _reader(file)
+    try:
+        content = reader(file)
+    except RefusedImport as error:
+        raise InputError(_refusal(path, error.wanted)) from error
+    except Exception as error:  # torch, safetensors and pickle each have exceptions of their own
+        wanted = re.search(r"GLOBAL ([\w.]+)", str(error))
+        if isinstance(error, pickle.UnpicklingError) and wanted:
+            raise InputError(_refusal(path, wanted[1])) from error
+        # What follows torch's first sentence is the advice to do without the protection.
+        reason = re.split(r"\.\s", str(error).strip(), maxsplit=1)[0] or type(error).__name__
+        raise InputError(
+            f"{path} cannot be read as weights ({reason}); if its download was interrupted, delete "
+            "the file and fetch it again"
+        ) from error
+    return _tensors(content, path)
+
+
+def write_checkpoint(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
+    """Write ``content`` by torch.save; the file appears under its name when it is complete."""
+    with unfinished_path(path) as unfinished:
+        torch.save(dict(content), unfinished)
+
+
+def _local_file(path: str) -> Path:
+    if not path:
+        raise InputError("MODEL.WEIGHTS is empty; name the weights to load")
+    try:
+        file = Path(PathManager.get_local_path(path)) if "://" in path else find_file(path)
+    except OSError as error:
+        raise InputError(
+            f"cannot fetch {path} ({error}); check the address and the network, or download it by "
+            "other means and put the local path into MODEL.WEIGHTS"
+        ) from error
+    if file.is_file():
+        return file
+    message = (
+        f"no weights at {path}; MODEL.WEIGHTS must name a local file or an address that starts with "
+        f"http://, https:// or detectron2://; {looked_for(path)}"
+    )
+    twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if p.is_file()]
+    if twins:
+        message += f". {twins[0]} exists and may be what you mean: files need no conversion"
+    raise InputError(message)
+
+
+def _reader(file: Path) -> Callable[[Path], Any]:
+    """Return the function that reads a file with this beginning."""
+    with file.open("rb") as f:
+        start = f.read(64)
+    header_bytes = int.from_bytes(start[:8], "little")
+    if start[8:9] == b"{" and header_bytes < file.stat().st_size:
+        return _read_safetensors
+    if start.startswith((_ZIP, _LEGACY_TORCH)):
+        return read_torchscript if is_torchscript(file) else _read_torch
+    if start.startswith(_PICKLE):
+        return _read_pickle
+    raise InputError(
+        f"{file} is not a weight file: it starts with {start[:24]!r}; expected what torch.save, "
+        "safetensors or pickle writes (a web page or a git-lfs pointer instead of the weights is a "
+        "common reason: fetch the file itself)"
+    )
+
+
+def _read_torch(file: Path) -> Any:
+    with torch.serialization.safe_globals(_NUMPY_SCALARS):
+        return torch.load(file, map_location="cpu", weights_only=True)
+
+
+def _read_pickle(file: Path) -> Any:
+    with file.open("rb") as f:
+        return load_restricted_pickle(f)
+
+
+def _read_safetensors(file: Path) -> dict[str, Tensor]:
+    from safetensors.torch import load_file
+
+    return load_file(file)
+
+
+def _refusal(path: str | os.PathLike, wanted: str) -> str:
+    return (
+        f"{path} is refused: reading it would import {wanted}, and a file that imports can run code. "
+        "Expected tensors, arrays and plain containers only. If you trust its origin, keep its weights "
+        "alone where they were made: torch.save({'model': model.state_dict()}, 'weights.pth'), or, for "
+        "mmdetection, tools/model_converters/publish_model.py"
+    )
+
+
+def _tensors(content: Any, path: str | os.PathLike) -> dict[str, Tensor]:
+    """Return the tensors of what a training program saved, however it wrapped them."""
+    weights = _unwrapped(content)
+    entries = weights.items() if isinstance(weights, Mapping) else ()
+    tensors = {
+        name: value.detach() if isinstance(value, Tensor) else torch.tensor(value)
+        for name, value in entries
+        if isinstance(name, str) and (isinstance(value, Tensor) or _is_numeric(value))
+    }
+    if not tensors:
+        raise InputError(
+            f"{path} holds no tensors by name but {_describe(content)}; expected a state dict, or one "
+            f"under a key {', '.join(_WEIGHT_KEYS)}"
+        )
+    return _without_prefix(tensors, "module.")  # of models wrapped for data-parallel training
+
+
+def _unwrapped(content: Any) -> Any:
+    """Return the innermost dictionary under the keys of weights; none may contain itself."""
+    weights, passed = content, set()
+    while isinstance(weights, Mapping) and id(weights) not in passed:
+        passed.add(id(weights))
+        inner = [weights[k] for k in _WEIGHT_KEYS if isinstance(weights.get(k), Mapping)]
+        weights = inner[0] if inner else weights
+    return weights
+
+
+def _is_numeric(value: Any) -> bool:
+    return isinstance(value, np.ndarray) and value.dtype.kind in "biuf"
+
+
+def _without_prefix(tensors: dict[str, Tensor], prefix: str) -> dict[str, Tensor]:
+    if all(name.startswith(prefix) for name in tensors):
+        return {name.removeprefix(prefix): tensor for name, tensor in tensors.items()}
+    return tensors
+
+
+def _describe(content: Any) -> str:
+    if isinstance(content, Mapping):
+        return f"a dictionary of {', '.join(map(str, list(content)[:5])) or 'nothing'}"
+    return f"a {type(content).__name__}"
