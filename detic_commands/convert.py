@@ -25,8 +25,8 @@ def argument_parser(prog: str) -> ArgumentParser:
 
 def main(arguments: Namespace) -> None:
     from detic.checkpoint.conversion import convert
-    from detic.weight_files import read_weights, write_checkpoint
     from detic.errors import InputError
+    from detic.weight_files import read_weights, write_checkpoint
 
     source, destination = Path(arguments.src), Path(arguments.dst)
     if source.resolve() == destination.resolve():
