@@ -3,12 +3,13 @@
 import argparse
 import sys
 from collections.abc import Callable
+from typing import NoReturn
 
 from detic.errors import InputError
 from detic_commands.running import INTERRUPTED, USER_ERROR
 
 
-def run(command: Callable[..., int | None], *arguments) -> None:
+def run(command: Callable[..., int | None], *arguments) -> NoReturn:
     """Run a program to its end and leave with its exit status.
 
     A mistake of the user ends in one ``error: ...`` on stderr and status 2, Ctrl-C in status 130.

@@ -4,7 +4,7 @@ Shapes: N detections, H x W image, C classes, D embedding width.
 """
 
 from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from detectron2.structures import Instances
@@ -58,7 +58,8 @@ class Detections:
         if isinstance(rows, int | np.integer):
             rows = [rows]
         columns = {name: getattr(self, name) for name in _COLUMNS}
-        return replace(self, **{n: c if c is None else c[rows] for n, c in columns.items()})
+        chosen: dict[str, Any] = {n: c if c is None else c[rows] for n, c in columns.items()}
+        return replace(self, **chosen)
 
     def to_supervision(self) -> "supervision.Detections":
         """Return the same as Roboflow's ``supervision`` knows it, for its trackers and annotators.

@@ -98,7 +98,7 @@ def read_image_size(file: BinaryIO) -> tuple[int, int]:
 def _pixels(file: BinaryIO, channel_order: str) -> np.ndarray:
     with Image.open(file) as image, _whole_files_only():
         image.load()
-        turn = TURNS.get(_orientation(image))
+        turn = TURNS.get(_orientation(image) or 0)
         upright = image if turn is None else image.transpose(turn)
         pixels = np.asarray(_eight_bit(upright).convert("RGB"))
     return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "BGR" else pixels

@@ -3,8 +3,10 @@
 N detections, H x W image.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import repeat
+from typing import Any
 
 import numpy as np
 from hotcoco import mask as rle
@@ -33,10 +35,14 @@ class ResultRows:
 
     def __iter__(self) -> Iterator[dict]:
         """Yield each detection as an object of a results file."""
-        masks = self.masks or [None] * len(self)
+        masks: Iterable[dict | None] = repeat(None, len(self)) if self.masks is None else self.masks
         columns = zip(self.category_ids, self.boxes_xywh, self.scores, masks, strict=True)
         for category_id, box, score, mask in columns:
-            row = {"image_id": self.image_id, "category_id": category_id, "bbox": box}
+            row: dict[str, Any] = {
+                "image_id": self.image_id,
+                "category_id": category_id,
+                "bbox": box,
+            }
             row["score"] = score
             yield row if mask is None else row | {"segmentation": mask}
 
@@ -61,13 +67,13 @@ def result_rows(
         category_ids: the category id of each label; None: its detections are left out.
         rounded: whether to round numbers, which keeps files small.
     """
-    ids = [category_ids[label] for label in detections.labels.tolist()]
-    if None in ids:
-        detections = detections[np.array([category_id is not None for category_id in ids])]
-        ids = [category_id for category_id in ids if category_id is not None]
+    id_of_each = [category_ids[label] for label in detections.labels.tolist()]
+    ids = [category_id for category_id in id_of_each if category_id is not None]
+    if len(ids) < len(id_of_each):
+        detections = detections[np.array([category_id is not None for category_id in id_of_each])]
     # Rounding needs more digits than there are; scoring wants the numbers of the model.
-    boxes_xyxy = detections.boxes_xyxy.astype(np.float64 if rounded else np.float32)
-    boxes_xywh = np.hstack((boxes_xyxy[:, :2], boxes_xyxy[:, 2:] - boxes_xyxy[:, :2])).tolist()
+    boxes: np.ndarray = detections.boxes_xyxy.astype(np.float64 if rounded else np.float32)
+    boxes_xywh = np.hstack((boxes[:, :2], boxes[:, 2:] - boxes[:, :2])).tolist()
     scores = detections.scores.tolist()
     masks = None if detections.masks is None else encoded_masks(detections.masks)
     if rounded:

@@ -29,7 +29,7 @@ class Command:
 
 Group = dict[str, "Command | Group"]
 
-PREPARATIONS: Group = {
+PREPARATIONS = {
     name: Command(f"data.{name}", summary)
     for name, summary in {
         "remove_lvis_rare": "LVIS without the boxes of rare classes",
@@ -69,7 +69,7 @@ COMMANDS: Group = {
     },
     "data": {
         "check": Command("data.check", "say which datasets are ready and how to get the others"),
-        "prepare": PREPARATIONS,
+        "prepare": dict(PREPARATIONS),
     },
     "convert": Command("convert", "convert a checkpoint to or from mmdetection's names"),
     "quickstart": Command("quickstart", "detect and train on drawn images, in minutes"),
@@ -102,7 +102,8 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     if words[:1] == ["--version"]:
         print(f"detic {__version__}")
         sys.exit(0)
-    prog, found = "detic", COMMANDS
+    prog = "detic"
+    found: Command | Group = COMMANDS
     while isinstance(found, dict):
         if not words or words[0] in ("-h", "--help"):
             print(_group_help(prog, found))

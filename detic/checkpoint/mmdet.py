@@ -110,7 +110,7 @@ def _converted(
     converted, left_over = {}, []
     for name, tensor in tensors.items():
         target, ours = places[name]
-        if target is None:
+        if target is None or ours is None:
             left_over.append(name)
         elif _MERGING.fullmatch(ours):
             converted[target] = reorder(tensor)

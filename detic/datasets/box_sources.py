@@ -171,10 +171,9 @@ def match_categories(content: AnnotationFile, classes: ClassIndex) -> dict[int, 
     class_of_id: dict[int, int] = {}
     for category in content.categories:
         where = f"{content.path}, category {category['id']}"
-        if category["id"] in used:
+        index = classes.find(category["name"])
+        if index is None and category["id"] in used:
             index = classes.require(category["name"], where)
-        else:
-            index = classes.find(category["name"])
         if index is None:
             continue
         if index in class_of_id.values():

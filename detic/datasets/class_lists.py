@@ -17,7 +17,7 @@ from detic.vocabulary.builtin import FOLDER, builtin_categories
 class LazyList(Sequence):
     """A read-only list made by ``read()`` when first needed; equal to a list with its elements."""
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]  # as of every list
 
     def __init__(self, read: Callable[[], list]):
         self._read = read

@@ -55,7 +55,7 @@ class TarCollection:
         self._offset_files = [index_dir / f"{path.stem}_offsets.npy" for path in self.tar_paths]
         counts = (len(_load(path)) - 1 for path in self._offset_files)
         self._ends = list(accumulate(counts))
-        self._offsets = RecentlyUsed(256, _load)
+        self._offsets = RecentlyUsed[Path, np.ndarray](256, _load)
         self._reader = TarReader()
 
     def __len__(self) -> int:
@@ -93,7 +93,7 @@ class TarIndex:
 
     names: np.ndarray  # (N,) text
     offsets: np.ndarray  # (N + 1,) int64, blocks
-    sizes: np.ndarray | None  # (N, 2) int32, height and width in pixels
+    sizes: np.ndarray  # (N, 2) int32, height and width in pixels; (0, 2) where not asked for
 
 
 def write_tar_collection(
@@ -114,18 +114,18 @@ def write_tar_collection(
     Raises:
         InputError: a file is no tar file, two have one name, or none has an image.
     """
-    tars = sorted(map(Path, tars), key=lambda path: path.stem)
-    _check_names_differ(tars)
+    paths = sorted(map(Path, tars), key=lambda path: path.stem)
+    _check_names_differ(paths)
     with ThreadPoolExecutor() as pool:
-        indices = pool.map(partial(index_tar, index_dir=index_dir), tars)
-        bar = tqdm(indices, desc="index", total=len(tars), unit="tar", disable=not progress)
+        indices = pool.map(partial(index_tar, index_dir=index_dir), paths)
+        bar = tqdm(indices, desc="index", total=len(paths), unit="tar", disable=not progress)
         with_images = [
             os.path.relpath(tar, Path(tar_list).parent)
-            for tar, index in zip(tars, bar, strict=True)
+            for tar, index in zip(paths, bar, strict=True)
             if len(index.names) > 0
         ]
     if not with_images:
-        raise InputError(f"no image in {len(tars)} tar files; give those of the classes")
+        raise InputError(f"no image in {len(paths)} tar files; give those of the classes")
     _save(tar_list, np.array(with_images))
     return TarCollection(tar_list, index_dir)
 
@@ -157,7 +157,8 @@ def index_tar(
         _save(stamp, np.array(file, dtype=np.int64))  # last: it vouches for the others
     if with_sizes and not sizes.is_file():
         _save(sizes, _image_sizes(tar, _load(offsets)))
-    return TarIndex(_load(names), _load(offsets), _load(sizes) if with_sizes else None)
+    sizes_hw = _load(sizes) if with_sizes else np.zeros((0, 2), np.int32)
+    return TarIndex(_load(names), _load(offsets), sizes_hw)
 
 
 def _image_sizes(tar: Path, offsets: np.ndarray) -> np.ndarray:

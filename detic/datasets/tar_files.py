@@ -8,12 +8,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Generic, TypeVar
 
 from detic.errors import InputError
 from detic.files import is_hidden
 
 logger = logging.getLogger(__name__)
+
+Key = TypeVar("Key", bound=Hashable)
+Thing = TypeVar("Thing")
 
 BLOCK = 512  # bytes; headers and contents start at multiples
 GZIP_MAGIC = b"\x1f\x8b"
@@ -80,7 +83,7 @@ class TarReader:
     """Reader of pieces of files; the files used last stay open."""
 
     def __init__(self, max_open_files: int = 128):
-        self._files = RecentlyUsed(max_open_files, _open_file, os.close)
+        self._files = RecentlyUsed[str, int](max_open_files, _open_file, os.close)
 
     def read(self, path: str | os.PathLike, offset: int, size: int) -> bytes:
         """Return ``size`` bytes from ``offset`` on.
@@ -124,7 +127,7 @@ def _open_file(path: str) -> int:
     return os.open(path, os.O_RDONLY)
 
 
-class RecentlyUsed:
+class RecentlyUsed(Generic[Key, Thing]):
     """Things made on demand, of which only those used last are kept.
 
     A copy sent to another process starts empty.
@@ -138,18 +141,18 @@ class RecentlyUsed:
     def __init__(
         self,
         capacity: int,
-        make: Callable[[Hashable], Any],
-        discard: Callable[[Any], None] | None = None,
+        make: Callable[[Key], Thing],
+        discard: Callable[[Thing], None] | None = None,
     ):
         self._capacity = capacity
         self._make = make
         self._discard = discard
-        self._things: OrderedDict[Hashable, Any] = OrderedDict()
+        self._things: OrderedDict[Key, Thing] = OrderedDict()
 
     def __reduce__(self):
         return RecentlyUsed, (self._capacity, self._make, self._discard)
 
-    def get(self, key: Hashable) -> Any:
+    def get(self, key: Key) -> Thing:
         """Return the thing of this key."""
         if key in self._things:
             self._things.move_to_end(key)

@@ -34,7 +34,7 @@ def open_video(source: Path | int) -> Iterator[Video]:
     capture = cv2.VideoCapture(source if isinstance(source, int) else str(source))
     try:
         has_frame, first = capture.read() if capture.isOpened() else (False, None)
-        if not has_frame:
+        if not has_frame or first is None:
             what = f"camera {source}" if isinstance(source, int) else f"the video '{source}'"
             raise InputError(f"cannot read {what}; is it there, and does a player show it?")
         num_frames = int(capture.get(cv2.CAP_PROP_FRAME_COUNT))

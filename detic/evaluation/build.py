@@ -137,8 +137,8 @@ def _coco(of: EvaluationSet, options: ScoreOptions) -> Protocol:
 
 
 def _openimages(of: EvaluationSet, options: ScoreOptions) -> Protocol:
-    hierarchy_file = options.hierarchy_file or dataset_path(HIERARCHY)
-    if not hierarchy_file.is_file():
+    hierarchy_file: Path | None = options.hierarchy_file or dataset_path(HIERARCHY)
+    if hierarchy_file is not None and not hierarchy_file.is_file():
         missing = (
             f"class hierarchy {hierarchy_file} not found; `python tools/check_data.py "
             f"{NEEDS_HIERARCHY}` tells where to get it"

@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from hotcoco import COCO, COCOeval
 
-from detic.evaluation.ground_truth import as_evaluation, prepare, use_mask_areas
+from detic.evaluation.ground_truth import accumulated, as_evaluation, prepare, use_mask_areas
 from detic.evaluation.precision_arrays import ALL_AREAS, IOU_50, average_precisions, class_means
 from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import ClassTable, Evaluation, TaskScore
@@ -57,8 +57,7 @@ def score_coco(
 def _precision(ground_truth: COCO, detections: COCO, task: str) -> np.ndarray:
     evaluation = COCOeval(ground_truth, detections, task)
     evaluation.evaluate()
-    evaluation.accumulate()
-    return evaluation.eval["precision"][..., LARGEST_LIMIT]
+    return accumulated(evaluation)["precision"][..., LARGEST_LIMIT]
 
 
 def _task_score(precision: np.ndarray, classes: ClassTable, groups: list[str]) -> TaskScore:

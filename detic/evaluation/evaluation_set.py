@@ -1,7 +1,7 @@
 """What detections are scored on: a registered dataset, or just an annotation file."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -74,7 +74,7 @@ def annotated_set(
     return EvaluationSet(annotation_file.stem, kind, annotation_file, files)
 
 
-def category_ids(evaluation_set: EvaluationSet) -> list[int | None]:
+def category_ids(evaluation_set: EvaluationSet) -> Sequence[int | None]:
     """Return the category id of each class index: by the metadata's map, else by rank of the ids.
 
     Args:

@@ -160,7 +160,7 @@ def old_and_new(
     """
     if (old is None) == (new is None):
         raise InputError("name either the old classes or the new ones; the others are the rest")
-    listed = {loose_name(name) for name in (old if new is None else new)}
+    listed = {loose_name(name) for name in old or new or ()}
     if not listed & {loose_name(name) for name in names}:
         raise InputError(
             f"none of the {len(listed)} class names in the list of "

@@ -4,9 +4,10 @@ import logging
 from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
+from typing import cast
 
 import numpy as np
-from hotcoco import COCO
+from hotcoco import COCO, COCOeval
 
 from detic.errors import InputError
 from detic.evaluation.results_file import ResultsFile, check_fits
@@ -34,9 +35,15 @@ def prepare(
 
 def use_mask_areas(detections: COCO, results: ResultsFile) -> None:
     """Make the size of a detection that of its mask; loaded with a box, it was the box's."""
-    if len(results):
+    if results.mask_areas is not None and len(results):
         ids = np.array(detections.get_ann_ids())  # positions in the file, from 1
         detections.update_anns(ids=ids, area=results.mask_areas[ids - 1])
+
+
+def accumulated(evaluation: COCOeval) -> dict[str, np.ndarray]:
+    """Return precision (T, R, K, A, M) and recall (T, K, A, M) of images that were evaluated."""
+    evaluation.accumulate()
+    return cast(dict[str, np.ndarray], evaluation.eval)
 
 
 def as_evaluation(

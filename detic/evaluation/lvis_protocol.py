@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 from hotcoco import COCO, LVISEval, LVISResults
 
-from detic.evaluation.ground_truth import as_evaluation, prepare, use_mask_areas
+from detic.evaluation.ground_truth import accumulated, as_evaluation, prepare, use_mask_areas
 from detic.evaluation.precision_arrays import (
     ALL_AREAS,
     AREAS,
@@ -77,7 +77,7 @@ def is_judged(ground_truth: COCO, results: ResultsFile) -> np.ndarray:
         with_class = ground_truth.get_img_ids(cat_ids=[category_id])
         column[[index_of[image_id] for image_id in with_class if image_id in index_of]] = True
     for row, image_id in zip(table, results.image_ids, strict=True):
-        absent = images[image_id].get("neg_category_ids", [])
+        absent = images[int(image_id)].get("neg_category_ids", [])
         row[[column_of[category_id] for category_id in absent if category_id in column_of]] = True
     return table[results.image_indices, np.searchsorted(category_ids, results.category_ids)]
 
@@ -98,8 +98,8 @@ def _score(
         with without_empty(ground_truth), without_empty(detections):
             evaluation = LVISEval(ground_truth, detections, task)
             evaluation.evaluate()
-        evaluation.accumulate()
-        precision, recall = evaluation.eval["precision"][..., 0], evaluation.eval["recall"][..., 0]
+        found = accumulated(evaluation)
+        precision, recall = found["precision"][..., 0], found["recall"][..., 0]
         metrics = average_precisions(precision) | frequency_means(precision, classes)
         scores[task] = TaskScore(
             metrics=metrics | recalls(recall, recall_suffix),

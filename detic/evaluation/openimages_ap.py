@@ -33,7 +33,7 @@ class KeyedDetections:
     shapes: Shapes  # (N, 4) or (N,)
     scores: np.ndarray  # (N,)
 
-    def __getitem__(self, indices: np.ndarray) -> "KeyedDetections":
+    def __getitem__(self, indices: np.ndarray | slice) -> "KeyedDetections":
         return KeyedDetections(self.keys[indices], self.shapes[indices], self.scores[indices])
 
 

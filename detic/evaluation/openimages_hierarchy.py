@@ -5,6 +5,7 @@ C classes, in the order of their category ids.
 
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -26,7 +27,7 @@ def read_reach(path: str | Path, index_of: Mapping[str, int]) -> np.ndarray:
         InputError: the file is missing or no such tree.
     """
     reach = np.eye(len(index_of), dtype=bool)
-    pending = [(read_json(path), ())]
+    pending: list[tuple[Any, tuple[int, ...]]] = [(read_json(path), ())]
     while pending:
         node, ancestors = pending.pop()
         if not isinstance(node, dict) or "LabelName" not in node:

@@ -14,6 +14,7 @@ from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from detectron2.utils import comm
@@ -113,7 +114,7 @@ class PredictionLog:
         path = self.folder / DESCRIPTION
         if not path.is_file():
             return False
-        earlier = read_json(path)
+        earlier: Any = read_json(path)
         for name, value in self._run.items():
             if earlier.get(name) != value:
                 raise InputError(
@@ -180,15 +181,14 @@ def _concatenate(entries: list[FinishedImage], path: Path) -> None:
 
 def _results_file(entries: list[FinishedImage], path: Path) -> ResultsFile:
     counts = [len(entry.scores) for entry in entries]
-    areas = [entry.mask_areas for entry in entries]
-    without_masks = any(column is None for column in areas)
+    areas = [entry.mask_areas for entry in entries if entry.mask_areas is not None]
     return ResultsFile(
         path=path,
         image_ids=[entry.image_id for entry in entries],
         image_indices=np.repeat(np.arange(len(entries)), counts),
         category_ids=_joined([entry.category_ids for entry in entries], np.int64),
         scores=_joined([entry.scores for entry in entries], np.float64),
-        mask_areas=None if without_masks else _joined(areas, np.float64),
+        mask_areas=_joined(areas, np.float64) if len(areas) == len(entries) else None,
     )
 
 

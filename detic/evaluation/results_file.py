@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from itertools import compress, islice
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 
@@ -74,7 +74,7 @@ class ResultsFile:
             with open(path, "wb") as target:
                 self._copy(keep, target)
             columns = ("image_indices", "category_ids", "scores", "mask_areas", "mask_sizes_hw")
-            kept = {name: _select(getattr(self, name), keep) for name in columns}
+            kept: dict[str, Any] = {name: _select(getattr(self, name), keep) for name in columns}
             yield replace(self, path=path, content=None, **kept)
 
     def _copy(self, keep: np.ndarray, target: BinaryIO) -> None:
@@ -99,7 +99,7 @@ def _select(column: np.ndarray | None, keep: np.ndarray) -> np.ndarray | None:
 
 def check_fits(
     results: ResultsFile,
-    images: Mapping[ImageId, dict],
+    images: Mapping[Any, dict],
     category_ids: Collection[int],
     tasks: Sequence[str],
     annotation_file: str | Path,
@@ -130,7 +130,9 @@ def check_fits(
         raise InputError(f"{results.path} has detections without boxes; leave out task bbox")
 
 
-def _check_mask_sizes(results: ResultsFile, images: Mapping[ImageId, dict]) -> None:
+def _check_mask_sizes(results: ResultsFile, images: Mapping[Any, dict]) -> None:
+    if results.mask_sizes_hw is None:
+        return
     sizes_hw = np.array([(images[i]["height"], images[i]["width"]) for i in results.image_ids])
     expected = sizes_hw[results.image_indices]
     wrong = np.flatnonzero((results.mask_sizes_hw != expected).any(axis=1))

@@ -4,6 +4,7 @@ import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
 from types import UnionType
+from typing import Any
 
 import numpy as np
 from hotcoco import mask as rle
@@ -48,12 +49,12 @@ def read_results(path: str | Path) -> ResultsFile:
     )
 
 
-def _is_number(value: object) -> bool:
+def _is_number(value: Any) -> bool:
     """Return whether a value fits a float64 and is no NaN."""
     return _is_plain(value, int | float) and -LARGEST <= value <= LARGEST
 
 
-def _is_category_id(value: object) -> bool:
+def _is_category_id(value: Any) -> bool:
     return _is_plain(value, int) and abs(value) < 2**63
 
 
@@ -88,7 +89,7 @@ def _is_box(box: object) -> bool:
     return isinstance(box, list) and len(box) == 4 and all(map(_is_number, box))
 
 
-def _problem_of_mask(mask: object) -> str:
+def _problem_of_mask(mask: Any) -> str:
     reason = ""
     if _looks_like_mask(mask):
         try:

@@ -3,7 +3,7 @@
 C classes, in the order of their category ids.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -30,7 +30,7 @@ class ClassTable:
         """Return the indices of the classes of a group."""
         return [index for index, name in enumerate(self.groups) if name == group]
 
-    def regrouped(self, names_of_group: dict[str, Sequence[str]]) -> "ClassTable":
+    def regrouped(self, names_of_group: Mapping[str, Sequence[str]]) -> "ClassTable":
         """Return the same classes in other groups, given as {group: class names}."""
         group_of = {name: group for group, names in names_of_group.items() for name in names}
         return replace(self, groups=tuple(group_of.get(name, "") for name in self.names))
@@ -56,7 +56,9 @@ def class_table(categories: Sequence[dict], num_gt: dict[int, int]) -> ClassTabl
     return ClassTable(
         ids=tuple(category["id"] for category in categories),
         names=tuple(category["name"] for category in categories),
-        groups=tuple(FREQUENCY_NAMES.get(category.get("frequency"), "") for category in categories),
+        groups=tuple(
+            FREQUENCY_NAMES.get(category.get("frequency", ""), "") for category in categories
+        ),
         num_gt=tuple(num_gt.get(category["id"], 0) for category in categories),
         num_train_images=tuple(category.get("image_count") for category in categories),
     )

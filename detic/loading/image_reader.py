@@ -95,6 +95,7 @@ class ImageReader:
         if "shard" in record:
             entry = self._shards.read(record["shard"], *record["span"])
             return read_image(content_of_entry(entry), self.image_format)
+        assert self._tars is not None  # by check_place
         return read_image(self._tars.read(record["tar_index"]), self.image_format)
 
 

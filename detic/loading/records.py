@@ -49,7 +49,7 @@ def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
     """
     usable = []
     for annotation in annotations:
-        changed = {"bbox": [float(value) for value in annotation["bbox"]]}
+        changed: dict[str, Any] = {"bbox": [float(value) for value in annotation["bbox"]]}
         polygons = annotation.get("segmentation")
         if isinstance(polygons, list):
             polygons = usable_polygons(polygons)

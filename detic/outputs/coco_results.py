@@ -18,7 +18,7 @@ from detic.result_rows import result_rows
 # LVIS counts no more than this, the highest-scoring ones.
 LVIS_DETECTIONS_PER_IMAGE = 300
 # LVIS says for each image which classes were checked; here, none were.
-_LVIS_FIELDS = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
+_LVIS_FIELDS: dict[str, list] = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
 
 
 @contextmanager

@@ -6,6 +6,7 @@ Shapes: M objects of all images, C classes, D embedding width.
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -32,7 +33,7 @@ def write_features(path: Path, categories: Sequence[Category]) -> Iterator[Write
     yield write
     if not parts:
         write(ImageRecord("", 0, ""), _nothing(categories))
-    arrays = {name: np.concatenate(values) for name, values in parts.items()}
+    arrays: dict[str, Any] = {name: np.concatenate(values) for name, values in parts.items()}
     with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
         np.savez(file, class_names=np.array([c.name for c in categories]), **arrays)
 
@@ -53,6 +54,7 @@ def _nothing(categories: Sequence[Category]) -> Detections:
 
 def _columns(image: ImageRecord, detections: Detections) -> dict[str, np.ndarray]:
     count = len(detections)
+    assert detections.region_embeddings is not None  # this format asks for them
     columns = {
         "features": detections.region_embeddings.astype(np.float16),
         "file_names": np.array([image.file_name] * count, dtype=str),

@@ -55,9 +55,8 @@ def label_lines(detections: Detections) -> Iterator[str]:
             x1, y1, x2, y2 = detections.boxes_xyxy[i]
             points = np.array([[(x1 + x2) / 2, (y1 + y2) / 2], [x2 - x1, y2 - y1]])
         else:
-            points = outline(detections.masks[i])
-            if points is None:
-                points = _corners(detections.boxes_xyxy[i])
+            shape = outline(detections.masks[i])
+            points = _corners(detections.boxes_xyxy[i]) if shape is None else shape
         numbers = (points / (width, height)).clip(0, 1).ravel()
         yield " ".join([str(int(label)), *(f"{number:.6f}" for number in numbers)])
 
@@ -70,8 +69,8 @@ def outline(mask: np.ndarray) -> np.ndarray | None:
     contours, _ = cv2.findContours(
         np.ascontiguousarray(mask).view(np.uint8), cv2.RETR_EXTERNAL, cv2.CHAIN_APPROX_SIMPLE
     )
-    largest = max(contours, key=cv2.contourArea, default=())
-    return largest[:, 0] if len(largest) >= 3 else None
+    largest = max(contours, key=cv2.contourArea, default=None)
+    return None if largest is None or len(largest) < 3 else largest[:, 0]
 
 
 def _corners(box_xyxy: np.ndarray) -> np.ndarray:

@@ -10,6 +10,7 @@ import logging
 import os
 import socket
 import time
+import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -180,7 +181,7 @@ def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> Fail
 
 def _is_unreached(error: Exception) -> bool:
     """Return whether no connection came about: an unknown name, a refusal, no way to the server."""
-    cause = error.reason if isinstance(error, urllib.request.URLError) else None
+    cause = error.reason if isinstance(error, urllib.error.URLError) else None
     if isinstance(cause, socket.gaierror | ConnectionError):
         return True
     return isinstance(cause, OSError) and cause.errno in NO_NETWORK
@@ -188,11 +189,11 @@ def _is_unreached(error: Exception) -> bool:
 
 def _may_pass(error: Exception) -> bool:
     """Return whether another try is worth it: not for addresses that say no, nor for no image."""
-    if isinstance(error, urllib.request.HTTPError):
+    if isinstance(error, urllib.error.HTTPError):
         return error.code in (408, 429) or error.code >= 500
     return isinstance(
         error,
-        urllib.request.URLError | TimeoutError | ConnectionError | http.client.HTTPException,
+        urllib.error.URLError | TimeoutError | ConnectionError | http.client.HTTPException,
     )
 
 

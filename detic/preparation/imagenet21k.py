@@ -43,10 +43,10 @@ def tar_images(
     collection = TarCollection(tar_list, index_dir)
     sizes_of = partial(_sizes_hw, index_dir=index_dir, wanted=set(class_ids))
     with ThreadPoolExecutor(workers) as pool:
-        sizes = pool.map(sizes_of, collection.tar_paths)
-        sizes = list(tqdm(sizes, total=len(collection.tar_paths), unit="tar"))
+        of_tars = pool.map(sizes_of, collection.tar_paths)
+        sizes = list(tqdm(of_tars, total=len(collection.tar_paths), unit="tar"))
     starts = [0, *accumulate(map(len, sizes))]
-    images = []
+    images: list[dict] = []
     for path, start, sizes_hw in zip(collection.tar_paths, starts, sizes, strict=False):
         if path.stem in class_ids:
             images += _records(start, sizes_hw, class_ids[path.stem])

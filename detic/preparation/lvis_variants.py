@@ -44,7 +44,8 @@ def count_classes(document: dict) -> list[dict]:
     ``image_count`` is the number of images with an annotation of the class, ``instance_count``
     that of annotations, crowds included. Other fields stay.
     """
-    images, instances = defaultdict(set), defaultdict(int)
+    images: dict[int, set[int]] = defaultdict(set)
+    instances: dict[int, int] = defaultdict(int)
     for annotation in tqdm(document["annotations"], desc="counts", unit="annotation"):
         images[annotation["category_id"]].add(annotation["image_id"])
         instances[annotation["category_id"]] += 1
@@ -93,14 +94,14 @@ def merge_coco(lvis: dict, coco: dict, lvis_id_of: Mapping[int, int]) -> dict:
     """
     of_lvis = _by_image(lvis["annotations"])
     of_coco = _by_image(coco["annotations"])
-    coco_image = {_file_name(image): image["id"] for image in coco["images"]}
+    coco_boxes = {_file_name(i): of_coco.get(i["id"], []) for i in coco["images"]}
     merged = []
     for image in tqdm(lvis["images"], desc="boxes of COCO", unit="image"):
         present = of_lvis.get(image["id"], [])
         merged.append(present)
         # The released models were trained without COCO's boxes in images that LVIS left empty.
         if present:
-            candidates = of_coco.get(coco_image.get(_file_name(image)), [])
+            candidates = coco_boxes.get(_file_name(image), [])
             translated = _to_lvis(candidates, image, lvis_id_of)
             merged.append([a for a in translated if not _is_covered(a, present)])
     numbered = [{**a, "id": i} for i, a in enumerate(chain.from_iterable(merged), start=1)]

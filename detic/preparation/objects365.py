@@ -86,7 +86,7 @@ def _files_below(root: str | os.PathLike, folders: set[str]) -> set[str]:
 
     A folder is listed once, which is far quicker than asking for each of millions of files.
     """
-    there = set()
+    there: set[str] = set()
     for folder in tqdm(sorted(folders), desc="folders", unit="folder"):
         path = Path(root) / folder
         if path.is_dir():

@@ -162,7 +162,8 @@ def to_document(
         labels: as ``read_labels`` returns them; classes with boxes count as present.
         boxes: as ``read_boxes`` returns them.
     """
-    images, annotations = [], []
+    images: list[dict] = []
+    annotations: list[dict] = []
     for image_id in image_ids:
         height, width = sizes_hw[image_id]
         found = boxes.get(image_id, [])

@@ -3,6 +3,7 @@
 import gzip
 import json
 from functools import cache
+from typing import Any
 
 from detic.vocabulary.builtin import FOLDER
 
@@ -40,6 +41,6 @@ NUM_LVIS_CLASSES = 1203
 
 
 @cache
-def _read(name: str) -> list | dict:
+def _read(name: str) -> Any:
     contents = (FOLDER / name).read_bytes()
     return json.loads(gzip.decompress(contents) if name.endswith(".gz") else contents)

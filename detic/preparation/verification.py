@@ -238,7 +238,7 @@ def _problems_in_tar(
         sizes_hw = index_tar(tar, index_dir, with_sizes=True).sizes.tolist()
     except (OSError, InputError) as error:
         return [("tar files that cannot be indexed", f"{tar} ({error})")]
-    problems = []
+    problems: list[Problem | None] = []
     for position, record in images:
         where = f"number {record['tar_index']}, image {position} of {tar},"
         if position >= len(sizes_hw):

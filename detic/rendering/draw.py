@@ -45,11 +45,11 @@ def draw(
     names, endings = _names(detections, style), _endings(detections, style)
     font = _fitting_font(list(map(str.__add__, names, endings)), canvas.shape[:2], style)
     line_px = max(1, round(font.px / 7))
-    has_masks = style.masks and detections.masks is not None
-    if has_masks:
-        paint_masks(canvas, detections.masks, colors, style.mask_opacity, line_px, style.upscale)
+    masks = detections.masks if style.masks else None
+    if masks is not None:
+        paint_masks(canvas, masks, colors, style.mask_opacity, line_px, style.upscale)
     if style.boxes:
-        _draw_boxes(canvas, boxes, colors, max(1, line_px - 1) if has_masks else line_px)
+        _draw_boxes(canvas, boxes, colors, line_px if masks is None else max(1, line_px - 1))
     if style.labels:
         room_px = canvas.shape[1] - 2 * _padding(font)
         texts = [font.shorten(*text, room_px) for text in zip(names, endings, strict=True)]

@@ -5,7 +5,7 @@ Both measure and draw one line of text; ``text.Font`` is built on either.
 
 import math
 from functools import lru_cache
-from typing import Protocol
+from typing import Protocol, cast
 
 import cv2
 import numpy as np
@@ -24,6 +24,8 @@ class Face(Protocol):
     """Letters of one size."""
 
     lacking: str  # a character that is drawn as all are that the font lacks
+
+    def __init__(self, px: int, font_file: str | None) -> None: ...
 
     def width(self, text: str) -> int:
         """Return the width of a text in pixels."""
@@ -101,7 +103,7 @@ DEFAULT_FACE: type[Face] = OpenCVFace if hasattr(cv2, "FontFace") else PillowFac
 @lru_cache(maxsize=64)
 def _pillow_font(size_px: int, font_file: str | None) -> ImageFont.FreeTypeFont:
     if font_file is None:
-        return ImageFont.load_default(size_px)
+        return cast(ImageFont.FreeTypeFont, ImageFont.load_default(size_px))
     try:
         return ImageFont.truetype(font_file, size_px)
     except OSError:

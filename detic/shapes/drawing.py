@@ -109,6 +109,6 @@ def _shading(coverage: np.ndarray, side_px: float) -> np.ndarray:
 
 def _shadow(coverage: np.ndarray, side_px: float, rng: np.random.Generator) -> np.ndarray:
     """Return a soft shadow falling to the lower right, (P, Q) float32."""
-    shift = np.float32([[1, 0, 0.035 * side_px], [0, 1, 0.05 * side_px]])
+    shift = np.array([[1, 0, 0.035 * side_px], [0, 1, 0.05 * side_px]], np.float32)
     cast = cv2.warpAffine(coverage, shift, coverage.shape[::-1])
     return cv2.GaussianBlur(cast, (0, 0), 0.03 * side_px + 0.4) * rng.uniform(0.25, 0.5)

@@ -14,6 +14,7 @@ import os
 import shutil
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from detectron2.utils.logger import setup_logger
 from tabulate import tabulate
@@ -83,7 +84,7 @@ def summary_table(reports: Mapping[str, ForgettingReport]) -> str:
     return tabulate(rows, headers, tablefmt="github", floatfmt=".1f")
 
 
-def write_own_data(datasets: Path, sizes: Mapping[str, int] = NEW_SIZES, workers: int = 1) -> None:
+def write_own_data(datasets: Path, sizes: Mapping[str, Any] = NEW_SIZES, workers: int = 1) -> None:
     """Write data of new classes, as somebody would bring it, next to the world they are drawn from.
 
     Below ``own_shapes``: ``boxes.json`` in COCO's format, ``images/<class>/``, ``vocabulary.txt``

@@ -129,8 +129,8 @@ def _draw_world(root: Path, spec: WorldSpec, workers: int, progress: bool) -> No
 
     def drawn(parallel_map: Callable, write: Callable, name: str, count: int) -> list:
         entries = parallel_map(partial(write, **shared), range(1, count + 1))
-        bar = {"desc": f"{FOLDER}/{name}", "unit": "image", "disable": not progress}
-        return list(tqdm(entries, total=count, **bar))
+        label = f"{FOLDER}/{name}"
+        return list(tqdm(entries, desc=label, total=count, unit="image", disable=not progress))
 
     write_train = partial(write_scene, split=TRAIN_SPLIT)
     write_val = partial(write_scene, split=VAL_SPLIT)

@@ -21,14 +21,14 @@ from detic.weight_files.torchscript import is_torchscript, read_torchscript
 try:
     from numpy._core.multiarray import scalar as numpy_scalar
 except ModuleNotFoundError:  # before numpy 2
-    from numpy.core.multiarray import scalar as numpy_scalar
+    from numpy.core.multiarray import scalar as numpy_scalar  # type: ignore[no-redef]
 
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
 _WEIGHT_KEYS = ("model", "state_dict", "blobs")
 
 # Of best scores and the like, which training programs save beside the weights
-_NUMPY_SCALARS = [
+_NUMPY_SCALARS: list[Any] = [
     (numpy_scalar, "numpy._core.multiarray.scalar"),
     (numpy_scalar, "numpy.core.multiarray.scalar"),  # as numpy wrote it before version 2
     np.dtype,

@@ -41,6 +41,7 @@ class Admitted:
     """
 
     __slots__ = ("_function",)
+    _function: Callable
 
     def __init__(self, function: Callable):
         object.__setattr__(self, "_function", function)
@@ -83,16 +84,20 @@ def _load_storage(data: bytes) -> Any:
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
 
 
-# numpy's rebuilding functions have no public names, but arrays hand them out.
+def _rebuilder(reduced: Any) -> Callable:
+    """Return numpy's rebuilding function: it has no public name, but arrays hand it out."""
+    return reduced[0]
+
+
 _ADMITTED = {
     "collections.OrderedDict": OrderedDict,
     "_codecs.encode": Admitted(_encode),
     "__builtin__.bytes": Admitted(_empty_bytes),
     "numpy.ndarray": np.ndarray,
     "numpy.dtype": Admitted(_dtype),
-    "numpy.core.multiarray._reconstruct": Admitted(np.empty(1).__reduce__()[0]),
-    "numpy.core.multiarray.scalar": Admitted(np.float32(0).__reduce__()[0]),
-    "numpy.core.numeric._frombuffer": Admitted(np.empty(1).__reduce_ex__(5)[0]),
+    "numpy.core.multiarray._reconstruct": Admitted(_rebuilder(np.empty(1).__reduce__())),
+    "numpy.core.multiarray.scalar": Admitted(_rebuilder(np.float32(0).__reduce__())),
+    "numpy.core.numeric._frombuffer": Admitted(_rebuilder(np.empty(1).__reduce_ex__(5))),
     "torch.Size": torch.Size,
     "torch._utils._rebuild_tensor_v2": Admitted(torch._utils._rebuild_tensor_v2),
     "torch._utils._rebuild_parameter": Admitted(torch._utils._rebuild_parameter),

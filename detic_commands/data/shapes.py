@@ -8,6 +8,7 @@ A finished world of the same seed and sizes is kept.
 import logging
 import os
 from argparse import ArgumentParser, Namespace
+from typing import Any
 
 from detic_commands.parsing import command_parser
 
@@ -38,6 +39,6 @@ def main(arguments: Namespace) -> None:
     from detic.shapes.world import generate_world
 
     logging.basicConfig(level=logging.INFO, format="%(message)s")
-    defaults = {"root": datasets_root(), "nouns": BENCHMARK_NOUNS}
+    defaults: dict[str, Any] = {"root": datasets_root(), "nouns": BENCHMARK_NOUNS}
     given = {name: value for name, value in vars(arguments).items() if value is not None}
     generate_world(**defaults | given)

@@ -7,6 +7,7 @@ import os
 import tempfile
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 from detic_commands.diagnosis.line import Line
 
@@ -18,7 +19,7 @@ def resource_lines() -> list[Line]:
 
     reinstall = f"the installation in {RESOURCES} is incomplete; install detic again"
     num_recipes = len(list(resource("configs").glob("**/*.yaml")))
-    counts = {name: _try(lambda name=name: len(builtin_categories(name))) for name in FILES}
+    counts = {name: _try(lambda name: len(builtin_categories(name)), name) for name in FILES}
     shown = ", ".join(f"{name} {count}" for name, count in counts.items())
     are_there = all(isinstance(count, int) for count in counts.values())
     return [
@@ -36,7 +37,7 @@ def weight_lines() -> list[Line]:
 
     lines = [Line("weights", _weights_in(folder.absolute())) for folder in model_folders()]
     for name in ("shapes-detic", "shapes-boxsup"):
-        found = _try(lambda name=name: str(find_model(name).find_weights().absolute()))
+        found = str(_try(lambda name: find_model(name).find_weights().absolute(), name))
         is_there = Path(found).is_file()
         lines.append(Line(name, found if is_there else "unusable", None if is_there else found))
     return lines
@@ -70,7 +71,7 @@ def cache_lines() -> list[Line]:
 
     cache = default_cache_dir()
     num_files = len(list(cache.glob("texts_*"))) if cache.is_dir() else 0
-    encoder = _try(lambda: str(local_text_weights(OPENAI) or ""))
+    encoder = str(_try(local_text_weights, OPENAI) or "")
     return [
         Line("embedded names", f"{cache}: {num_files} files", cannot_write(cache, "DETIC_CACHE")),
         Line("CLIP", encoder or "not here; fetched when class names are first embedded"),
@@ -103,9 +104,9 @@ def cannot_write(folder: Path, variable: str) -> str | None:
     )
 
 
-def _try(look: Callable[[], int | str]) -> int | str:
-    """Return what a look finds, or why it failed."""
+def _try(look: Callable[[str], Any], name: str) -> Any:
+    """Return what a look at something finds, or why it failed."""
     try:
-        return look()
+        return look(name)
     except Exception as error:  # whatever damaged files raise is what the report is about
         return str(error) or type(error).__name__

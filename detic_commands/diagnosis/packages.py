@@ -32,7 +32,7 @@ def detectron2_line() -> Line:
         return _not_loaded("detectron2", "detectron2", error)
     version = getattr(module, "__version__", "unknown version")
     kind = "the project's own, in Python" if "portable" in version else "the original"
-    return Line("detectron2", f"{version} ({kind}), {Path(module.__file__).parent}")
+    return Line("detectron2", f"{version} ({kind}), {Path(str(module.__file__)).parent}")
 
 
 def package_lines() -> list[Line]:

@@ -44,7 +44,7 @@ class Requirement:
         True
         """
         for bound in filter(None, map(str.strip, self.bounds.split(","))):
-            sign, wanted = re.fullmatch(r"([<>=!]=?)\s*(.+)", bound).groups()
+            sign, wanted = _parts(r"([<>=!]=?)\s*(.+)", bound)
             if not _COMPARISONS[sign](_numbers(version), _numbers(wanted)):
                 return False
         return True
@@ -52,8 +52,15 @@ class Requirement:
 
 def requirements() -> list[Requirement]:
     """Return what Detic needs: as pyproject.toml of a checkout says, else as it was installed."""
-    parts = [re.match(r"([\w.-]+)(.*)", text).groups() for text in _of_checkout() or _installed()]
+    parts = [_parts(r"([\w.-]+)(.*)", text) for text in _of_checkout() or _installed()]
     return [Requirement(name, bounds.strip()) for name, bounds in parts]
+
+
+def _parts(pattern: str, text: str) -> tuple[str, str]:
+    found = re.match(pattern, text)
+    if found is None:
+        raise ValueError(f"{text!r} is no requirement")
+    return found[1], found[2]
 
 
 def _of_checkout() -> list[str]:
