@@ -146,6 +146,7 @@ def _state_names(archive: zipfile.ZipFile, root: str, class_name: str) -> list[s
         source = archive.read(f"{root}/code/{'/'.join(modules)}.py").decode()
     except KeyError:  # of an object that is no module
         return []
-    lists = rf"^class {re.escape(name)}\(Module\):\n  __parameters__ = \[(.*)\]\n  __buffers__ = \[(.*)\]"
-    found = re.search(lists, source, re.MULTILINE)
-    return re.findall(r'"([^"]*)"', ",".join(found.groups())) if found else []
+    _, _, after = source.partition(f"class {name}(Module):\n")
+    of_class = re.split(r"^class ", after, maxsplit=1, flags=re.MULTILINE)[0]
+    lists = re.findall(r"^  __(?:parameters|buffers)__ = \[(.*)\]", of_class, re.MULTILINE)
+    return re.findall(r'"([^"]*)"', ",".join(lists))
