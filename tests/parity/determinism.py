@@ -41,10 +41,13 @@ class FixedChoices(TorchFunctionMode):
 class UnsetRandomWeights(TorchFunctionMode):
     """Leaves weights unset that building would fill with random numbers, which takes most of it."""
 
+    RANDOM = (nn.init.kaiming_uniform_, nn.init.trunc_normal_, Tensor.uniform_, Tensor.normal_)
+
     def __torch_function__(self, func, types, args=(), kwargs=None):
-        if func in (Tensor.uniform_, Tensor.normal_):
-            return args[0]
-        return func(*args, **(kwargs or {}))
+        kwargs = kwargs or {}
+        if func in self.RANDOM:
+            return args[0] if args else kwargs["tensor"]
+        return func(*args, **kwargs)
 
 
 def heaviest(weights: Tensor, count: int, replacement: bool = False) -> Tensor:

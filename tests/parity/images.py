@@ -37,9 +37,7 @@ def _waves(rng: np.random.RandomState, x: np.ndarray, y: np.ndarray) -> np.ndarr
     channel = 110 + 40 * np.sin(x / draw(9, 40) + draw(0, 6)) * np.cos(y / draw(9, 40) + draw(0, 6))
     height, width = x.shape
     channel += (
-        25 * np.sin((x + y) / draw(4, 12))
-        + draw(-40, 40) * x / width
-        + draw(-40, 40) * y / height
+        25 * np.sin((x + y) / draw(4, 12)) + draw(-40, 40) * x / width + draw(-40, 40) * y / height
     )
     return channel
 

@@ -83,7 +83,7 @@ def train(subject: Subject, run: str, batch: list[dict], with_gradients: bool) -
         intermediate(model, run, with_features=False) as arrays,
     ):
         losses = model(batch)
-    arrays |= {f"{run}.losses/{name}": np.array(float(loss)) for name, loss in losses.items()}
+    arrays |= {f"{run}.losses/{name}": np.array(loss.item()) for name, loss in losses.items()}
     if with_gradients:
         sum(losses.values()).backward()
         arrays |= _gradients(run, model)

@@ -81,9 +81,7 @@ def _binary_heat_losses() -> Arrays:
     arrays = {}
     for i, params in enumerate(FOCAL):
         logits = tensor("hm/logits", (500,), 2.0, -2.0).requires_grad_()
-        pos, neg = heatmap_focal_loss(
-            logits[:, None], heat, cells, torch.zeros_like(cells), params
-        )
+        pos, neg = heatmap_focal_loss(logits[:, None], heat, cells, torch.zeros_like(cells), params)
         (gradient,) = torch.autograd.grad(pos + neg, logits)
         arrays[f"binary/{i}"] = np.array([v.item() for v in (pos, neg, gradient.norm())])
         arrays[f"binary/{i}.grad"] = to_array(gradient)

@@ -15,7 +15,7 @@ def defaults(folder: Path) -> Arrays:
 
 
 def recipes(folder: Path) -> Arrays:
-    """Return what the recipes change, as far as they are recorded or not: all files."""
+    """Return what each recipe changes, later ones than the recorded included."""
     arrays = {}
     for path in CONFIGS.glob("*.yaml"):
         cfg = base_config()
