@@ -113,3 +113,36 @@ def test_weighing_boxes_by_heat_changes_the_box_loss_only():
 def test_impossible_settings_are_refused(key, value, message):
     with pytest.raises(ValueError, match=message):
         build(key, value)
+
+
+def test_counts_are_those_of_the_maps_of_images_that_no_stride_divides():
+    model = build().train()
+    counts = model.count_targets(GT, (60, 60))
+    args = (images(side=60), features(side=60), GT)
+    _, own = model(*args)
+    with model.normalized_by(counts):
+        _, shared = model(*args)
+    assert own == shared
+
+
+def test_class_heat_maps_are_taught_the_classes():
+    model = build("MODEL.CENTERNET.ONLY_PROPOSAL", False, "MODEL.CENTERNET.NUM_CLASSES", 5).train()
+    torch.nn.init.zeros_(model.centernet_head.cls_logits.weight)
+    torch.nn.init.zeros_(model.centernet_head.cls_logits.bias)
+    _, losses = model(images(), features(), GT)
+    losses["loss_centernet_pos"].backward()
+    gradient = model.centernet_head.cls_logits.bias.grad
+    assert gradient[0] < 0  # all objects are of class 0
+    assert (gradient[1:] == 0).all()
+
+
+def test_training_and_inference_propose_as_many_as_each_is_told():
+    low = ["MODEL.CENTERNET.INFERENCE_TH", 1e-6, "MODEL.CENTERNET.NOT_NMS", True]
+    model = build(
+        *low,
+        *("MODEL.CENTERNET.POST_NMS_TOPK_TRAIN", 3, "MODEL.CENTERNET.POST_NMS_TOPK_TEST", 5),
+    )
+    in_training, _ = model.train()(images(), features(), GT)
+    at_test_time, _ = model.eval()(images(), features())
+    assert [len(p) for p in in_training] == [3, 3]
+    assert [len(p) for p in at_test_time] == [5, 5]

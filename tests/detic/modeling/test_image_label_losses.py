@@ -130,3 +130,11 @@ def test_wsddn_counts_every_label_of_every_image():
     loss, _ = weighted_proposal_loss([logits, logits], [torch.zeros(1, 3)] * 2, labels)
     right, wrong = ((math.log(p) + 2 * math.log(2)) / 3 for p in (4 / 3, 4))
     torch.testing.assert_close(loss, torch.tensor((right + (right + wrong) / 2) / 2))
+
+
+def test_each_image_has_its_own_caption():
+    sure = torch.tensor([[-30.0, 30.0, -30.0]]), torch.tensor([[-30.0, -30.0, 30.0]])
+    right = caption_loss(sure, first_caption=1, negative_weight=1.0)
+    torch.testing.assert_close(right, torch.tensor(0.0))
+    swapped = caption_loss(sure[::-1], first_caption=1, negative_weight=1.0)
+    torch.testing.assert_close(swapped, torch.tensor(60.0))
