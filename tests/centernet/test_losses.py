@@ -103,3 +103,10 @@ def test_certain_and_wrong_costs_no_more_than_the_clamp_allows(logit):
     cell = torch.tensor([0])
     wrong = heatmap_focal_loss(torch.tensor([[logit]]), torch.zeros(1, 1), cell, cell, params)
     torch.testing.assert_close(max(wrong), torch.tensor(-math.log(0.01)))
+
+
+def test_negatives_as_hot_as_the_limit_are_ignored_too():
+    none = torch.zeros(0, dtype=torch.int64)
+    args = (torch.zeros(1, 1), torch.zeros(1, 1), none, none)  # heat 0.5
+    losses = [heatmap_focal_loss(*args, FocalParams(ignore_high_fp=p))[1] for p in (0.5, 0.51)]
+    assert losses[0] == 0 < losses[1]

@@ -117,23 +117,24 @@ def test_impossible_settings_are_refused(key, value, message):
 
 def test_counts_are_those_of_the_maps_of_images_that_no_stride_divides():
     model = build().train()
-    counts = model.count_targets(GT, (60, 60))
-    args = (images(side=60), features(side=60), GT)
-    _, own = model(*args)
+    truth = [ground_truth([[36, 36, 62, 62]]), GT[1]]  # regressed by the last row and column too
+    counts = model.count_targets(truth, (60, 60))
+    _, own = model(images(side=60), features(side=60), truth)
     with model.normalized_by(counts):
-        _, shared = model(*args)
+        _, shared = model(images(side=60), features(side=60), truth)
     assert own == shared
 
 
 def test_class_heat_maps_are_taught_the_classes():
     model = build("MODEL.CENTERNET.ONLY_PROPOSAL", False, "MODEL.CENTERNET.NUM_CLASSES", 5).train()
     torch.nn.init.zeros_(model.centernet_head.cls_logits.weight)
-    torch.nn.init.zeros_(model.centernet_head.cls_logits.bias)
-    _, losses = model(images(), features(), GT)
-    losses["loss_centernet_pos"].backward()
-    gradient = model.centernet_head.cls_logits.bias.grad
-    assert gradient[0] < 0  # all objects are of class 0
-    assert (gradient[1:] == 0).all()
+    bias = torch.nn.init.zeros_(model.centernet_head.cls_logits.bias)
+    _, losses = model(images(), features(), GT)  # all objects are of class 0
+    (pos,) = torch.autograd.grad(losses["loss_centernet_pos"], bias, retain_graph=True)
+    (neg,) = torch.autograd.grad(losses["loss_centernet_neg"], bias)
+    assert pos[0] < 0
+    assert (pos[1:] == 0).all()
+    assert (neg[0] < neg[1:]).all()  # softened around the objects, for their class alone
 
 
 def test_training_and_inference_propose_as_many_as_each_is_told():

@@ -8,6 +8,7 @@ from detectron2.utils.events import EventStorage
 from detic.annotation import AnnotationKind
 from detic.modeling.roi_heads.weak_loss import WeakLossParams, weak_loss
 from detic.modeling.supervision import BatchVocabulary, Supervision
+from detic.recipes import default_config
 
 # Two images of two proposals, sure of class 0: a wrong label costs 60.
 LOGITS = torch.tensor([[30.0, -30.0, -30.0]]).repeat(4, 1)
@@ -36,3 +37,10 @@ def test_captions_have_a_weight_beside_labels():
     )
     torch.testing.assert_close(labels_alone, torch.tensor(30.0))
     torch.testing.assert_close(both, torch.tensor(30.0 + 0.25 * 60 / 2))
+
+
+@pytest.mark.parametrize(("across_processes", "weight"), [(True, 0.125), (False, 1.0)])
+def test_captions_of_one_process_alone_count_fully(across_processes, weight):
+    cfg = default_config()
+    cfg.MODEL.SYNC_CAPTION_BATCH = across_processes
+    assert WeakLossParams.from_config(cfg).negative_caption_weight == weight
