@@ -38,15 +38,16 @@ class FixedChoices(TorchFunctionMode):
         return func(*args, **kwargs)
 
 
-class UnsetRandomWeights(TorchFunctionMode):
-    """Leaves weights unset that building would fill with random numbers, which takes most of it."""
+class ZerosForNoise(TorchFunctionMode):
+    """Fills weights with zeros instead of random numbers, which take most of building."""
 
-    RANDOM = (nn.init.kaiming_uniform_, nn.init.trunc_normal_, Tensor.uniform_, Tensor.normal_)
+    RANDOM = (nn.init.kaiming_uniform_, Tensor.uniform_, Tensor.normal_)
 
     def __torch_function__(self, func, types, args=(), kwargs=None):
         kwargs = kwargs or {}
         if func in self.RANDOM:
-            return args[0] if args else kwargs["tensor"]
+            weight = args[0] if args else kwargs["tensor"]
+            return weight.detach().zero_()
         return func(*args, **kwargs)
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from torch import nn
 
-from tests.parity.determinism import UnsetRandomWeights, seed_all, without_dropout
+from tests.parity.determinism import ZerosForNoise, seed_all, without_dropout
 from tests.parity.noise import class_counts, class_embeddings
 from tests.parity.ours import CfgNode, base_config, build_model
 from tests.parity.recorded import Case
@@ -49,7 +49,7 @@ def case_config(case: Case, folder: Path) -> CfgNode:
 def build(cfg: CfgNode) -> nn.Module:
     """Return the model of a configuration, with the weights of its names and without dropout."""
     seed_all(0)
-    with UnsetRandomWeights():
+    with ZerosForNoise():
         model = build_model(cfg)
     fill_weights(model)
     return without_dropout(model)

@@ -1,6 +1,7 @@
 """The numbers recorded from the released implementation, against ours."""
 
 import pytest
+import torch
 
 from tests.parity.compare import differences
 from tests.parity.recorded import item_of, read_cases
@@ -8,6 +9,15 @@ from tests.parity.runs import run_case
 from tests.parity.units import UNITS
 
 CASES = read_cases()
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Threads gain little on small images, and wait for each other where other programs run."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
 
 
 @pytest.mark.parametrize("name", CASES)

@@ -6,7 +6,7 @@ import numpy as np
 import torch
 
 from tests.parity.arrays import Arrays, to_array
-from tests.parity.determinism import UnsetRandomWeights
+from tests.parity.determinism import ZerosForNoise
 from tests.parity.models import embedding_file
 from tests.parity.noise import EMBEDDING_DIM, tensor
 from tests.parity.ours import (
@@ -47,7 +47,7 @@ def zero_shot_classifier(folder: Path) -> Arrays:
 
 def text_encoder(folder: Path) -> Arrays:
     """Return features and tokens of texts, names and shapes of the weights."""
-    with UnsetRandomWeights():
+    with ZerosForNoise():
         model = build_text_encoder(pretrain=False).eval()
     fill_weights(model, prefix="text_encoder.")
     state = model.state_dict().items()
