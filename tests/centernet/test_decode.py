@@ -1,5 +1,10 @@
-import torch
+from dataclasses import replace
 
+import pytest
+import torch
+from detectron2.config import get_cfg
+
+from centernet.config import add_centernet_config
 from centernet.decode import (
     DecodeParams,
     LevelPrediction,
@@ -74,3 +79,41 @@ def test_no_candidate_gives_empty_proposals():
     (p,) = decode_proposals([level([[0.0]])], [(16, 16)], PARAMS)
     assert len(p) == 0
     assert p.pred_boxes.tensor.shape == (0, 4)
+
+
+def test_no_more_proposals_than_asked_for_without_ties():
+    params = DecodeParams(0.01, pre_nms_topk=100, post_nms_topk=2, nms_threshold=0.9)
+    (p,) = decode_proposals([level([[0.9, 0.6, 0.7, 0.8]])], [(8, 32)], params)
+    torch.testing.assert_close(p.scores.square(), torch.tensor([0.9, 0.8]))
+
+
+@pytest.mark.parametrize(
+    "params",
+    [
+        DecodeParams(0.01, 100, 100, nms_threshold=0.0),
+        DecodeParams(0.01, 100, 100, nms_threshold=0.9, peaks_only=True),
+    ],
+)
+def test_without_nms_all_candidates_stay_best_first(params):
+    levels = [level([[0.5]], stride=8), level([[0.8]], stride=8)]  # the same box twice
+    (p,) = decode_proposals(levels, [(8, 8)], params)
+    torch.testing.assert_close(p.scores.square(), torch.tensor([0.8, 0.5]))
+
+
+def test_classes_do_not_suppress_each_other():
+    one = level([[0.5]])
+    both = replace(one, heat=torch.tensor([0.5, 0.8]).view(1, 2, 1, 1))
+    (p,) = decode_proposals([both], [(8, 8)], PARAMS)
+    assert p.pred_classes.tolist() == [1, 0]
+
+
+def test_training_and_test_have_their_own_numbers():
+    cfg = get_cfg()
+    add_centernet_config(cfg)
+    cfg.MODEL.CENTERNET.POST_NMS_TOPK_TRAIN = 7
+    cfg.MODEL.CENTERNET.NMS_TH_TEST = 0.3
+    train, test = (DecodeParams.from_config(cfg, mode) for mode in ("TRAIN", "TEST"))
+    assert (train.post_nms_topk, test.post_nms_topk) == (7, 100)
+    assert (train.nms_threshold, test.nms_threshold) == (0.6, 0.3)
+    cfg.MODEL.CENTERNET.NOT_NMS = True
+    assert not DecodeParams.from_config(cfg, "TEST").apply_nms

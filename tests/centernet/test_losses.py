@@ -79,3 +79,34 @@ def test_gradient_pulls_positives_up_and_negatives_down():
     (pos + neg).backward()
     assert logits.grad[1, 0] < 0
     assert (logits.grad[[0, 2]] > 0).all()
+
+
+def test_alpha_of_zero_weighs_while_a_negative_one_does_not():
+    logits, targets = torch.zeros(2, 1), torch.tensor([[1.0], [0.0]])
+    args = (logits, targets, torch.tensor([0]), torch.tensor([0]))
+    plain = heatmap_focal_loss(*args, PLAIN)
+    pos, neg = heatmap_focal_loss(*args, FocalParams(alpha=0.0))
+    assert (pos, neg) == (0, plain[1])
+
+
+def test_no_negative_is_ignored_unless_asked_for():
+    none = torch.zeros(0, dtype=torch.int64)
+    args = (torch.tensor([[3.0]]), torch.zeros(1, 1), none, none)
+    for off in (0.0, -1.0):
+        _, neg = heatmap_focal_loss(*args, FocalParams(ignore_high_fp=off))
+        assert neg > 0
+
+
+@pytest.mark.parametrize("logit", [50.0, -50.0])
+def test_certain_and_wrong_costs_no_more_than_the_clamp_allows(logit):
+    params = FocalParams(alpha=-1.0, gamma=0.0, sigmoid_clamp=0.01)
+    cell = torch.tensor([0])
+    wrong = heatmap_focal_loss(torch.tensor([[logit]]), torch.zeros(1, 1), cell, cell, params)
+    torch.testing.assert_close(max(wrong), torch.tensor(-math.log(0.01)))
+
+
+def test_negatives_as_hot_as_the_limit_are_ignored_too():
+    none = torch.zeros(0, dtype=torch.int64)
+    args = (torch.zeros(1, 1), torch.zeros(1, 1), none, none)  # heat 0.5
+    losses = [heatmap_focal_loss(*args, FocalParams(ignore_high_fp=p))[1] for p in (0.5, 0.51)]
+    assert losses[0] == 0 < losses[1]

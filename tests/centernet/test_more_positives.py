@@ -1,3 +1,4 @@
+import pytest
 import torch
 from detectron2.structures import Boxes, Instances
 
@@ -7,18 +8,13 @@ from centernet.targets import TargetParams
 
 TARGETS = TargetParams(strides_px=(8,), size_ranges_px=((0, 1000),))
 SHAPES = torch.tensor([[4, 4]])
-GT = [
-    Instances(
-        (32, 32),
-        gt_boxes=Boxes(torch.tensor([[2.0, 2.0, 22.0, 22.0]])),
-        gt_classes=torch.tensor([6]),
-    )
-]
+BOX = (2.0, 2.0, 22.0, 22.0)
 
 
-def cells(pred, max_loss, topk):
+def cells(pred, max_loss, topk, box=BOX, shapes=SHAPES):
+    gt = [Instances((32, 32), gt_boxes=Boxes(torch.tensor([box])), gt_classes=torch.tensor([6]))]
     inds, labels = well_regressed_cells(
-        pred, GT, SHAPES, TARGETS, MorePositivesParams(max_loss, topk), linear_iou_loss
+        pred, gt, shapes, TARGETS, MorePositivesParams(max_loss, topk), linear_iou_loss
     )
     assert (labels == 6).all()
     return inds.tolist()
@@ -55,3 +51,27 @@ def test_image_without_objects_has_none():
         torch.zeros(16, 4), empty, SHAPES, TARGETS, MorePositivesParams(0.2, 9), linear_iou_loss
     )
     assert len(inds) == len(labels) == 0
+
+
+def test_neighbour_on_the_border_of_the_box_may_join():
+    pred = torch.zeros(16, 4)
+    pred[4] = torch.tensor([0.0, 8.0, 16.0, 8.0]) / 8  # exactly the box, seen from (4, 12)
+    assert cells(pred, max_loss=0.2, topk=9, box=(4.0, 4.0, 20.0, 20.0)) == [4, 5]
+
+
+@pytest.mark.parametrize(
+    ("box", "cell"),
+    [((0.0, 0.0, 10.0, 10.0), 0), ((20.0, 20.0, 40.0, 40.0), 15)],  # in corners of the map
+)
+def test_neighbours_outside_the_map_do_not_count(box, cell):
+    assert cells(torch.zeros(16, 4), max_loss=0.01, topk=9, box=box) == [cell]
+
+
+def test_maps_may_be_wider_than_high():
+    box = (42.0, 2.0, 62.0, 14.0)  # centre (52, 8): column 6, row 1 of 2 x 8 cells
+    wide = torch.tensor([[2, 8]])
+    assert cells(torch.zeros(16, 4), max_loss=0.01, topk=9, box=box, shapes=wide) == [14]
+
+
+def test_object_whose_centre_lies_outside_the_map_has_none():
+    assert cells(torch.zeros(16, 4), max_loss=0.01, topk=9, box=(30.0, 4.0, 50.0, 12.0)) == []

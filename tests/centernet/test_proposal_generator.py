@@ -112,3 +112,37 @@ def test_weighing_boxes_by_heat_changes_the_box_loss_only():
 def test_impossible_settings_are_refused(key, value, message):
     with pytest.raises(ValueError, match=message):
         build(key, value)
+
+
+def test_counts_are_those_of_the_maps_of_images_that_no_stride_divides():
+    model = build().train()
+    truth = [ground_truth([[36, 36, 62, 62]]), GT[1]]  # regressed by the last row and column too
+    counts = model.count_targets(truth, (60, 60))
+    _, own = model(images(side=60), features(side=60), truth)
+    with model.normalized_by(counts):
+        _, shared = model(images(side=60), features(side=60), truth)
+    assert own == shared
+
+
+def test_class_heat_maps_are_taught_the_classes():
+    model = build("MODEL.CENTERNET.ONLY_PROPOSAL", False, "MODEL.CENTERNET.NUM_CLASSES", 5).train()
+    torch.nn.init.zeros_(model.centernet_head.cls_logits.weight)
+    bias = torch.nn.init.zeros_(model.centernet_head.cls_logits.bias)
+    _, losses = model(images(), features(), GT)  # all objects are of class 0
+    (pos,) = torch.autograd.grad(losses["loss_centernet_pos"], bias, retain_graph=True)
+    (neg,) = torch.autograd.grad(losses["loss_centernet_neg"], bias)
+    assert pos[0] < 0
+    assert (pos[1:] == 0).all()
+    assert (neg[0] < neg[1:]).all()  # softened around the objects, for their class alone
+
+
+def test_training_and_inference_propose_as_many_as_each_is_told():
+    low = ["MODEL.CENTERNET.INFERENCE_TH", 1e-6, "MODEL.CENTERNET.NOT_NMS", True]
+    model = build(
+        *low,
+        *("MODEL.CENTERNET.POST_NMS_TOPK_TRAIN", 3, "MODEL.CENTERNET.POST_NMS_TOPK_TEST", 5),
+    )
+    in_training, _ = model.train()(images(), features(), GT)
+    at_test_time, _ = model.eval()(images(), features())
+    assert [len(p) for p in in_training] == [3, 3]
+    assert [len(p) for p in at_test_time] == [5, 5]

@@ -1,5 +1,9 @@
+import pytest
 import torch
+from detectron2.config import get_cfg
+from detectron2.utils import comm
 
+from centernet.config import add_centernet_config
 from centernet.head import HeadOutput
 from centernet.losses import FocalParams
 from centernet.proposal_losses import LossParams, count_objects, flatten_levels, proposal_losses
@@ -56,3 +60,38 @@ def test_counts_divide_but_never_below_one():
 def test_cells_are_flattened_level_by_level_and_row_by_row():
     levels = [torch.arange(8.0).view(1, 2, 2, 2), 100 + torch.arange(2.0).view(1, 2, 1, 1)]
     assert flatten_levels(levels).tolist() == [[0, 4], [1, 5], [2, 6], [3, 7], [100, 101]]
+
+
+@pytest.fixture
+def two_processes(monkeypatch):
+    """Another process has 6 positives and boxes of weight 2."""
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    monkeypatch.setattr(
+        torch.distributed, "all_reduce", lambda counts: counts.add_(torch.tensor([6.0, 2.0]))
+    )
+
+
+def test_processes_share_the_mean_of_their_counts(two_processes):
+    wide = [output(ltrb=2.0)]
+    shared, own = losses(wide, counts=(2.0, 4.0)), losses(wide, average_over_ranks=False)
+    mean_counts = {
+        "loss_centernet_loc": 3,
+        "loss_centernet_agn_pos": 4,
+        "loss_centernet_agn_neg": 4,
+    }
+    for name, count in mean_counts.items():
+        torch.testing.assert_close(shared[name], own[name] / count)
+
+
+def test_counts_that_are_handed_in_stay_as_they_are(two_processes):
+    counts = torch.tensor([2.0, 4.0])
+    proposal_losses([output()], TARGETS, counts, FocalParams(), LossParams())
+    assert counts.tolist() == [2, 4]
+
+
+def test_no_reduce_is_the_opposite_of_averaging():
+    cfg = get_cfg()
+    add_centernet_config(cfg)
+    assert LossParams.from_config(cfg).average_over_ranks
+    cfg.MODEL.CENTERNET.NO_REDUCE = True
+    assert not LossParams.from_config(cfg).average_over_ranks

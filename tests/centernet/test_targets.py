@@ -3,10 +3,13 @@ import torch
 from detectron2.structures import Boxes, Instances
 
 from centernet.targets import (
+    NO_OBJECT,
     CellIndex,
+    CenterNetTargets,
     TargetParams,
     compute_grids,
     dense_targets,
+    half_diagonals_in_range,
     positive_cells,
 )
 
@@ -96,3 +99,33 @@ def test_heat_goes_to_the_channel_of_the_class(num_channels):
     _, heat = dense_targets(grids(), [image([[2, 2, 22, 22]], [2])], num_channels, PARAMS)
     assert heat.shape[1] == num_channels
     assert heat[5].argmax() == (2 if num_channels > 1 else 0)
+
+
+def test_size_ranges_include_both_ends():
+    ranges = torch.tensor([[0.0, 5.0], [5.0, 9.0], [0.0, 4.9], [5.1, 9.0]])
+    answers = half_diagonals_in_range(torch.tensor([[6.0, 8.0]]), ranges)  # half diagonal: 5
+    assert answers.tolist() == [True, True, False, False]
+
+
+def test_cells_on_the_border_of_a_box_do_not_regress_it():
+    ltrb, _ = dense_targets(grids(), [image([[4, 4, 20, 20]])], 1, PARAMS)
+    # The neighbours of cell (1, 1) look at pixels 4 and 20.
+    assert (ltrb[:16].amax(dim=1) >= 0).nonzero().tolist() == [[5]]
+
+
+def test_cells_beyond_the_neighbours_of_the_centre_do_not_regress():
+    # Centre (28, 28), in cell (3, 3): of the cells it lies in, column and row 0 and 1 are too far.
+    ltrb, _ = dense_targets(
+        grids(), [image([[-4, -4, 60, 60]])], 1, TargetParams((8, 16), ((0, 99),) * 2)
+    )
+    assert (ltrb[:16].amax(dim=1) >= 0).nonzero().flatten().tolist() == [10, 11, 14, 15]
+
+
+def test_cells_without_an_object_are_told_from_distances_of_zero():
+    targets = CenterNetTargets(
+        positive_inds=torch.tensor([0]),
+        labels=torch.tensor([0]),
+        ltrb=torch.tensor([[0.0, 0.0, 0.0, 0.0], [NO_OBJECT] * 4]),
+        heatmap=torch.zeros(2, 1),
+    )
+    assert targets.has_object.tolist() == [True, False]

@@ -4,40 +4,32 @@ from pathlib import Path
 
 import torch
 
-from centernet.losses import BOX_LOSSES, FocalParams
-from centernet.losses import heatmap_focal_loss as focal_loss
-from detic.modeling import federated
-from detic.modeling.roi_heads.zero_shot_classifier import (
-    ZeroShotClassifier as Classifier,
-)
-from detic.modeling.roi_heads.zero_shot_classifier import with_background
-from detic.vocabulary.embedding_file import read_embeddings
-from detic.vocabulary.model_classes import random_embeddings
+from tests.parity import ours
+from tests.parity.models import replace_classes
 
 
 def load_class_freq(path, power):
-    return federated.load_class_frequencies(path, power)
+    return ours.load_class_frequencies(path, power)
 
 
 def get_fed_loss_inds(gt_classes, num_sample_cats, num_classes, weight=None):
-    return federated.sample_federated_classes(gt_classes, num_sample_cats, num_classes, weight)
+    return ours.sample_federated_classes(gt_classes, num_sample_cats, num_classes, weight)
 
 
 def heatmap_focal_loss(logits, targets, positive_inds, labels, reduction="sum", **params):
     assert reduction == "sum"
-    return focal_loss(logits, targets, positive_inds, labels, FocalParams(**params))
+    params = ours.FocalParams(**params)
+    return ours.heatmap_focal_loss(logits, targets, positive_inds, labels, params)
 
 
 def binary_heatmap_focal_loss(logits, targets, positive_inds, **params):
     labels = torch.zeros_like(positive_inds)
-    return focal_loss(
-        logits[:, None], targets[:, None], positive_inds, labels, FocalParams(**params)
-    )
+    return heatmap_focal_loss(logits[:, None], targets[:, None], positive_inds, labels, **params)
 
 
 class IOULoss:
     def __init__(self, kind):
-        self.loss = BOX_LOSSES[kind]
+        self.loss = ours.BOX_LOSSES[kind]
 
     def __call__(self, pred, target, weight=None, reduction="sum"):
         loss = self.loss(pred, target)
@@ -57,12 +49,12 @@ def ZeroShotClassifier(
     norm_temperature=50.0,
 ):
     random = zs_weight_path == "rand"
-    return Classifier(
+    return ours.ZeroShotClassifier(
         in_features=input_shape.channels,
         class_embeddings=(
-            random_embeddings(num_classes, zs_weight_dim)
+            ours.random_embeddings(num_classes, zs_weight_dim)
             if random
-            else read_embeddings(zs_weight_path, zs_weight_dim, num_classes).embeddings
+            else ours.read_embeddings(zs_weight_path, zs_weight_dim, num_classes).embeddings
         ),
         normalize=norm_weight,
         temperature=norm_temperature,
@@ -75,15 +67,7 @@ def reset_cls_test(model, classifier, num_classes):
     """``classifier``: a file of (C, D) embeddings or a tensor (D, C)."""
     if isinstance(classifier, str | Path):
         dim = model.roi_heads.classifier.embedding_dim
-        embeddings = read_embeddings(classifier, dim, num_classes).embeddings
+        embeddings = ours.read_embeddings(classifier, dim, num_classes).embeddings
     else:
         embeddings = classifier.t()
-    predictors = model.roi_heads.box_predictor
-    for predictor in predictors if isinstance(predictors, torch.nn.ModuleList) else [predictors]:
-        classifier = predictor.cls_score
-        weight = classifier.columns(with_background(embeddings.to(classifier.zs_weight)))
-        if isinstance(classifier.zs_weight, torch.nn.Parameter):
-            del classifier.zs_weight
-            classifier.register_buffer("zs_weight", weight)
-        classifier.zs_weight = weight
-    model.roi_heads.num_classes = num_classes
+    replace_classes(model, embeddings)

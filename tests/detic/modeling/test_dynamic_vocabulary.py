@@ -34,3 +34,11 @@ def test_batch_without_labels_still_has_a_vocabulary():
     sampler = ClassSampler(3, 10, torch.ones(10))
     vocabulary = sampler(AnnotationKind.IMAGE, boxes_of([]), [[]], COLUMNS)
     assert vocabulary.embeddings.shape == (4, 4)
+
+
+def test_every_label_and_every_box_of_the_batch_is_in_the_vocabulary():
+    sampler = ClassSampler(1, 10, torch.ones(10))  # no place for drawn classes
+    labels = sampler(AnnotationKind.IMAGE, boxes_of([]), [[7, 2], [5, 9]], COLUMNS)
+    assert (labels.class_to_column < 4).nonzero().flatten().tolist() == [2, 5, 7, 9]
+    boxes = sampler(AnnotationKind.BOX, [*boxes_of([7, 2]), *boxes_of([5])], [[], []], COLUMNS)
+    assert (boxes.class_to_column < 3).nonzero().flatten().tolist() == [2, 5, 7]

@@ -70,3 +70,18 @@ def test_a_small_vocabulary_has_no_class_twice():
     present = torch.tensor([3, 7])
     sampled = sample_federated_classes(present, num_sampled=12, num_classes=10)
     assert sorted(sampled.tolist()) == list(range(10))
+
+
+def test_background_is_never_drawn():
+    # Of 3 classes with weights two are present: only one is left for the two places.
+    sampled = sample_federated_classes(torch.tensor([0, 1]), 4, 3, torch.ones(3))
+    assert sampled.tolist() == [0, 1, 2]
+
+
+def test_as_many_present_classes_as_places_leave_nothing_to_draw():
+    assert sample_federated_classes(torch.tensor([2, 0]), 2, 8).tolist() == [0, 2]
+
+
+def test_nothing_is_drawn_where_no_other_class_has_a_weight():
+    weights = torch.tensor([1.0, 0.0, 0.0])
+    assert sample_federated_classes(torch.tensor([0]), 2, 3, weights).tolist() == [0]

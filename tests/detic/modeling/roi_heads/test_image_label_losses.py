@@ -104,3 +104,37 @@ def test_caption_loss_matches_the_last_box_with_its_own_caption():
     loss = caption_loss([first, second], first_caption=1, negative_weight=0.5)
     ln2 = math.log(2)
     torch.testing.assert_close(loss, torch.tensor((0.0 + ln2 + 0.5 * 2 * ln2) / 2))
+
+
+SURE = torch.tensor([[30.0, -30.0, -30.0]]).repeat(2, 1)  # of class 0, not of class 1
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"),
+    [
+        ([[0], [0]], 0.0),
+        ([[0], [0, 1]], 30.0 / 2),  # the last label of the last image costs 60
+        ([[1, 0], [0]], 30.0 / 2),
+        ([[0], [1]], 60.0 / 2),
+    ],
+)
+def test_every_label_of_every_image_counts(labels, expected):
+    loss, _ = loss_of([SURE, SURE], [torch.tensor(of_image) for of_image in labels])
+    torch.testing.assert_close(loss, torch.tensor(expected))
+
+
+def test_wsddn_counts_every_label_of_every_image():
+    # Of one proposal the class probabilities are 3/4, 1/2, 1/2; class 1 is labelled in the second.
+    logits = torch.tensor([[math.log(3.0), 0.0, 0.0]])
+    labels = [torch.tensor([0]), torch.tensor([0, 1])]
+    loss, _ = weighted_proposal_loss([logits, logits], [torch.zeros(1, 3)] * 2, labels)
+    right, wrong = ((math.log(p) + 2 * math.log(2)) / 3 for p in (4 / 3, 4))
+    torch.testing.assert_close(loss, torch.tensor((right + (right + wrong) / 2) / 2))
+
+
+def test_each_image_has_its_own_caption():
+    sure = torch.tensor([[-30.0, 30.0, -30.0]]), torch.tensor([[-30.0, -30.0, 30.0]])
+    right = caption_loss(sure, first_caption=1, negative_weight=1.0)
+    torch.testing.assert_close(right, torch.tensor(0.0))
+    swapped = caption_loss(sure[::-1], first_caption=1, negative_weight=1.0)
+    torch.testing.assert_close(swapped, torch.tensor(60.0))

@@ -93,3 +93,21 @@ def test_images_of_a_batch_are_kept_apart():
     assert first.pred_classes.tolist() == [0]
     assert second.pred_classes.tolist() == [1, 0]
     assert second.box_index.tolist() == [0, 1]
+
+
+@pytest.mark.parametrize(("max_detections", "found"), [(0, 0), (1, 1), (-1, 3)])
+def test_number_of_detections_may_be_limited(max_detections, found):
+    params = ScoreParams(score_threshold=0.1, max_detections=max_detections)
+    probs = torch.tensor([[0.9, 0.8, 0.7]])
+    (detections,) = detect(
+        scores_of(probs, params), [torch.tensor([[0.0, 0.0, 9.0, 9.0]])], [SIZE], params
+    )
+    assert detections.scores.tolist() == probs[0, :found].tolist()
+
+
+def test_boxes_are_clipped_but_not_the_given_ones():
+    params = ScoreParams(score_threshold=0.1)
+    boxes = torch.tensor([[-5.0, 10.0, 120.0, 90.0]])
+    (found,) = detect(scores_of(torch.tensor([[0.5]]), params), [boxes], [SIZE], params)
+    assert found.pred_boxes.tensor.tolist() == [[0, 10, 100, 90]]
+    assert boxes.tolist() == [[-5, 10, 120, 90]]

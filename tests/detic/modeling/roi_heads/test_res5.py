@@ -9,7 +9,7 @@ from detic.modeling import build_detector
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.supervision import Supervision
 from tests.detic.modeling.conftest import NUM_CLASSES, make_batch
-from tests.detic.modeling.test_cascade import proposals
+from tests.detic.modeling.roi_heads.test_cascade import proposals
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from torch.nn.functional import softplus
 from detic.annotation import AnnotationKind
 from detic.modeling.roi_heads.weak_loss import WeakLossParams, weak_loss
 from detic.modeling.supervision import BatchCaptions, SampledClasses, Supervision
+from detic.recipes import default_config
 
 LOGITS = torch.tensor([[1.0, -1.0, 0.0], [2.0, 0.5, 0.0], [-1.0, 3.0, 0.0], [0.0, 0.0, 0.0]])
 PARAMS = WeakLossParams(weight=0.5, caption_weight=2.0)
@@ -55,6 +56,23 @@ def test_images_without_labels_cost_nothing():
     loss, statistics = loss_of(Supervision(AnnotationKind.IMAGE, [[], []]))
     assert loss == 0
     assert set(statistics) == {"stats_l_image"}
+
+
+@pytest.mark.parametrize(
+    ("labels", "expected"), [(([0], [0]), 0), (([0], [0, 1]), 15), (([1, 0], [0]), 15)]
+)
+def test_every_label_of_every_image_counts(labels, expected):
+    sure_of_the_first = torch.tensor([[30.0, -30.0, -30.0]]).repeat(4, 1)  # a wrong label costs 60
+    supervision = Supervision(AnnotationKind.IMAGE, labels)
+    loss, _ = weak_loss(sure_of_the_first, None, None, proposals(), supervision, PARAMS)
+    torch.testing.assert_close(loss, torch.tensor(0.5 * expected))
+
+
+@pytest.mark.parametrize(("across_processes", "weight"), [(True, 0.125), (False, 1.0)])
+def test_captions_of_one_process_alone_count_fully(across_processes, weight):
+    cfg = default_config()
+    cfg.MODEL.SYNC_CAPTION_BATCH = across_processes
+    assert WeakLossParams.from_config(cfg).negative_caption_weight == weight
 
 
 def test_captions_are_matched_by_the_last_proposal_and_weigh_on_their_own():

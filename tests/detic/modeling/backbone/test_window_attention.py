@@ -1,6 +1,7 @@
 import torch
 
 from detic.modeling.backbone.window_attention import (
+    WindowAttention,
     from_windows,
     relative_position_index,
     shift_mask,
@@ -35,3 +36,16 @@ def test_pairs_at_the_same_offset_share_a_bias():
     assert index[0, 1] == index[2, 3]  # one to the right
     assert index[0, 1] != index[1, 0]
     assert index.unique().numel() == 9
+
+
+def test_bias_belongs_to_the_place_of_the_key_seen_from_the_query():
+    attention = WindowAttention(1, heads=1, window=2)
+    with torch.no_grad():
+        for parameter in attention.parameters():
+            parameter.zero_()
+        attention.qkv.weight[2] = 1  # values are the tokens
+        attention.proj.weight.fill_(1)
+        attention.relative_position_bias_table[relative_position_index(2)[0, 1]] = 100
+    seen = attention(torch.tensor([[[1.0], [2.0], [3.0], [4.0]]]), mask=None)
+    # The left tokens look to their right; the right ones see all alike.
+    torch.testing.assert_close(seen.flatten(), torch.tensor([2.0, 2.5, 4.0, 2.5]))
