@@ -19,8 +19,8 @@ T = TypeVar("T")
 
 
 @dataclass(frozen=True)
-class Wishes:
-    """What becomes of detections."""
+class RunOptions:
+    """What is asked of the detector, and what becomes of detections."""
 
     style: DrawStyle = field(default_factory=DrawStyle)
     destination: Destination | None = None  # of drawings
@@ -41,37 +41,37 @@ class Tally:
     unreadable: list[str] = field(default_factory=list)  # reasons, which name the files
 
 
-class Session:
+class DetectionRun:
     """Detects, hands on and counts."""
 
-    def __init__(self, detector: Detector, wishes: Wishes):
+    def __init__(self, detector: Detector, options: RunOptions):
         self.detector = detector
-        self.wishes = wishes
+        self.options = options
         self.tally = Tally()
         self.has_quit = False  # the user closed the show
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """Return the detections of each image (H, W, 3) uint8 BGR."""
-        wishes = self.wishes
-        return self.detector(list(images), features=wishes.features, all_scores=wishes.all_scores)
+        options = self.options
+        return self.detector(list(images), features=options.features, all_scores=options.all_scores)
 
     def record(self, image: ImageRecord, detections: Detections) -> None:
         """Write the data of an image wherever it is wanted."""
-        for write in self.wishes.sinks:
+        for write in self.options.sinks:
             write(image, detections)
         self.tally.objects.update(detections.shown_names)
 
     def draw(self, image_bgr: np.ndarray, detections: Detections) -> np.ndarray:
         """Return the image with its detections."""
-        return draw(image_bgr, detections, self.wishes.style)
+        return draw(image_bgr, detections, self.options.style)
 
     def show(self, drawn_bgr: np.ndarray, wait_ms: int) -> None:
         """Show a drawing if there is a window; see ``detic.demo.live.show``."""
-        if self.wishes.has_window and not show(drawn_bgr, wait_ms):
+        if self.options.has_window and not show(drawn_bgr, wait_ms):
             self.has_quit = True
 
     def batches(self, items: Iterable[T]) -> Iterator[list[T]]:
         """Yield the items in batches until they end or the user quits."""
         iterator = iter(items)
-        while not self.has_quit and (batch := list(islice(iterator, self.wishes.batch_size))):
+        while not self.has_quit and (batch := list(islice(iterator, self.options.batch_size))):
             yield batch

@@ -10,7 +10,7 @@ from functools import partial
 from detic.cli import USER_ERROR
 from detic.demo.arguments import chosen_categories, chosen_model, chosen_vocabulary, data_files
 from detic.demo.destination import Destination, plan_destination, plan_recording
-from detic.demo.detection_run import Session, Tally, Wishes
+from detic.demo.detection_run import DetectionRun, RunOptions, Tally
 from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
 from detic.demo.live import check_display, open_live
 from detic.demo.output_checks import DataFile, check_clashes, check_data_files
@@ -42,10 +42,10 @@ def run_demo(args: argparse.Namespace) -> int:
     if has_window:
         check_display()
     with ExitStack() as stack:
-        run, destination = _plan(args, outputs, stack)
+        detect_all, destination = _plan(args, outputs, stack)
         detector = _build_detector(args, vocabulary)
         categories = chosen_categories(vocabulary, detector.vocabulary)
-        wishes = Wishes(
+        options = RunOptions(
             style=replace(style, class_colors=vocabulary_colors(detector.vocabulary)),
             destination=destination,
             sinks=[stack.enter_context(WRITERS[name](path, categories)) for name, path in outputs],
@@ -54,14 +54,14 @@ def run_demo(args: argparse.Namespace) -> int:
             features=args.features is not None,
             all_scores=args.all_scores,
         )
-        session = Session(detector, wishes)
-        run(session)
-    return _report(session.tally)
+        run = DetectionRun(detector, options)
+        detect_all(run)
+    return _report(run.tally)
 
 
 def _plan(
     args: argparse.Namespace, outputs: Sequence[DataFile], stack: ExitStack
-) -> tuple[Callable[[Session], None], Destination | None]:
+) -> tuple[Callable[[DetectionRun], None], Destination | None]:
     """Return what to run and where the drawings of files go.
 
     Args:
@@ -83,12 +83,12 @@ def _plan(
     return partial(_run_files, files=files), destination
 
 
-def _run_files(session: Session, files: Sequence[InputFile]) -> None:
+def _run_files(run: DetectionRun, files: Sequence[InputFile]) -> None:
     images = [file for file in files if not file.is_video]
     ids = image_ids(images)
-    run_images(session, list(zip(images, ids, strict=True)))
+    run_images(run, list(zip(images, ids, strict=True)))
     videos = [file for file in files if file.is_video]
-    run_videos(session, videos, first_id=max(ids, default=0) + 1)
+    run_videos(run, videos, first_id=max(ids, default=0) + 1)
 
 
 def _build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Detector:

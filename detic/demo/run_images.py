@@ -6,7 +6,7 @@ import numpy as np
 from tqdm import tqdm
 
 from detic.demo.destination import write_image
-from detic.demo.detection_run import Session
+from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.detections import Detections
 from detic.errors import InputError
@@ -15,49 +15,49 @@ from detic.predictor.input_format import load_image
 Numbered = tuple[InputFile, int]  # an image and its image id
 
 
-def run_images(session: Session, numbered: Sequence[Numbered]) -> None:
+def run_images(run: DetectionRun, numbered: Sequence[Numbered]) -> None:
     """Detect in images; those that cannot be read are noted and left out."""
     with tqdm(numbered, unit="image", disable=len(numbered) < 2) as bar:
-        for batch in session.batches(_readable(session, bar)):
+        for batch in run.batches(_readable(run, bar)):
             images = [image for _, image in batch]
-            for (entry, image), detections in zip(batch, session.detect(images), strict=True):
-                _hand_on(session, entry, image, detections)
+            for (entry, image), detections in zip(batch, run.detect(images), strict=True):
+                _hand_on(run, entry, image, detections)
 
 
 def _readable(
-    session: Session, images: Iterable[Numbered]
+    run: DetectionRun, images: Iterable[Numbered]
 ) -> Iterator[tuple[Numbered, np.ndarray]]:
     """Yield the images that can be read and that something is to be done with."""
     for file, image_id in images:
-        if _is_drawn(session, file) and not session.wishes.sinks:
-            session.tally.num_kept += 1
+        if _is_drawn(run, file) and not run.options.sinks:
+            run.tally.num_kept += 1
             continue
         try:
             image = load_image(file.path)
         except InputError as error:
-            session.tally.unreadable.append(str(error))
+            run.tally.unreadable.append(str(error))
             continue
-        session.tally.num_read += 1
+        run.tally.num_read += 1
         yield (file, image_id), image
 
 
 def _hand_on(
-    session: Session, numbered: Numbered, image: np.ndarray, detections: Detections
+    run: DetectionRun, numbered: Numbered, image: np.ndarray, detections: Detections
 ) -> None:
     file, image_id = numbered
-    session.record(file.record(image_id), detections)
-    destination = session.wishes.destination
-    if destination is None and not session.wishes.has_window:
+    run.record(file.record(image_id), detections)
+    destination = run.options.destination
+    if destination is None and not run.options.has_window:
         return
-    drawn = session.draw(image, detections)
-    if _is_drawn(session, file):
-        session.tally.num_kept += 1
+    drawn = run.draw(image, detections)
+    if _is_drawn(run, file):
+        run.tally.num_kept += 1
     elif destination is not None:
         write_image(destination.path_of(file), drawn)
-    session.show(drawn, wait_ms=0)
+    run.show(drawn, wait_ms=0)
 
 
-def _is_drawn(session: Session, file: InputFile) -> bool:
+def _is_drawn(run: DetectionRun, file: InputFile) -> bool:
     """Return whether there is a drawing of the image already, which must stay."""
-    destination = session.wishes.destination
+    destination = run.options.destination
     return destination is not None and destination.keeps(file)

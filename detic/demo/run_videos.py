@@ -8,7 +8,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from detic.demo.detection_run import Session
+from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.demo.video import Video, open_video, video_writer
 from detic.errors import InputError
@@ -20,7 +20,7 @@ _CAMERA = InputFile(Path("camera"), Path("camera"), is_video=True)
 Put = Callable[[np.ndarray], None]  # takes a drawn frame
 
 
-def run_videos(session: Session, files: Sequence[InputFile], first_id: int) -> None:
+def run_videos(run: DetectionRun, files: Sequence[InputFile], first_id: int) -> None:
     """Detect in the frames of videos; those that cannot be read are noted and left out.
 
     Args:
@@ -28,33 +28,33 @@ def run_videos(session: Session, files: Sequence[InputFile], first_id: int) -> N
     """
     next_id = first_id
     for file in files:
-        destination = session.wishes.destination
+        destination = run.options.destination
         is_kept = destination is not None and destination.keeps(file)
-        session.tally.num_kept += is_kept
-        if is_kept and not session.wishes.sinks:
+        run.tally.num_kept += is_kept
+        if is_kept and not run.options.sinks:
             continue
         path = None if destination is None or is_kept else destination.path_of(file)
         with ExitStack() as stack:
             try:
                 video = stack.enter_context(open_video(file.path))
             except InputError as error:
-                session.tally.unreadable.append(str(error))
+                run.tally.unreadable.append(str(error))
                 continue
             put = stack.enter_context(_drawing(path, video.fps))
-            next_id += _run_frames(session, video, file, put, next_id)
-            session.tally.num_read += 1
+            next_id += _run_frames(run, video, file, put, next_id)
+            run.tally.num_read += 1
 
 
-def run_live(session: Session, video: Video, path: Path | None) -> None:
+def run_live(run: DetectionRun, video: Video, path: Path | None) -> None:
     """Detect in the frames of a camera until the user quits by q, Esc or Ctrl-C.
 
     Args:
         path: the video file to record drawings in.
     """
-    session.tally.num_read += 1
+    run.tally.num_read += 1
     with _drawing(path, video.fps) as put:
         try:
-            _run_frames(session, video, _CAMERA, put, 1)
+            _run_frames(run, video, _CAMERA, put, 1)
         except KeyboardInterrupt:
             logger.info("stopped by Ctrl-C")
 
@@ -70,21 +70,21 @@ def _drawing(path: Path | None, fps: float) -> Iterator[Put | None]:
 
 
 def _run_frames(
-    session: Session, video: Video, file: InputFile, put: Put | None, first_id: int
+    run: DetectionRun, video: Video, file: InputFile, put: Put | None, first_id: int
 ) -> int:
     """Detect in frames; return how many there were."""
     number = 0
     with tqdm(total=video.num_frames, unit="frame", desc=file.path.name) as bar:
-        for frames in session.batches(video.frames):
-            for frame, detections in zip(frames, session.detect(frames), strict=True):
+        for frames in run.batches(video.frames):
+            for frame, detections in zip(frames, run.detect(frames), strict=True):
                 number += 1
-                session.record(file.record(first_id + number - 1, frame=number), detections)
-                if put is not None or session.wishes.has_window:
-                    drawn = session.draw(frame, detections)
+                run.record(file.record(first_id + number - 1, frame=number), detections)
+                if put is not None or run.options.has_window:
+                    drawn = run.draw(frame, detections)
                     if put is not None:
                         put(drawn)
-                    session.show(drawn, wait_ms=1)
+                    run.show(drawn, wait_ms=1)
             bar.update(len(frames))
-    if video.num_frames is not None and number < video.num_frames and not session.has_quit:
+    if video.num_frames is not None and number < video.num_frames and not run.has_quit:
         logger.warning("%s: %d of %d frames could be read", file.path, number, video.num_frames)
     return number

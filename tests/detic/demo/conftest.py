@@ -4,7 +4,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detic.demo.detection_run import Session, Wishes
+from detic.demo.detection_run import DetectionRun, RunOptions
 from detic.detections import Detections
 from tests.tiny_detector import noise
 
@@ -35,8 +35,8 @@ class CatDetector:
 
 
 @pytest.fixture
-def make_session():
-    return lambda **wishes: Session(CatDetector(), Wishes(**wishes))
+def make_run():
+    return lambda **options: DetectionRun(CatDetector(), RunOptions(**options))
 
 
 @pytest.fixture

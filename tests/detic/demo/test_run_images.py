@@ -1,7 +1,7 @@
 import cv2
 import numpy as np
 
-from detic.demo import detection_run as session_module
+from detic.demo import detection_run
 from detic.demo.destination import plan_destination
 from detic.demo.inputs import find_inputs
 from detic.demo.run_images import run_images
@@ -15,10 +15,10 @@ def destination(folder, images, overwrite=False):
     return plan_destination(str(folder), [file for file, _ in images], overwrite=overwrite)
 
 
-def test_images_are_drawn_under_their_names(make_session, photos, tmp_path):
+def test_images_are_drawn_under_their_names(make_run, photos, tmp_path):
     images = numbered(photos, recursive=True)
-    session = make_session(destination=destination(tmp_path / "out", images))
-    run_images(session, images)
+    run = make_run(destination=destination(tmp_path / "out", images))
+    run_images(run, images)
     drawn = {p.relative_to(tmp_path / "out").as_posix() for p in (tmp_path / "out").rglob("*.*")}
     assert drawn == {"a.png", "b.JPG", "more/c.png"}
     before, after = (cv2.imread(str(f / "a.png")) for f in (photos, tmp_path / "out"))
@@ -26,19 +26,19 @@ def test_images_are_drawn_under_their_names(make_session, photos, tmp_path):
     assert (before != after).any()
 
 
-def test_unreadable_images_are_noted_and_passed_over(make_session, photos):
-    session = make_session()
-    run_images(session, numbered(photos))
-    assert session.tally.num_read == 2
-    (reason,) = session.tally.unreadable
+def test_unreadable_images_are_noted_and_passed_over(make_run, photos):
+    run = make_run()
+    run_images(run, numbered(photos))
+    assert run.tally.num_read == 2
+    (reason,) = run.tally.unreadable
     assert "broken.jpg' is not an image" in reason
-    assert session.tally.objects == {"cat": 2}
+    assert run.tally.objects == {"cat": 2}
 
 
-def test_sinks_get_the_name_as_given_and_the_id(make_session, photos):
+def test_sinks_get_the_name_as_given_and_the_id(make_run, photos):
     records = []
-    session = make_session(sinks=[lambda image, found: records.append(image)])
-    run_images(session, numbered(photos, recursive=True))
+    run = make_run(sinks=[lambda image, found: records.append(image)])
+    run_images(run, numbered(photos, recursive=True))
     assert [r.file_name for r in records] == [
         (photos / name).as_posix() for name in ("a.png", "b.JPG", "more/c.png")
     ]
@@ -46,51 +46,49 @@ def test_sinks_get_the_name_as_given_and_the_id(make_session, photos):
     assert [r.stem for r in records] == ["a", "b", "more/c"]
 
 
-def test_existing_drawings_are_kept_without_detecting(make_session, photos, tmp_path):
+def test_existing_drawings_are_kept_without_detecting(make_run, photos, tmp_path):
     (tmp_path / "a.png").write_text("mine")
     images = numbered(photos)[:1]
-    session = make_session(destination=destination(tmp_path, images))
-    run_images(session, images)
-    assert session.detector.batch_sizes == []
-    assert session.tally.num_kept == 1
+    run = make_run(destination=destination(tmp_path, images))
+    run_images(run, images)
+    assert run.detector.batch_sizes == []
+    assert run.tally.num_kept == 1
     assert (tmp_path / "a.png").read_text() == "mine"
 
 
-def test_kept_drawings_still_give_data(make_session, photos, tmp_path):
+def test_kept_drawings_still_give_data(make_run, photos, tmp_path):
     (tmp_path / "a.png").write_text("mine")
     images, records = numbered(photos)[:1], []
-    session = make_session(
-        destination=destination(tmp_path, images), sinks=[lambda *r: records.append(r)]
-    )
-    run_images(session, images)
+    run = make_run(destination=destination(tmp_path, images), sinks=[lambda *r: records.append(r)])
+    run_images(run, images)
     assert len(records) == 1
     assert (tmp_path / "a.png").read_text() == "mine"
 
 
-def test_overwriting_replaces_drawings(make_session, photos, tmp_path):
+def test_overwriting_replaces_drawings(make_run, photos, tmp_path):
     (tmp_path / "a.png").write_text("mine")
     images = numbered(photos)[:1]
-    session = make_session(destination=destination(tmp_path, images, overwrite=True))
-    run_images(session, images)
+    run = make_run(destination=destination(tmp_path, images, overwrite=True))
+    run_images(run, images)
     assert cv2.imread(str(tmp_path / "a.png")) is not None
 
 
-def test_images_go_through_in_batches(make_session, photos):
-    session = make_session(batch_size=2)
-    run_images(session, numbered(photos, recursive=True))
-    assert session.detector.batch_sizes == [2, 1]
+def test_images_go_through_in_batches(make_run, photos):
+    run = make_run(batch_size=2)
+    run_images(run, numbered(photos, recursive=True))
+    assert run.detector.batch_sizes == [2, 1]
 
 
-def test_closing_the_window_ends_the_run(make_session, photos, monkeypatch):
+def test_closing_the_window_ends_the_run(make_run, photos, monkeypatch):
     shown = []
-    monkeypatch.setattr(session_module, "show", lambda image, wait_ms: shown.append(wait_ms))
-    session = make_session(has_window=True)  # show returns None: the user quits
-    run_images(session, numbered(photos, recursive=True))
+    monkeypatch.setattr(detection_run, "show", lambda image, wait_ms: shown.append(wait_ms))
+    run = make_run(has_window=True)  # show returns None: the user quits
+    run_images(run, numbered(photos, recursive=True))
     assert shown == [0]
 
 
-def test_drawing_shows_the_detections(make_session):
-    session = make_session()
+def test_drawing_shows_the_detections(make_run):
+    run = make_run()
     image = np.zeros((48, 64, 3), np.uint8)
-    (found,) = session.detect([image])
-    assert session.draw(image, found).any()
+    (found,) = run.detect([image])
+    assert run.draw(image, found).any()
