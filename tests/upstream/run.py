@@ -136,7 +136,7 @@ def program_commands(folder: Path) -> dict[str, list]:
 
     make_datasets(folder)
     tiny = write_tiny_files(folder)
-    cv2.imwrite(str(folder / "picture.png"), noise())
+    cv2.imwrite(str(folder / "image.png"), noise())
     shapes = ["train_net.py", "--config-file", "configs/shapes/Detic.yaml", "--num-gpus", "0"]
     short = [*QUICK, "SOLVER.MAX_ITER", "3", "OUTPUT_DIR", folder / "output"]
     weights = ["MODEL.WEIGHTS", tiny.weights, "MODEL.TEXT_ENCODER.WEIGHTS", tiny.text_weights]
@@ -148,7 +148,7 @@ def program_commands(folder: Path) -> dict[str, list]:
             *("MODEL.WEIGHTS", folder / "output" / "model_final.pth"),
         ],
         "demo.py": [
-            *("demo.py", "--config-file", RECIPE, "--cpu", "--input", folder / "picture.png"),
+            *("demo.py", "--config-file", RECIPE, "--cpu", "--input", folder / "image.png"),
             *("--output", folder / "drawn.png", "--vocabulary", "custom"),
             *("--custom_vocabulary", "cat,dog", "--opts", *OVERRIDES, *weights),
         ],

@@ -100,13 +100,13 @@ def test_rare_values_are_not_smoothed_over_old_ones():
 def test_pictures_and_histograms_are_written_once(tmp_path):
     writer = TensorboardXWriter(str(tmp_path))
     with EventStorage() as storage:
-        storage.put_image("picture", torch.zeros(3, 4, 4, dtype=torch.uint8))
+        storage.put_image("image", torch.zeros(3, 4, 4, dtype=torch.uint8))
         storage.put_histogram("weights", torch.randn(100), bins=10)
         writer.write()
         assert (storage._images, storage._histograms) == ([], [])
     writer.close()
     events = EventAccumulator(str(tmp_path), size_guidance={"images": 0}).Reload()
-    assert events.Tags()["images"] == ["picture"]
+    assert events.Tags()["images"] == ["image"]
     assert events.Histograms("weights")[0].histogram_value.num == 100
 
 
