@@ -3,6 +3,7 @@
 import collections
 import io
 import pickle
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -38,6 +39,30 @@ class _WeightUnpickler(pickle.Unpickler):
         return _ADMITTED[module, name]
 
 
+class _Fixed:
+    """A function that a pickle can call and not change.
+
+    The instruction BUILD sets attributes of whatever a pickle got hold of. On the function itself
+    they would stay as long as the process.
+    """
+
+    __slots__ = ("_function",)
+
+    def __init__(self, function: Callable):
+        object.__setattr__(self, "_function", function)
+
+    def __call__(self, *args: Any) -> Any:
+        return self._function(*args)
+
+    def __setstate__(self, state: Any) -> None:
+        raise pickle.UnpicklingError("the file wants to change a function")
+
+
+def _dtype(*args: Any) -> np.dtype:
+    """Return a data type of one's own: what follows in the pickle may set its byte order."""
+    return np.dtype(args[0], copy=True)
+
+
 def _load_storage(data: bytes) -> Any:
     """Stand for the loader of a tensor's memory, which itself reads a pickle."""
     return torch.load(io.BytesIO(data), map_location="cpu", weights_only=True)
@@ -46,11 +71,11 @@ def _load_storage(data: bytes) -> Any:
 _ADMITTED = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     # How old pickle protocols write the bytes of an array; the encoding is always latin1.
-    ("_codecs", "encode"): lambda text, encoding: text.encode("latin1"),
+    ("_codecs", "encode"): _Fixed(lambda text, encoding: text.encode("latin1")),
     ("numpy", "ndarray"): np.ndarray,
-    ("numpy", "dtype"): np.dtype,
-    ("numpy._core.multiarray", "_reconstruct"): multiarray._reconstruct,
-    ("numpy._core.multiarray", "scalar"): multiarray.scalar,
-    ("torch._utils", "_rebuild_tensor_v2"): torch._utils._rebuild_tensor_v2,
-    ("torch.storage", "_load_from_bytes"): _load_storage,
+    ("numpy", "dtype"): _Fixed(_dtype),
+    ("numpy._core.multiarray", "_reconstruct"): _Fixed(multiarray._reconstruct),
+    ("numpy._core.multiarray", "scalar"): _Fixed(multiarray.scalar),
+    ("torch._utils", "_rebuild_tensor_v2"): _Fixed(torch._utils._rebuild_tensor_v2),
+    ("torch.storage", "_load_from_bytes"): _Fixed(_load_storage),
 }
