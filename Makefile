@@ -50,7 +50,8 @@ test-lowest: ## Run the tests with the oldest packages that we ask for (Python 3
 	@test -x $(LOWEST)/bin/uv || ($(PYTHON) -m venv $(LOWEST) && $(LOWEST)/bin/python -m pip install -q uv)
 	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --resolution lowest-direct \
 		-r pyproject.toml --extra test -r portable/pyproject.toml
-	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --no-deps -e . ./portable
+	$(LOWEST)/bin/uv pip install -q --python $(LOWEST)/bin/python --no-deps \
+		--reinstall-package detectron2 -e . ./portable
 	$(LOWEST)/bin/python -m pytest -q
 
 .PHONY: check
