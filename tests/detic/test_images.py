@@ -12,7 +12,7 @@ from PIL import Image, ImageFile, ImageOps, PngImagePlugin
 from detic.images import IMAGE_ERRORS, IMAGE_SUFFIXES, is_image_name, read_image, read_image_size
 
 ORIENTATION = 0x0112
-WHERE_ORIENTATION_IS_KEPT = ["JPEG", "PNG", "TIFF", "WEBP"]
+WHERE_ORIENTATION_IS_KEPT = ["JPEG", "PNG", "WEBP"]
 
 
 def noise(height=30, width=40, channels=3):
@@ -65,6 +65,18 @@ def test_images_are_turned_as_detectron2_turns_them(tmp_path, orientation, file_
     assert_read_as_detectron2_reads(path)
     with open(path, "rb") as file:
         assert read_image_size(file) == read_image(path, "RGB").shape[:2]
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_tiff_images_are_turned_once(orientation):
+    """Pillow turns them as it decodes them; Detectron2 0.6 turns them again."""
+    in_files = [
+        encoded(of_mode("RGB"), file_format, exif=exif(orientation))
+        for file_format in ("PNG", "TIFF")
+    ]
+    upright, tiff = (read_image(content, "RGB") for content in in_files)
+    np.testing.assert_array_equal(tiff, upright)
+    assert read_image_size(io.BytesIO(in_files[1])) == upright.shape[:2]
 
 
 def test_files_are_read_as_opencv_reads_them(tmp_path):

@@ -30,7 +30,6 @@ FURTHER = ("omegaconf", "antlr4-python3-runtime==4.9.3", "hydra-core", "cloudpic
 KNOWN = {
     r"cuda is not available": "detectron2.engine.launch starts several processes on GPUs only",
     r"0\.6 always takes the square root": "repeat factors of 0.6 have no option sqrt=False",
-    r"KeyError: '\S*num_batches_tracked'": "frozen batch norms of 0.6 drop num_batches_tracked",
 }
 
 

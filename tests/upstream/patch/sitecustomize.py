@@ -18,6 +18,7 @@ ADDED = (
     "SOLVER.BASE_LR_END, NUM_DECAYS and RESCALE_INTERVAL, FLOAT32_PRECISION",
     "build_detection_test_loader(batch_size=)",
     "comm.create_local_process_group",
+    "FrozenBatchNorm2d.convert_frozen_batchnorm keeps num_batches_tracked",
     "RepeatFactorTrainingSampler.repeat_factors_from_category_frequency(sqrt=True)",
 )
 
@@ -74,6 +75,20 @@ def _add_local_groups(comm) -> None:
     comm.create_local_process_group = create_local_process_group
 
 
+def _keep_counters(batch_norm) -> None:
+    frozen_norm = batch_norm.FrozenBatchNorm2d
+    original = frozen_norm.convert_frozen_batchnorm.__func__
+
+    def convert_frozen_batchnorm(cls, module):
+        counter = getattr(module, "num_batches_tracked", None)
+        frozen = original(cls, module)
+        if isinstance(frozen, frozen_norm) and frozen is not module:
+            frozen.register_buffer("num_batches_tracked", counter)
+        return frozen
+
+    frozen_norm.convert_frozen_batchnorm = classmethod(convert_frozen_batchnorm)
+
+
 def _add_square_root_option(samplers) -> None:
     sampler = samplers.RepeatFactorTrainingSampler
     original = sampler.repeat_factors_from_category_frequency
@@ -92,6 +107,7 @@ AFTER_IMPORT = {
     "detectron2.config.defaults": _add_keys,
     "detectron2.data.build": _add_test_batch_size,
     "detectron2.data.samplers.distributed_sampler": _add_square_root_option,
+    "detectron2.layers.batch_norm": _keep_counters,
     "detectron2.utils.comm": _add_local_groups,
 }
 
