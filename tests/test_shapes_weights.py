@@ -54,6 +54,7 @@ def test_demo_finds_what_is_typed_even_misspelt(tmp_path):
     assert (tmp_path / "out.png").stat().st_size > 0
 
 
+@pytest.mark.slow
 def test_evaluation_prints_the_ap_of_novel_classes(tmp_path):
     sizes = {"train_images": 150, "val_images": 40, "labels_per_class": 1}
     generate_world(tmp_path, 0, **sizes, progress=False)
