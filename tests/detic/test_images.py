@@ -53,6 +53,8 @@ def assert_read_as_detectron2_reads(path):
     ],
 )
 def test_images_of_eight_bits_are_read_as_detectron2_reads_them(tmp_path, mode, suffix):
+    if f".{suffix}" not in Image.registered_extensions():
+        pytest.skip(f"this Pillow does not know {suffix}")  # AVIF came with 11.3
     of_mode(mode).save(tmp_path / f"a.{suffix}")
     assert_read_as_detectron2_reads(tmp_path / f"a.{suffix}")
 
