@@ -104,8 +104,7 @@ def read_json(path: str | os.PathLike) -> dict | list:
             return json.load(file)
     except FileNotFoundError as error:
         raise InputError(
-            f"{path} not found; `python tools/check_data.py` tells how to get or make the files of "
-            "a dataset"
+            f"{path} not found; `detic data check` tells how to get or make the files of a dataset"
         ) from error
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error

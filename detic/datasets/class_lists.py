@@ -164,6 +164,6 @@ def check_class_count(content: AnnotationFile, dataset_name: str | None) -> None
     if names is not None and len(names) != len(content.categories):
         raise InputError(
             f"{content.path} has {len(content.categories)} categories, dataset '{dataset_name}' "
-            f"has {len(names)} classes; `python tools/check_data.py {dataset_name}` tells how the "
+            f"has {len(names)} classes; `detic data check {dataset_name}` tells how the "
             "file is made"
         )

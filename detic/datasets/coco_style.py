@@ -68,7 +68,7 @@ def _check_names(content: AnnotationFile, dataset_name: str | None) -> None:
         if category["name"] != name:
             raise InputError(
                 f"{content.path}: category {category['id']} is called {category['name']!r}, "
-                f"expected {name!r}; `python tools/check_data.py {dataset_name}` tells how the "
+                f"expected {name!r}; `detic data check {dataset_name}` tells how the "
                 "file is made"
             )
 

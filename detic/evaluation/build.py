@@ -21,7 +21,7 @@ from detic.paths import dataset_path
 
 TASKS = ("bbox", "segm")
 HIERARCHY = "datasets/oid/annotations/challenge-2019-label500-hierarchy.json"
-NEEDS_HIERARCHY = "oid_val_expanded"  # tools/check_data.py tells of it with this dataset
+NEEDS_HIERARCHY = "oid_val_expanded"  # `detic data check` tells of it with this dataset
 
 logger = logging.getLogger(__name__)
 
@@ -140,7 +140,7 @@ def _openimages(of: EvaluationSet, options: ScoreOptions) -> Protocol:
     hierarchy_file: Path | None = options.hierarchy_file or dataset_path(HIERARCHY)
     if hierarchy_file is not None and not hierarchy_file.is_file():
         missing = (
-            f"class hierarchy {hierarchy_file} not found; `python tools/check_data.py "
+            f"class hierarchy {hierarchy_file} not found; `detic data check "
             f"{NEEDS_HIERARCHY}` tells where to get it"
         )
         if options.hierarchy_file:

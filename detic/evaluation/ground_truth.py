@@ -85,7 +85,7 @@ def check_is_file(path: str | Path) -> None:
     """Check that an annotation file is there, before hours are spent on predictions."""
     if not Path(path).is_file():
         raise InputError(
-            f"annotation file {path} not found; `python tools/check_data.py` tells how to get or "
+            f"annotation file {path} not found; `detic data check` tells how to get or "
             "make the files of a dataset"
         )
 

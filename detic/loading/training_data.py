@@ -48,7 +48,7 @@ def load_dataset(name: str) -> list[dict]:
         records = DatasetCatalog.get(name)
     except FileNotFoundError as error:
         raise InputError(
-            f"dataset {name!r} needs {error.filename}; `python tools/check_data.py {name}` tells "
+            f"dataset {name!r} needs {error.filename}; `detic data check {name}` tells "
             "how to get it"
         ) from error
     if not records:

@@ -91,7 +91,7 @@ def test_files_that_are_no_annotation_files_are_named(tmp_path, text, message):
 
 
 def test_a_missing_file_points_at_the_check(tmp_path):
-    with pytest.raises(InputError, match=r"b\.json not found; `python tools/check_data\.py`"):
+    with pytest.raises(InputError, match=r"b\.json not found; `detic data check`"):
         read_json(tmp_path / "b.json")
 
 

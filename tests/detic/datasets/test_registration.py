@@ -79,7 +79,7 @@ def test_classes_of_the_shapes_are_those_of_the_file(register, tmp_path):
 
 def test_a_dataset_whose_file_is_missing_says_how_to_make_it(register):
     name = register("lvis_v1_train_norare")
-    with pytest.raises(InputError, match=r"lvis_v1_train_norare\.json not found.*check_data\.py"):
+    with pytest.raises(InputError, match=r"lvis_v1_train_norare\.json not found.*detic data check"):
         DatasetCatalog.get(name)
 
 

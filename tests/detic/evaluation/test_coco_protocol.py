@@ -131,7 +131,7 @@ def test_malformed_annotation_file_is_refused(tmp_path, results_of, content, mes
 
 
 def test_missing_annotation_file_is_refused(tmp_path, results_of):
-    with pytest.raises(InputError, match=r"gone\.json not found; `python tools/check_data\.py`"):
+    with pytest.raises(InputError, match=r"gone\.json not found; `detic data check`"):
         score_coco(tmp_path / "gone.json", results_of([]))
 
 

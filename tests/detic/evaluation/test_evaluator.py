@@ -124,14 +124,14 @@ def test_open_images_pass_writes_the_class_array(register, tmp_path, caplog, mon
     evaluator = build_evaluator("pets_oid", tmp_path, tasks=["bbox"])
     assert run(evaluator) == {"bbox": {"AP50": pytest.approx(0.5)}}
     np.testing.assert_allclose(np.load(tmp_path / "oid_mAP.npy"), [1, 0, -1])
-    assert "check_data.py oid_val_expanded` tells where to get it; AP50_expand is" in caplog.text
+    assert "detic data check oid_val_expanded` tells where to get it; AP50_expand is" in caplog.text
     assert "50.00" in caplog.text  # the table is in percent
 
 
 def test_a_hierarchy_that_was_asked_for_must_exist(register, tmp_path):
     register("pets_tree", "oid")
     with pytest.raises(
-        InputError, match=r"class hierarchy none\.json not found; `python tools/che"
+        InputError, match=r"class hierarchy none\.json not found; `detic data check"
     ):
         build_evaluator("pets_tree", tmp_path, tasks=["bbox"], hierarchy_file="none.json")
 

@@ -141,7 +141,7 @@ def test_datasets_that_cannot_be_loaded_are_named(catalogs):
     with pytest.raises(InputError, match="dataset 'empty' has no images"):
         load_dataset("empty")
     datasets.register("absent", lambda: Path("no/such.json").read_text())
-    with pytest.raises(InputError, match=r"'absent' needs no/such\.json; `python tools/check_data"):
+    with pytest.raises(InputError, match=r"'absent' needs no/such\.json; `detic data check"):
         load_dataset("absent")
 
 
