@@ -98,7 +98,7 @@ def _base(name: str, path: Path) -> Path:
     found = beside if beside.is_file() else find_file(name)
     if not found.is_file():
         raise InputError(
-            f"recipe {str(path)!r}: its {BASE_KEY} {name!r} is not there; looked for {beside}, then "
+            f"recipe {str(path)!r}: its {BASE_KEY} {name!r} is not there, nor beside the recipe; "
             f"{looked_for(name)}"
         )
     return found

@@ -78,11 +78,12 @@ class EvaluationPlan:
         Raises:
             InputError: the recipe contradicts itself, or a file does not fit a test set.
         """
-        OwnData.from_config(cfg).register()
+        weights = weights or InitialWeights.from_config(cfg)
+        # Where weights bring the vectors, the recipe's file still says which classes they are.
+        replace(OwnData.from_config(cfg), classes=weights.classes).register()
         datasets, classes = cfg.DATASETS.TEST, TestClasses.from_config(cfg)
         if classes.are_those_of_model:
-            check_class_order(ModelClasses.from_config(cfg), datasets)
-        weights = weights or InitialWeights.from_config(cfg)
+            check_class_order(weights.classes, datasets)
         heads, limit = cfg.MODEL.ROI_HEADS.NAME, cfg.TEST.DETECTIONS_PER_IMAGE
         settings: dict[str, str] = {"MODEL.WEIGHTS": weights.path}
         for name in ("MODEL", "INPUT", "TEST"):

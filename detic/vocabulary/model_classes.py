@@ -37,7 +37,7 @@ class ModelClasses:
     """The classes of a model; a closed classifier knows at most their names."""
 
     source: ClassSource
-    path: Path | None  # of the file; None if they are set later
+    path: Path | None  # of the file, maybe a missing one if they are set later; None: none is named
     count: int  # C
     width: int  # D
     text_weights: str | None = None  # of the text encoder, "openai" or a file; None: not known
@@ -81,7 +81,7 @@ class ModelClasses:
         A detector's weights hold the vectors of its classes, so an evaluation needs no other copy.
         """
         if self.source is ClassSource.EMBEDDINGS and not self._file.is_file():
-            return replace(self, source=ClassSource.SET_LATER, path=None)
+            return replace(self, source=ClassSource.SET_LATER)
         return self
 
     def vectors(self) -> Tensor:

@@ -63,6 +63,12 @@ def test_vectors_that_are_missing_are_those_of_the_weights(names_file, tmp_path)
     assert there.vectors()[0, 0] == 3
 
 
+def test_names_that_went_missing_with_their_vectors_are_asked_for_by_file():
+    classes = classes_of("gone.safetensors").with_those_of_weights()
+    with pytest.raises(InputError, match=r"no class embeddings at gone\.safetensors; looked for"):
+        classes.names()
+
+
 def test_a_stand_in_has_the_shape_of_the_vectors_to_come():
     assert classes_of("rand", dim=16, count=5).vectors().shape == (5, 16)
 
