@@ -72,3 +72,18 @@ def test_processes_with_and_without_captions_step_together(small_recipe, tmp_pat
     alone = losses_of_a_step(cfg, "captiontag")
     # The other process adds 2 x CAP_BATCH_RATIO empty captions, which are negatives.
     assert captions["image_loss_stage0"] > alone["image_loss_stage0"]
+
+
+@pytest.mark.parametrize(("kind", "rows"), [("box", 6), ("image", 2), ("captiontag", 2)])
+def test_batches_of_boxes_stand_for_larger_ones(small_recipe, monkeypatch, kind, rows):
+    name = "Detic_LbaseCCcapimg_CLIP_R5021k_640b64_4x_ft4x_max-size"
+    cfg = small_recipe(name, "MODEL.CAP_BATCH_RATIO", "3")
+    monkeypatch.setattr(meta_arch, "build_text_encoder", tiny_text_encoder)
+    sent = []
+    monkeypatch.setattr(
+        meta_arch, "gather_captions", lambda own: sent.append(len(own)) or gather_captions(own)
+    )
+    model = build_detector(cfg).train()
+    with EventStorage():
+        model(make_batch(kind, 0))
+    assert sent == [rows]
