@@ -7,6 +7,7 @@ import math
 
 import torch
 
+# Detectron2 has it here under this name.
 from ._regression_loss import dense_box_regression_loss as _dense_box_regression_loss  # noqa: F401
 
 # A box may grow at most to 1000 pixels from the 16 pixels of one stride: exp() stays finite.
