@@ -23,6 +23,8 @@ def read_results(path: str | Path) -> ResultsFile:
     Raises:
         InputError: it is missing, no json list, or names the first detection that is malformed.
     """
+    if not Path(path).exists():
+        raise InputError(f"no file of detections at {Path(path).absolute()}; check the path")
     content = read_json(path)
     if not isinstance(content, list):
         raise InputError(
