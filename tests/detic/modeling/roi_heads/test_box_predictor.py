@@ -1,5 +1,7 @@
 """Class scores and box refinements of one stage, with numbers that can be computed by hand."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from detectron2.modeling.box_regression import Box2BoxTransform
@@ -69,6 +71,28 @@ def test_classes_without_training_images_cost_nothing():
     logits = model.cls_score(torch.ones(1, 2))[0]
     expected = softplus(-logits[0]) + softplus(logits[2])
     torch.testing.assert_close(losses(model, [0])["loss_cls"], expected)
+
+
+def test_a_class_needs_more_than_a_trace_of_frequency():
+    model = predictor(torch.tensor([4.0, 1e-4, 2.0]), ignore_zero_cats=True)
+    logits = model.cls_score(torch.ones(1, 2))[0]
+    expected = softplus(-logits[0]) + softplus(logits[2])
+    torch.testing.assert_close(losses(model, [0])["loss_cls"], expected)
+
+
+@pytest.mark.parametrize("present", [0, 1])
+def test_a_class_counts_that_is_sampled_and_has_training_images(present):
+    model = predictor(torch.tensor([4.0, 0.0, 2.0]), ignore_zero_cats=True, num_federated=1)
+    logits = model.cls_score(torch.ones(1, 2))[0]
+    expected = (softplus(-logits[0]), torch.tensor(0.0))[present]
+    torch.testing.assert_close(losses(model, [present])["loss_cls"], expected)
+
+
+def test_with_softmax_ignored_classes_exclude_the_federated_sample():
+    model = predictor(torch.tensor([4.0, 0.0, 2.0]), ignore_zero_cats=True, use_sigmoid=False)
+    ignoring = losses(model, [0])["loss_cls"]
+    model.box_loss_params = replace(model.box_loss_params, num_federated=1)
+    torch.testing.assert_close(losses(model, [0])["loss_cls"], ignoring)
 
 
 def test_a_federated_sample_as_large_as_the_classes_is_the_whole_loss():

@@ -77,12 +77,30 @@ def test_each_stage_looks_at_the_boxes_of_the_one_before(heads):
     torch.testing.assert_close(stages[1].proposals[0].proposal_boxes.tensor, after.tensor)
 
 
+@pytest.mark.parametrize(("training", "count"), [(True, 5), (False, 6)])
+def test_boxes_that_become_empty_are_dropped_in_training_alone(heads, monkeypatch, training, count):
+    first = heads.box_predictor[0]
+    outside = proposals()[0].proposal_boxes.tensor.clone()
+    outside[2] += 2 * SIDE
+    monkeypatch.setattr(first, "refine_boxes", lambda deltas, boxes: [outside])
+    with torch.no_grad():
+        stages = heads.train(training)._run_stages(features(), proposals(), None)
+    assert [len(stage.x) for stage in stages] == [6, count, count]
+
+
 def test_boxes_train_class_box_and_mask_of_all_stages(heads):
     losses, _ = train(heads, "box")
     stages = {f"{n}_stage{k}" for n in ("loss_cls", "loss_box_reg", "image_loss") for k in range(3)}
     assert set(losses) == stages | {"loss_mask"}
     assert all(losses[f"image_loss_stage{k}"] == 0 for k in range(3))
     assert losses["loss_mask"] > 0
+
+
+def test_masks_have_a_weight(heads):
+    whole, _ = train(heads, "box")
+    heads.mask_weight = heads.mask_weight / 4
+    quarter, _ = train(heads, "box")
+    torch.testing.assert_close(quarter["loss_mask"], whole["loss_mask"] / 4)
 
 
 def test_image_labels_train_the_classifier_of_all_stages_and_are_reported(heads):
@@ -95,6 +113,20 @@ def test_image_labels_train_the_classifier_of_all_stages_and_are_reported(heads)
 def test_boxes_without_classes_train_no_stage(heads):
     losses, _ = train(heads, "prop")
     assert set(losses) == {"loss_mask"}
+
+
+def test_scores_of_proposals_go_before_their_logits(heads):
+    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    with_scores = proposals()
+    with_scores[0].scores = torch.zeros(6)  # the geometric mean with it is 0
+    heads.eval()
+    found = []
+    for given in (proposals(), with_scores):
+        with torch.no_grad():
+            (detections,), _ = heads(None, features(), given, request=DetectionRequest(classes))
+        found.append(len(detections))
+    assert heads.score_params.multiply_proposal_score
+    assert found[0] > 0 == found[1]
 
 
 def test_a_request_replaces_classes_and_limit(heads):

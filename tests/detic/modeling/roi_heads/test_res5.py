@@ -1,5 +1,7 @@
 """C4 heads: one stage that classifies the proposals of an RPN."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from detectron2.utils.events import EventStorage
@@ -34,6 +36,20 @@ def test_boxes_train_boxes_and_labels_train_the_classifier(heads, kind, trains):
     other = {"loss_cls": "image_loss", "image_loss": "loss_cls"}[trains]
     assert losses[other] == 0 < losses[trains]
     assert ("stats_l_image" in storage.latest()) == (kind == "image")
+
+
+def test_proposal_scores_are_probabilities(heads):
+    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    given = proposals()
+    given[0].objectness_logits = torch.zeros(6)
+    heads.eval()
+    scores = []
+    for multiply in (False, True):
+        heads.score_params = replace(heads.score_params, multiply_proposal_score=multiply)
+        with torch.no_grad():
+            (found,), _ = heads(None, features(), given, request=DetectionRequest(classes))
+        scores.append(found.scores)
+    torch.testing.assert_close(scores[1].square(), 0.5 * scores[0])
 
 
 def test_a_request_replaces_classes_and_limit(heads):
