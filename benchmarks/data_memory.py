@@ -3,8 +3,8 @@
     python benchmarks/data_memory.py --images 100000 --workers 8 --start-method fork
 
 The images are made up after LVIS: 12.7 annotations each, polygons of 50 points on average. All share
-one JPEG file, so the disk does not matter. Memory is the proportional set size (PSS) of all processes
-together, libraries left out: a page that several processes share counts once.
+one JPEG file, so the disk does not matter. Memory is what the processes have of their own, and what
+the whole machine has shared: batches on their way belong to no process. Nothing else should run.
 """
 
 import argparse
@@ -34,7 +34,7 @@ MIB = 2**20
 ANNOTATIONS_PER_IMAGE = 12.7  # LVIS v1 training set: 1.27 million in 100 170 images
 POINTS_PER_POLYGON = 50
 NUM_CLASSES = 1203
-LIST_NAME = "detic-records"  # of the records' memory, in /proc
+LIST_NAME = "detic-arrays"  # of the records' memory, in /proc
 
 
 def lvis_like_records(count: int, file_name: str, seed: int = 0) -> Iterator[dict]:
@@ -89,13 +89,15 @@ def build_mapper(size: int, scale: tuple[float, float]) -> TrainMapper:
 def memory_mib(processes: list[int]) -> tuple[float, float]:
     """Return the memory of processes outside and within the list of records, in MiB.
 
-    Files mapped from disk, such as libraries, are left out. Other programs share them, so their
-    part changes by itself.
+    A page that several processes share counts once. Files mapped from disk, such as libraries, are
+    left out: other programs share them, so their part changes by itself.
     """
-    total = of_list = 0
+    memory = Path("/proc/meminfo").read_text().splitlines()
+    total = next(_kib(line) for line in memory if line.startswith("Shmem:"))
+    of_list = 0
     for process in processes:
         rollup = Path(f"/proc/{process}/smaps_rollup").read_text().splitlines()
-        total += sum(_kib(line) for line in rollup if line.startswith(("Pss_Anon", "Pss_Shmem")))
+        total += sum(_kib(line) for line in rollup if line.startswith("Pss_Anon"))
         in_list = False
         for line in Path(f"/proc/{process}/smaps").read_text().splitlines():
             if not line.split()[0].endswith(":"):

@@ -92,7 +92,7 @@ class ArrayWriter:
     """Collector of arrays for ``SharedArrays``, one after the other, that holds none of them."""
 
     def __init__(self):
-        self._file = os.fdopen(_new_file(), "wb")
+        self._file = os.fdopen(_new_file("detic-arrays"), "wb")
         self._places: dict[str, Place] = {}
 
     def add(self, name: str, array: np.ndarray) -> None:
@@ -149,7 +149,7 @@ def pack_batch(items: Iterable) -> PackedBatch:
 
     Items are written one by one, so those of an iterator need not be in memory together.
     """
-    with os.fdopen(_new_file(), "wb") as file:
+    with os.fdopen(_new_file("detic-batch"), "wb") as file:
         packed = [_pack_item(item, file) for item in items]
         file.write(b"\0")  # an empty file could not be mapped
         file.flush()
@@ -188,9 +188,13 @@ def unpack_batch(packed: PackedBatch) -> list:
     ]
 
 
-def _new_file() -> int:
-    """Return the descriptor of an empty file without a name, in memory where that is possible."""
+def _new_file(label: str) -> int:
+    """Return the descriptor of an empty file without a path, in memory where that is possible.
+
+    Args:
+        label: what ``/proc`` calls it.
+    """
     if hasattr(os, "memfd_create"):
-        return os.memfd_create("detic-records")
+        return os.memfd_create(label)
     with tempfile.TemporaryFile() as file:
         return os.dup(file.fileno())
