@@ -59,9 +59,10 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         InputError: the file is missing, damaged, not a weight file, or would need to import code.
     """
     file = _local_file(os.fspath(path))
-    reader = _reader(file)
     try:
-        content = reader(file)
+        content = _reader(file)(file)
+    except InputError:
+        raise
     except RefusedImport as error:
         raise InputError(_refusal(path, error.wanted)) from error
     except Exception as error:  # torch, safetensors and pickle each have exceptions of their own
