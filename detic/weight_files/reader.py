@@ -165,7 +165,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _refusal(path: str | os.PathLike, wanted: str) -> str:
     return (
-        f"{path} is refused: reading it would import {wanted}, and a file that imports can run code. "
+        f"{path} is refused: reading it would import {wanted[:MAX_REASON]}, and a file that imports can run code. "
         "Expected tensors, arrays and plain containers only. If you trust its origin, keep its weights "
         "alone where they were made: torch.save({'model': model.state_dict()}, 'weights.pth'), or, for "
         "mmdetection, tools/model_converters/publish_model.py"
