@@ -7,17 +7,23 @@ Shapes: H x W image.
 
 import io
 import os
+import stat
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import IO, TypeVar
 
 import numpy as np
 from detectron2.utils.file_io import PathManager
 from PIL import Image, ImageFile
 
+from detic.errors import InputError
 from detic.files import is_hidden
+from detic.image_metadata import without_damaged_metadata
+
+T = TypeVar("T")
+Source = str | os.PathLike | bytes  # a path or address, or the content of a file
 
 # What Pillow's decoders raise for damaged files
 IMAGE_ERRORS = (
@@ -36,6 +42,7 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 CHANNEL_ORDERS = ("BGR", "RGB")
+PIXEL_LIMIT = "DETIC_MAX_IMAGE_PIXELS"  # environment: larger images are refused
 LARGEST_16_BIT = 65535  # 257 * 255
 WITH_DEEP_GREY = ("I", "F")  # and I;16 with its kin: Pillow's modes of more than 8 bits
 
@@ -60,34 +67,101 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not is_hidden(name)
 
 
-def read_image(source: str | os.PathLike | bytes, channel_order: str) -> np.ndarray:
+def read_image(source: Source, channel_order: str) -> np.ndarray:
     """Return an image, (H, W, 3) uint8, upright as its EXIF data say.
 
     Grey values of 16 bits are divided by 257. Larger ones, negative ones and fractions have no white
-    of their own: the darkest of an image becomes 0, the brightest 255.
+    of their own: the darkest of an image becomes 0, the brightest 255. Damage in what describes an
+    image, rather than in its pixels, is passed over.
 
     Args:
         source: a path or address that PathManager opens, or the content of a file.
         channel_order: BGR or RGB.
 
     Raises:
-        IMAGE_ERRORS: it is missing, damaged or cut short, or no image that Pillow can open.
+        IMAGE_ERRORS: it is missing, damaged or cut short, no image that Pillow can open, no regular
+            file, or larger than ``DETIC_MAX_IMAGE_PIXELS`` or the memory allow.
+        InputError: ``DETIC_MAX_IMAGE_PIXELS`` is no number.
     """
-    if not isinstance(source, bytes):
-        with PathManager.open(os.fspath(source), "rb") as file:
-            return _pixels(file, channel_order)
-    return _pixels(io.BytesIO(source), channel_order)
+    return _read(source, lambda file: _pixels(file, channel_order))
 
 
-def read_image_size(file: BinaryIO) -> tuple[int, int]:
+def read_image_size(source: Source) -> tuple[int, int]:
     """Return (height, width) in pixels, after turning the image as its EXIF data ask.
 
     The header tells, but for PNG and TIFF: the EXIF data of a PNG may follow its pixels, and TIFF
     images are turned as they are decoded.
 
+    Args:
+        source: as of ``read_image``.
+
     Raises:
-        IMAGE_ERRORS: it is no image that Pillow can open.
+        IMAGE_ERRORS: as ``read_image``.
     """
+    return _read(source, _size)
+
+
+def _read(source: Source, read: Callable[[IO[bytes]], T]) -> T:
+    """Return what is read from an image, once more without its metadata if it is damaged.
+
+    Decoders raise errors of all kinds for damaged files; here they become IMAGE_ERRORS.
+    """
+    _set_pixel_limit()
+    with _opened(source) as file:
+        try:
+            return read(file)
+        except Image.DecompressionBombError as error:
+            raise Image.DecompressionBombError(
+                f"{str(error).partition(',')[0]}; {PIXEL_LIMIT} in the environment raises it"
+            ) from error
+        except Exception as error:
+            file.seek(0)
+            rest = without_damaged_metadata(file)
+            if rest is not None:
+                return _read(rest, read)
+            if isinstance(error, IMAGE_ERRORS):
+                raise
+            raise OSError(f"it cannot be decoded ({type(error).__name__}: {error})") from error
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[IO[bytes]]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    path = os.fspath(source)
+    check_regular_file(path)
+    with PathManager.open(path, "rb") as file:
+        yield file
+
+
+def check_regular_file(path: str) -> None:
+    """Raise if something other than a file is at a path: a pipe would be waited for, for ever.
+
+    Raises:
+        OSError: it is a folder, a pipe, a device or a socket.
+    """
+    try:
+        mode = os.stat(path).st_mode
+    except OSError:  # an address; or there is none, and opening it tells why
+        return
+    if stat.S_ISDIR(mode):
+        raise IsADirectoryError("it is a folder, not a file")
+    if not stat.S_ISREG(mode):
+        raise OSError("it is a pipe, a device or a socket, not a file")
+
+
+def _set_pixel_limit() -> None:
+    """Have Pillow refuse images as the environment says; it stops at twice its own number."""
+    asked = os.environ.get(PIXEL_LIMIT)
+    if asked is None:
+        return
+    if not asked.isdecimal() or int(asked) == 0:
+        raise InputError(f"{PIXEL_LIMIT} is {asked!r}; expected a number of pixels, as 400000000")
+    Image.MAX_IMAGE_PIXELS = (int(asked) + 1) // 2
+
+
+def _size(file: IO[bytes]) -> tuple[int, int]:
     with Image.open(file) as image:
         if image.format in ("PNG", "TIFF"):
             image.load()
@@ -95,13 +169,19 @@ def read_image_size(file: BinaryIO) -> tuple[int, int]:
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
-def _pixels(file: BinaryIO, channel_order: str) -> np.ndarray:
+def _pixels(file: IO[bytes], channel_order: str) -> np.ndarray:
     with Image.open(file) as image, _whole_files_only():
-        image.load()
-        turn = TURNS.get(_orientation(image) or 0)
-        upright = image if turn is None else image.transpose(turn)
-        pixels = np.asarray(_eight_bit(upright).convert("RGB"))
-    return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "BGR" else pixels
+        try:
+            image.load()
+            turn = TURNS.get(_orientation(image) or 0)
+            upright = image if turn is None else image.transpose(turn)
+            pixels = np.asarray(_eight_bit(upright).convert("RGB"))
+            return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "BGR" else pixels
+        except MemoryError as error:
+            width, height = image.size
+            raise OSError(
+                f"its {width} x {height} pixels need more memory than there is"
+            ) from error
 
 
 @contextmanager

@@ -120,8 +120,7 @@ def _entry(path: Path, known: Entry | None) -> Entry | None:
         file = fingerprint(path)
         if known is not None and known[2:] == file:
             return known
-        with open(path, "rb") as stream:
-            return [*read_image_size(stream), *file]
+        return [*read_image_size(path), *file]
     except IMAGE_ERRORS as error:
         logger.warning("%s cannot be read: %s", path, error)
         return None

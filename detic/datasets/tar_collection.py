@@ -9,7 +9,6 @@ int64. ``tar_files.npy`` lists the tar files; those
 without images are not in it. Image numbers run over all tar files in the order of that list.
 """
 
-import io
 import logging
 import os
 from bisect import bisect_right
@@ -168,7 +167,7 @@ def _image_sizes(tar: Path, offsets: np.ndarray) -> np.ndarray:
     for position, (start, end) in enumerate(pairwise(offsets.tolist())):
         try:
             entry = reader.read(tar, start * BLOCK, (end - start) * BLOCK)
-            sizes[position] = read_image_size(io.BytesIO(content_of_entry(entry)))
+            sizes[position] = read_image_size(content_of_entry(entry))
         except IMAGE_ERRORS as error:
             logger.info("%s: image %d cannot be read: %s", tar, position, error)
     return sizes

@@ -5,7 +5,6 @@ Source: Sharma et al., Conceptual Captions, ACL 2018.
 
 import errno
 import http.client
-import io
 import logging
 import os
 import socket
@@ -167,7 +166,7 @@ def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> Fail
             time.sleep(params.pause_s * 2 ** (attempt - 1))
         try:
             content = _download(address.url, params.timeout_s)
-            read_image_size(io.BytesIO(content))
+            read_image_size(content)
         except FETCH_ERRORS as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             failure = Failure(reason, is_final=not _is_unreached(error))

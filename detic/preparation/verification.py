@@ -185,8 +185,7 @@ def _image_problems(name: str, records: list[dict], workers: int) -> Iterator[Pr
 
 def _image_problem(record: dict) -> Problem | None:
     try:
-        with open(record["file_name"], "rb") as file:
-            size_hw = read_image_size(file)
+        size_hw = read_image_size(record["file_name"])
     except FileNotFoundError:
         return "missing images", record["file_name"]
     except IMAGE_ERRORS as error:

@@ -4,7 +4,6 @@ The members of a sample share their name up to the first dot: ``000017.jpg`` wit
 ``000017.json``. Labels are class names, or numbers counted from 0, as WebDataset has them.
 """
 
-import io
 import json
 import logging
 from collections import defaultdict
@@ -149,7 +148,7 @@ def _key_and_suffix(name: str) -> tuple[str, str]:
 
 def _size(entry: bytes) -> list[int] | None:
     try:
-        return list(read_image_size(io.BytesIO(content_of_entry(entry))))
+        return list(read_image_size(content_of_entry(entry)))
     except IMAGE_ERRORS:
         return None
 
