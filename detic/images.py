@@ -7,7 +7,6 @@ Shapes: H x W image.
 
 import io
 import os
-import stat
 import struct
 import zlib
 from collections.abc import Callable, Iterator
@@ -19,7 +18,7 @@ from detectron2.utils.file_io import PathManager
 from PIL import Image, ImageFile
 
 from detic.errors import InputError
-from detic.files import is_hidden
+from detic.files import is_hidden, kind_of
 from detic.image_metadata import without_damaged_metadata
 
 T = TypeVar("T")
@@ -130,25 +129,19 @@ def _opened(source: Source) -> Iterator[IO[bytes]]:
         yield io.BytesIO(source)
         return
     path = os.fspath(source)
-    check_regular_file(path)
+    _check_is_file(path)
     with PathManager.open(path, "rb") as file:
         yield file
 
 
-def check_regular_file(path: str) -> None:
-    """Raise if something other than a file is at a path: a pipe would be waited for, for ever.
-
-    Raises:
-        OSError: it is a folder, a pipe, a device or a socket.
-    """
+def _check_is_file(path: str) -> None:
+    """Raise if something other than a file is at a path: a pipe would be waited for, for ever."""
     try:
-        mode = os.stat(path).st_mode
+        kind = kind_of(os.stat(path).st_mode)
     except OSError:  # an address; or there is none, and opening it tells why
         return
-    if stat.S_ISDIR(mode):
-        raise IsADirectoryError("it is a folder, not a file")
-    if not stat.S_ISREG(mode):
-        raise OSError("it is a pipe, a device or a socket, not a file")
+    if kind != "file":
+        raise OSError(f"it is a {kind}, not a file")
 
 
 def _set_pixel_limit() -> None:

@@ -7,7 +7,11 @@ found from any working directory, in a checkout and in an installed package.
 import os
 from collections.abc import Iterator
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
+
+MAX_NAME_BYTES = 100  # of a name in a path, which has room for 255 with what is added
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_resources"  # setup.py puts it into wheels
@@ -45,6 +49,21 @@ def dataset_path(path: str | os.PathLike) -> Path:
     return path
 
 
+def as_file_name(name: str) -> str:
+    """Return a name, of a dataset for instance, as it can be part of the name of a file or folder.
+
+    What leads elsewhere, or is no sign, is encoded as in addresses; a long name ends in a digest.
+
+    >>> as_file_name("lvis_v1_val"), as_file_name("../../my val")
+    ('lvis_v1_val', '..%2F..%2Fmy val')
+    """
+    safe = quote(name, safe=" ", errors="surrogatepass")
+    readable = name if name.isprintable() and not set(name) & set('/\\:*?"<>|%') else safe
+    if len(readable.encode()) <= MAX_NAME_BYTES:
+        return readable
+    return f"{safe[:MAX_NAME_BYTES]}-{sha256(safe.encode()).hexdigest()[:16]}"
+
+
 def model_folders() -> Iterator[Path]:
     """Yield the folders to look for weights in: ``$DETIC_MODELS``, ``models`` here and ours."""
     if os.environ.get("DETIC_MODELS"):
@@ -75,7 +94,7 @@ def find_file(path: str | os.PathLike) -> Path:
     Whoever reads the file then says that it is missing, see ``looked_for``.
     """
     candidates = places(path)
-    return next((place for place in candidates if place.exists()), candidates[0])
+    return next((place for place in candidates if os.path.exists(place)), candidates[0])
 
 
 def looked_for(path: str | os.PathLike) -> str:

@@ -15,6 +15,7 @@ from detic.loading.build import build_test_loader
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
+from detic.paths import as_file_name
 from detic.plan.evaluation import EvaluationPlan, TestSet
 
 logger = logging.getLogger(__name__)
@@ -36,7 +37,7 @@ def evaluate_model(
     for test_set in plan.sets:
         evaluator = build_evaluator(
             test_set.name,
-            plan.output_dir / f"inference_{test_set.name}",
+            plan.output_dir / f"inference_{as_file_name(test_set.name)}",
             tasks=plan.tasks,
             fixed_ap=plan.fixed_ap,
             force_lvis=plan.force_lvis,
