@@ -20,7 +20,6 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from detic.datasets.tar_files import (
     BLOCK,
@@ -32,6 +31,7 @@ from detic.datasets.tar_files import (
 from detic.errors import InputError
 from detic.files import fingerprint, unfinished_path
 from detic.images import IMAGE_ERRORS, is_image_name, read_image_size
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -117,7 +117,7 @@ def write_tar_collection(
     _check_names_differ(paths)
     with ThreadPoolExecutor() as pool:
         indices = pool.map(partial(index_tar, index_dir=index_dir), paths)
-        bar = tqdm(indices, desc="index", total=len(paths), unit="tar", disable=not progress)
+        bar = track(indices, description="index", total=len(paths), unit="tar", show=progress)
         with_images = [
             os.path.relpath(tar, Path(tar_list).parent)
             for tar, index in zip(paths, bar, strict=True)

@@ -3,7 +3,6 @@
 from collections.abc import Iterable, Iterator, Sequence
 
 import numpy as np
-from tqdm import tqdm
 
 from detic.demo.destination import write_image
 from detic.demo.detection_run import DetectionRun
@@ -11,13 +10,14 @@ from detic.demo.inputs import InputFile
 from detic.detections import Detections
 from detic.errors import InputError
 from detic.predictor.input_format import load_image
+from detic.progress import track
 
 Numbered = tuple[InputFile, int]  # an image and its image id
 
 
 def run_images(run: DetectionRun, numbered: Sequence[Numbered]) -> None:
     """Detect in images; those that cannot be read are noted and left out."""
-    with tqdm(numbered, unit="image", disable=len(numbered) < 2) as bar:
+    with track(numbered, unit="image", show=len(numbered) > 1) as bar:
         for batch in run.batches(_readable(run, bar)):
             images = [image for _, image in batch]
             for (entry, image), detections in zip(batch, run.detect(images), strict=True):

@@ -6,12 +6,12 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.demo.video import Video, open_video, video_writer
 from detic.errors import InputError
+from detic.progress import counter
 
 logger = logging.getLogger(__name__)
 
@@ -74,7 +74,7 @@ def _run_frames(
 ) -> int:
     """Detect in frames; return how many there were."""
     number = 0
-    with tqdm(total=video.num_frames, unit="frame", desc=file.path.name) as bar:
+    with counter(file.path.name, total=video.num_frames, unit="frame") as bar:
         for frames in run.batches(video.frames):
             for frame, detections in zip(frames, run.detect(frames), strict=True):
                 number += 1

@@ -19,12 +19,11 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from tqdm import tqdm
-
 from detic.datasets.image_sizes import read_image_sizes
 from detic.errors import InputError
 from detic.files import write_bytes
 from detic.images import IMAGE_ERRORS, read_image_size
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -115,7 +114,7 @@ def fetch_images(
     num_failed = num_unreached = 0
     with open(failures, "a", encoding="utf-8") as notes:
         results = _fetch_all(pending, folder, params)
-        for address, failure in tqdm(results, total=len(pending), unit="image"):
+        for address, failure in track(results, total=len(pending), unit="image"):
             num_failed += failure is not None
             if failure is not None and failure.is_final:
                 notes.write(f"{address.number}\t{failure.reason}\n")
