@@ -9,6 +9,7 @@ from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.detections import Detections
 from detic.errors import InputError
+from detic.predictor.detector import LackOfMemory
 from detic.predictor.input_format import load_image
 from detic.progress import track
 
@@ -19,9 +20,26 @@ def run_images(run: DetectionRun, numbered: Sequence[Numbered]) -> None:
     """Detect in images; those that cannot be read are noted and left out."""
     with track(numbered, unit="image", show=len(numbered) > 1) as bar:
         for batch in run.batches(_readable(run, bar)):
-            images = [image for _, image in batch]
-            for (entry, image), detections in zip(batch, run.detect(images), strict=True):
+            for (entry, image), detections in _detected(run, batch):
                 _hand_on(run, entry, image, detections)
+                run.tally.num_read += 1
+
+
+def _detected(
+    run: DetectionRun, batch: list[tuple[Numbered, np.ndarray]]
+) -> Iterator[tuple[tuple[Numbered, np.ndarray], Detections]]:
+    """Yield images with what is detected; one that needs too much memory alone is noted."""
+    try:
+        found = run.detect([image for _, image in batch])
+    except LackOfMemory as error:
+        if len(batch) > 1:
+            for one in batch:
+                yield from _detected(run, [one])
+            return
+        ((file, _), _) = batch[0]
+        run.tally.unreadable.append(f"{file.path}: {error}")
+        return
+    yield from zip(batch, found, strict=True)
 
 
 def _readable(
@@ -37,7 +55,6 @@ def _readable(
         except InputError as error:
             run.tally.unreadable.append(str(error))
             continue
-        run.tally.num_read += 1
         yield (file, image_id), image
 
 

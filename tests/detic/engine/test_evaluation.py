@@ -258,6 +258,15 @@ def test_missing_images_are_found_before_the_model_runs(recipe, tmp_path):
         check_images(plan)
 
 
+def test_lack_of_memory_names_the_image(recipe, model, monkeypatch):
+    def fail(batch, request):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(model, "inference", fail)
+    with pytest.raises(InputError, match=r"1\.png \(50 x 50\) needs more memory than there is"):
+        evaluate(recipe(), model)
+
+
 def test_resuming_with_another_configuration_names_the_key(recipe, model):
     precision(recipe(), model)
     changed = recipe("INPUT.MIN_SIZE_TEST", "99")
