@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from detic.demo import detection_run
@@ -7,7 +5,7 @@ from detic.demo.destination import plan_destination
 from detic.demo.inputs import find_inputs, video_file
 from detic.demo.run_videos import run_live, run_videos
 from detic.demo.video import open_video
-from tests.detic.demo.conftest import FPS, NUM_FRAMES
+from tests.detic.demo.conftest import FPS, NUM_FRAMES, variable_rate
 
 
 def test_video_is_drawn_frame_by_frame(make_run, clip, tmp_path):
@@ -79,7 +77,14 @@ def test_ctrl_c_ends_a_recording_in_good_order(make_run, clip, tmp_path):
         assert len(list(video.frames)) == 2
 
 
-def test_frames_that_cannot_be_read_are_reported(make_run, clip, caplog):
-    with open_video(clip) as video:
-        run_live(make_run(), replace(video, num_frames=9), None)
-    assert "5 of 9 frames could be read" in caplog.text
+def test_drawing_of_a_variable_rate_keeps_the_times(make_run, clip, tmp_path, monkeypatch):
+    times_ms = [0, 33, 500, 520, 2000]
+    monkeypatch.setattr("cv2.VideoCapture", variable_rate(times_ms, fps=10, count=25))
+    files = find_inputs([str(clip)]).files
+    run = make_run(destination=plan_destination(str(tmp_path / "out"), files, overwrite=False))
+    run_videos(run, files, first_id=1)
+    monkeypatch.undo()
+    assert run.tally.objects == {"cat": NUM_FRAMES}
+    with open_video(tmp_path / "out" / "clip.mp4") as video:
+        assert video.fps == 10
+        assert len(list(video.frames)) == 25
