@@ -9,7 +9,7 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import IO, TypeVar
 
@@ -41,6 +41,7 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 CHANNEL_ORDERS = ("BGR", "RGB")
+NUM_NAMED = 3  # files that a message names
 PIXEL_LIMIT = "DETIC_MAX_IMAGE_PIXELS"  # environment: larger images are refused
 LARGEST_16_BIT = 65535  # 257 * 255
 WITH_DEEP_GREY = ("I", "F")  # and I;16 with its kin: Pillow's modes of more than 8 bits
@@ -64,6 +65,24 @@ def is_image_name(name: str) -> bool:
     Hidden files are none: macOS leaves a ``._x.jpg`` beside x.jpg, which holds no image.
     """
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not is_hidden(name)
+
+
+def no_images(names: Iterable[str]) -> list[str]:
+    """Return the names of files that are no images by their suffix; hidden ones need no word."""
+    return [name for name in names if not is_image_name(name) and not is_hidden(name)]
+
+
+def omission(left_out: Sequence[str], kind: str = "an image") -> str:
+    """Return a sentence on files that are left out because of their suffix, "" if there are none.
+
+    >>> omission(["a.txt", "b.csv"])
+    'left out 2 files without the suffix of an image: a.txt, b.csv'
+    """
+    if not left_out:
+        return ""
+    count = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
+    names = ", ".join(left_out[:NUM_NAMED]) + (", ..." if len(left_out) > NUM_NAMED else "")
+    return f"left out {count} without the suffix of {kind}: {names}"
 
 
 def read_image(source: Source, channel_order: str) -> np.ndarray:

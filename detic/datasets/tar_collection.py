@@ -30,7 +30,7 @@ from detic.datasets.tar_files import (
 )
 from detic.errors import InputError
 from detic.files import fingerprint, unfinished_path
-from detic.images import IMAGE_ERRORS, is_image_name, read_image_size
+from detic.images import IMAGE_ERRORS, is_image_name, no_images, omission, read_image_size
 from detic.progress import track
 
 logger = logging.getLogger(__name__)
@@ -150,6 +150,8 @@ def index_tar(
             path.unlink(missing_ok=True)
         members, end = tar_members(tar)
         images = [member for member in members if is_image_name(member.name)]
+        if left_out := omission(no_images(member.name for member in members)):
+            logger.warning("%s: %s", tar, left_out)
         starts = [member.header_offset for member in images] + [end]
         _save(names, np.array([member.name for member in images], dtype=str))
         _save(offsets, np.array(starts, dtype=np.int64) // BLOCK)

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from detic.errors import InputError
 from detic.files import is_hidden, reason_of
-from detic.images import IMAGE_SUFFIXES
+from detic.images import IMAGE_SUFFIXES, omission
 from detic.outputs import ImageRecord
 
 VIDEO_SUFFIXES = frozenset(
@@ -19,7 +19,6 @@ VIDEO_SUFFIXES = frozenset(
         *(".ogv", ".ts", ".webm", ".wmv"),
     )
 )
-_NUM_NAMED = 3  # files that a message names
 _STDIN = "-"
 _PATTERN_CHARACTERS = frozenset("*?[")
 
@@ -53,12 +52,7 @@ class FoundInputs:
 
     def omission(self) -> str:
         """Return a sentence on the files that were left out, "" if there are none."""
-        if not self.left_out:
-            return ""
-        count = "1 file" if len(self.left_out) == 1 else f"{len(self.left_out)} files"
-        names = ", ".join(map(str, self.left_out[:_NUM_NAMED]))
-        more = ", ..." if len(self.left_out) > _NUM_NAMED else ""
-        return f"left out {count} without the suffix of an image or video: {names}{more}"
+        return omission(list(map(str, self.left_out)), "an image or video")
 
 
 def find_inputs(
