@@ -15,7 +15,7 @@ from typing import IO, TypeVar
 
 import numpy as np
 from detectron2.utils.file_io import PathManager
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
 from detic.errors import InputError
 from detic.files import is_hidden, kind_of
@@ -137,6 +137,8 @@ def _read(source: Source, read: Callable[[IO[bytes]], T]) -> T:
             rest = without_damaged_metadata(file)
             if rest is not None:
                 return _read(rest, read)
+            if isinstance(error, UnidentifiedImageError):  # whose text names objects of Python
+                raise UnidentifiedImageError("it is no image, or damaged at its start") from error
             if isinstance(error, IMAGE_ERRORS):
                 raise
             raise OSError(f"it cannot be decoded ({type(error).__name__}: {error})") from error

@@ -57,13 +57,21 @@ def evaluate_model(
 def check_images(plan: EvaluationPlan) -> None:
     """Look, before anything is computed, whether the images of all test sets are there.
 
+    The main process looks, and all of them end alike.
+
     Raises:
         InputError: more are missing than ``DATALOADER.MAX_BAD_FRACTION`` allows.
     """
+    problem = None
     if comm.is_main_process():
-        for test_set in plan.sets:
-            check_test_images(plan.data, test_set.name)
-    comm.synchronize()
+        try:
+            for test_set in plan.sets:
+                check_test_images(plan.data, test_set.name)
+        except InputError as error:
+            problem = str(error)
+    problem = comm.all_gather(problem)[0]
+    if problem is not None:
+        raise InputError(problem)
 
 
 def flat_metrics(results: Results) -> dict[str, float]:

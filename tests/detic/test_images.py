@@ -180,6 +180,11 @@ def test_a_damaged_image_raises(file_format, damage):
         read_image(damage(encoded(Image.fromarray(noise()), file_format)), "RGB")
 
 
+def test_what_is_no_image_is_told_in_words():
+    with pytest.raises(UnidentifiedImageError, match="it is no image, or damaged at its start"):
+        read_image(b"text", "RGB")
+
+
 def test_a_wrong_checksum_raises():
     with pytest.raises(IMAGE_ERRORS):
         read_image(with_wrong_checksum(encoded(Image.fromarray(noise()), "PNG")), "RGB")
