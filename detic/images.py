@@ -132,6 +132,9 @@ def _read(source: Source, read: Callable[[IO[bytes]], T]) -> T:
             raise Image.DecompressionBombError(
                 f"{str(error).partition(',')[0]}; {PIXEL_LIMIT} in the environment raises it"
             ) from error
+        except MemoryError as error:
+            size = f" ({error})" if str(error) else ""
+            raise OSError(f"it needs more memory than there is{size}") from error
         except Exception as error:
             file.seek(0)
             rest = without_damaged_metadata(file)
@@ -192,10 +195,7 @@ def _pixels(file: IO[bytes], channel_order: str) -> np.ndarray:
             pixels = np.asarray(_eight_bit(upright).convert("RGB"))
             return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "BGR" else pixels
         except MemoryError as error:
-            width, height = image.size
-            raise OSError(
-                f"its {width} x {height} pixels need more memory than there is"
-            ) from error
+            raise MemoryError(f"{image.width} x {image.height} pixels") from error
 
 
 @contextmanager

@@ -14,6 +14,7 @@ import numpy as np
 from detic.demo.destination import Destination
 from detic.demo.live import show
 from detic.detections import Detections
+from detic.memory_errors import is_out_of_memory
 from detic.outputs import ImageRecord, Write
 from detic.predictor import Detector
 from detic.rendering import DrawStyle, draw
@@ -62,10 +63,13 @@ class DetectionRun:
     def record(self, image: ImageRecord, detections: Detections) -> None:
         """Write the data of an image wherever it is wanted; Ctrl-C waits until that is done."""
         with _uninterrupted():
-            self.is_whole = False
-            for write in self.options.sinks:
-                write(image, detections)
-            self.is_whole = True
+            try:
+                for write in self.options.sinks:
+                    write(image, detections)
+            except Exception as error:
+                # An image that is too large for the memory is so before anything of it is written.
+                self.is_whole = is_out_of_memory(error)
+                raise
         self.tally.objects.update(detections.shown_names)
 
     def draw(self, image_bgr: np.ndarray, detections: Detections) -> np.ndarray:

@@ -1,7 +1,9 @@
 """Detecting in image files."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
+import cv2
 import numpy as np
 
 from detic.demo.destination import write_image
@@ -9,6 +11,7 @@ from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.detections import Detections
 from detic.errors import InputError
+from detic.memory_errors import is_out_of_memory
 from detic.predictor.detector import LackOfMemory
 from detic.predictor.input_format import load_image
 from detic.progress import track
@@ -21,8 +24,9 @@ def run_images(run: DetectionRun, numbered: Sequence[Numbered]) -> None:
     with track(numbered, unit="image", show=len(numbered) > 1) as bar:
         for batch in run.batches(_readable(run, bar)):
             for (entry, image), detections in _detected(run, batch):
-                _hand_on(run, entry, image, detections)
-                run.tally.num_read += 1
+                with _noting_lack_of_memory(run, entry[0], image.shape[:2]):
+                    _hand_on(run, entry, image, detections)
+                    run.tally.num_read += 1
 
 
 def _detected(
@@ -40,6 +44,22 @@ def _detected(
         run.tally.unreadable.append(f"{file.path}: {error}")
         return
     yield from zip(batch, found, strict=True)
+
+
+@contextmanager
+def _noting_lack_of_memory(
+    run: DetectionRun, file: InputFile, size_hw: tuple[int, int]
+) -> Iterator[None]:
+    """Note an image whose data or drawing need more memory than there is."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, cv2.error) as error:
+        if not (is_out_of_memory(error) or "Insufficient memory" in str(error)):
+            raise
+        size = f"{size_hw[1]} x {size_hw[0]}"
+        run.tally.unreadable.append(
+            f"{file.path}: results of {size} pixels need more memory than there is"
+        )
 
 
 def _readable(

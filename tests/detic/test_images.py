@@ -243,7 +243,9 @@ def test_lack_of_memory_tells_the_size(monkeypatch):
         raise MemoryError
 
     monkeypatch.setattr(Image.Image, "convert", fail)
-    with pytest.raises(IMAGE_ERRORS, match="its 40 x 30 pixels need more memory than there is"):
+    with pytest.raises(
+        IMAGE_ERRORS, match=r"it needs more memory than there is \(40 x 30 pixels\)"
+    ):
         read_image(encoded(Image.fromarray(noise()), "PNG"), "RGB")
 
 

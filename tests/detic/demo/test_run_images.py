@@ -105,6 +105,18 @@ def test_an_image_that_needs_too_much_memory_is_noted_and_passed_over(make_run, 
     assert "b.JPG: detection in 65 x 48 pixels needs more memory than there is" in reason
 
 
+def test_results_that_need_too_much_memory_are_noted_and_passed_over(make_run, photos):
+    def write(image, found):
+        if image.stem == "a":
+            raise MemoryError
+
+    run = make_run(sinks=[write])
+    run_images(run, numbered(photos))
+    assert run.tally.num_read == 1
+    assert "a.png: results of 64 x 48 pixels need more memory" in run.tally.unreadable[0]
+    assert run.is_whole
+
+
 def test_ctrl_c_waits_until_a_record_is_written(make_run, photos):
     written = []
 
