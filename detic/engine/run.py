@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from detic.engine.checkpoints import TrainingCheckpoints, load_training_state
 from detic.engine.ema import AveragedWeights
-from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.evaluation import check_images, evaluate_model, flat_metrics
 from detic.engine.optimizer import build_optimizer
 from detic.engine.processes import run_processes
 from detic.engine.progress import ProgressLine
@@ -129,6 +129,7 @@ def weights_to_evaluate(
 
 def evaluate(plan: EvaluationPlan, resume: bool) -> None:
     """Evaluate weights; ``resume``: skip the images of an interrupted evaluation."""
+    check_images(plan)
     model = build_detector(plan.cfg)
     load_initial_weights(plan.weights, model, purpose="inference")
     evaluate_model(plan, model, resume=resume)
@@ -136,6 +137,7 @@ def evaluate(plan: EvaluationPlan, resume: bool) -> None:
 
 def train(plan: TrainPlan, resume: bool) -> None:
     """Train; ``resume``: from the last checkpoint if there is one."""
+    check_images(plan.evaluation)
     trainer = build_trainer(plan, build_detector(plan.cfg))
     newest = trainer.checkpoints.newest() if resume else None
     if newest is not None:
