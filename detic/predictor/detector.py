@@ -60,9 +60,8 @@ class Detector:
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
-        self.score_threshold = score_threshold
         self.half = half
-        self.set_vocabulary(vocabulary)
+        self._prepared = prepare(self.embed(vocabulary), model.device, score_threshold)
 
     @classmethod
     def from_config(
@@ -135,6 +134,15 @@ class Detector:
     def vocabulary(self) -> EmbeddedVocabulary:
         """What is looked for at the moment."""
         return self._prepared.vocabulary
+
+    @property
+    def score_threshold(self) -> float:
+        """Lowest score reported, 0 to 1; counts for the next call when it is assigned."""
+        return self._prepared.score_threshold
+
+    @score_threshold.setter
+    def score_threshold(self, threshold: float) -> None:
+        self._prepared = prepare(self.vocabulary, self.model.device, threshold)
 
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
