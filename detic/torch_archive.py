@@ -29,6 +29,8 @@ def check_torch_archive(path: str | os.PathLike) -> None:
     with open(path, "rb") as file:
         if file.read(4) != b"PK\x03\x04":
             return
+    if not zipfile.is_zipfile(path):
+        raise DamagedFile(f"{os.fspath(path)} is damaged: its end is missing")
     try:
         part = _first_damaged_part(path)
     except Exception as error:  # zipfile has many, depending on which bytes are wrong

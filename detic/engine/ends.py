@@ -4,6 +4,7 @@ Exit statuses: 0 if it has ended or saved itself, 2 after a message that says wh
 the number of the signal where one ended it, as shells report that.
 """
 
+import errno
 import re
 import signal
 import sys
@@ -17,6 +18,7 @@ from detectron2.utils import comm
 from detic.errors import InputError
 from detic.memory_errors import is_out_of_memory
 
+_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 SIGNALLED = 128  # added to the number of the signal that ended a process
 
 
@@ -48,7 +50,7 @@ def explained_ends() -> Iterator[None]:
     """Turn errors of the system that a user can do something about into messages.
 
     Raises:
-        InputError: memory ran out, or a process that reads images was killed.
+        InputError: memory or room on a disk ran out, or a process that reads images was killed.
     """
     try:
         yield
@@ -57,7 +59,19 @@ def explained_ends() -> Iterator[None]:
             raise InputError(_out_of_memory(error)) from error
         if re.search(r"DataLoader worker .*(killed|exited|Bus error)", str(error)):
             raise InputError(_dead_worker(error)) from error
+        if isinstance(error, OSError) and error.errno in _NO_ROOM:
+            raise InputError(_no_room(error)) from error
         raise
+
+
+def tell_full_disks_once() -> None:
+    """Keep threads from printing that a disk is full: the main thread meets the same error."""
+
+    def report(args: threading.ExceptHookArgs, report_others=threading.excepthook) -> None:
+        if not (isinstance(args.exc_value, OSError) and args.exc_value.errno in _NO_ROOM):
+            report_others(args)
+
+    threading.excepthook = report
 
 
 def _out_of_memory(error: BaseException) -> str:
@@ -73,6 +87,13 @@ def _dead_worker(error: BaseException) -> str:
         f"a process that reads images has died ({_first_line(error)}); the usual reason is that memory ran out: "
         "lower DATALOADER.NUM_WORKERS, in containers raise --shm-size, then continue from the last "
         "checkpoint with --resume"
+    )
+
+
+def _no_room(error: OSError) -> str:
+    return (
+        f"cannot write {error.filename or 'a file'}: {error.strerror}; make room, then continue "
+        "from the last checkpoint with --resume, or the evaluation with --resume-eval"
     )
 
 

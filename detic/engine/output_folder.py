@@ -41,6 +41,8 @@ def claimed_folder(folder: Path, test_sets: Sequence[str] = ()) -> Iterator[None
     Raises:
         InputError: another run uses the folder, or it cannot be written to.
     """
+    if folder.exists() and not folder.is_dir():
+        raise InputError(f"{folder} is a file, and OUTPUT_DIR names a folder; name another one")
     try:
         folder.mkdir(parents=True, exist_ok=True)
         descriptor = _locked(folder)

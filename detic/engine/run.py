@@ -19,7 +19,7 @@ from torch.nn.parallel import DistributedDataParallel
 
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
-from detic.engine.ends import ended_by_sigterm, explained_ends
+from detic.engine.ends import ended_by_sigterm, explained_ends, tell_full_disks_once
 from detic.engine.evaluation import evaluate_model, flat_metrics
 from detic.engine.logs import start_logging
 from detic.engine.optimizer import build_optimizer
@@ -91,6 +91,7 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
             was killed.
     """
     output = Path(cfg.OUTPUT_DIR)
+    tell_full_disks_once()  # as TensorBoard's thread would
     with ExitStack() as stack:
         stack.enter_context(ended_by_sigterm())
         stack.enter_context(explained_ends())
