@@ -122,7 +122,7 @@ def _pointed_name(pointer: Path) -> str:
     with pointer.open("rb") as file:
         content = file.read(_LONGEST_NAME + 2)
     name = content.decode("utf-8", errors="replace").strip()
-    if not name.isprintable() or "\ufffd" in name or Path(name).name != name:
+    if not name or not name.isprintable() or "\ufffd" in name or Path(name).name != name:
         raise DamagedFile(
             f"{str(pointer)!r} does not name a checkpoint beside it, it holds {content[:40]!r}; write "
             "the name of a checkpoint into that file"

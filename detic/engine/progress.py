@@ -118,6 +118,6 @@ class MetricsFile(EventWriter):
 
 def _cut_after_last_line(path: Path) -> None:
     """Cut off the line that a killed run was writing, so that the next starts a line of its own."""
-    if path.exists():
+    if path.is_file():
         with path.open("r+b") as file:
             file.truncate(file.read().rfind(b"\n") + 1)

@@ -5,7 +5,7 @@ Shapes: H x W image.
 
 import os
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import torch
 
@@ -14,6 +14,7 @@ from detic.detections import Detections, from_instances
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest
+from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.prepared_vocabulary import prepare
@@ -26,7 +27,8 @@ from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 class Detector:
     """Detector of the objects of a vocabulary in images.
 
-    Threads may share a detector: each call uses the vocabulary that is set when it starts.
+    Threads may share a detector: each call uses the vocabulary that is set when it starts. It can be
+    pickled; on the CPU, forked processes can use it too, and compute in one thread each.
 
     >>> detector = Detector.from_pretrained("shapes-detic", ["green gear", "yellow mug"], device="cpu")
     >>> detections = detector("docs/pictures/scene.png")
@@ -57,11 +59,16 @@ class Detector:
         score_threshold: float,
         half: bool = False,
     ):
+        compute_alone_after_forks()
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
         self.half = half
         self._prepared = prepare(self.embed(vocabulary), model.device, score_threshold)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        compute_alone_after_forks()
+        self.__dict__.update(state)
 
     @classmethod
     def from_config(
