@@ -5,7 +5,7 @@ Shapes: H x W image.
 
 import os
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import torch
 
@@ -16,6 +16,7 @@ from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest
+from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.prepared_vocabulary import prepare
@@ -43,7 +44,8 @@ class LackOfMemory(InputError):
 class Detector:
     """Detector of the objects of a vocabulary in images.
 
-    Threads may share a detector: each call uses the vocabulary that is set when it starts.
+    Threads may share a detector: each call uses the vocabulary that is set when it starts. It can be
+    pickled; on the CPU, forked processes can use it too, and compute in one thread each.
 
     >>> detector = Detector.from_pretrained("shapes-detic", ["green gear", "yellow mug"], device="cpu")
     >>> detections = detector("docs/pictures/scene.png")
@@ -74,12 +76,16 @@ class Detector:
         score_threshold: float,
         half: bool = False,
     ):
+        compute_alone_after_forks()
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
-        self.score_threshold = score_threshold
         self.half = half
-        self.set_vocabulary(vocabulary)
+        self._prepared = prepare(self.embed(vocabulary), model.device, score_threshold)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        compute_alone_after_forks()
+        self.__dict__.update(state)
 
     @classmethod
     def from_config(
@@ -152,6 +158,15 @@ class Detector:
     def vocabulary(self) -> EmbeddedVocabulary:
         """What is looked for at the moment."""
         return self._prepared.vocabulary
+
+    @property
+    def score_threshold(self) -> float:
+        """Lowest score reported, 0 to 1; counts for the next call when it is assigned."""
+        return self._prepared.score_threshold
+
+    @score_threshold.setter
+    def score_threshold(self, threshold: float) -> None:
+        self._prepared = prepare(self.vocabulary, self.model.device, threshold)
 
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
