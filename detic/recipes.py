@@ -12,6 +12,7 @@ from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
 from detic.extensions import import_extensions
 from detic.paths import find_file, looked_for, resource
+from detic.recipe_values import find_mistake
 from detic.yaml_files import read_yaml
 
 BASE_KEY = "_BASE_"
@@ -55,6 +56,7 @@ def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNo
     # Not CfgNode.merge_from_file: Detectron2's builds Python objects that a file asks for.
     _merge(lambda: cfg.merge_from_other_cfg(CfgNode(content)), f"{where}: ")
     _override(cfg, list(overrides))
+    _check_values(cfg, where, overrides[::2])
     cfg.OUTPUT_DIR = _replace_auto(cfg.OUTPUT_DIR, path.stem)
     return cfg
 
@@ -141,6 +143,13 @@ def _check_keys(content: Mapping, defaults: CfgNode, where: str, prefix: str = "
             raise InputError(f"{where}: {key} is a section; expected a value")
         if is_section:
             _check_keys(value, defaults[name], where, f"{key}.")
+
+
+def _check_values(cfg: CfgNode, where: str, overridden: Sequence[str]) -> None:
+    mistake = find_mistake(cfg, default_config())
+    if mistake is not None:
+        place = "" if mistake.key in overridden else f"{where}: "
+        raise InputError(f"{place}{mistake.key} {mistake.problem}")
 
 
 def _override(cfg: CfgNode, overrides: list[str]) -> None:
