@@ -1,4 +1,4 @@
-"""Reading text, JSON, YAML and CSV that others wrote: as a whole, or refused in one message.
+"""Reading text, JSON and CSV that others wrote: as a whole, or refused in one message.
 
 Documents nest, repeat and count without end if somebody wants them to. Here that ends in an
 ``InputError`` which names the file, like a missing file and one that holds something else.
@@ -13,12 +13,10 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, BinaryIO
 
-import yaml
-
 from detic.errors import InputError
 from detic.files import open_to_read, reason_of
 
-MAX_TEXT_BYTES = 2**28  # of text, YAML and lists of names, which people write
+MAX_TEXT_BYTES = 2**26  # of text, YAML and lists of names, which people write
 # What parsers of documents raise for contents that they cannot build
 PARSE_ERRORS = (ValueError, TypeError, AttributeError, ArithmeticError)
 
@@ -63,23 +61,6 @@ def parse_json(content: str, path: str | os.PathLike) -> Any:
     """
     with _as_document(path, "JSON"), collector_paused():
         return json.loads(content)
-
-
-def parse_yaml(content: str, path: str | os.PathLike) -> Any:
-    """Return the content of a YAML document, of plain values; its tags build nothing else.
-
-    Args:
-        content: the document.
-        path: its file, for messages.
-
-    Raises:
-        InputError: it is no YAML, or has a tag for something that is no plain value.
-    """
-    with _as_document(path, "YAML"):
-        try:
-            return yaml.safe_load(content)
-        except yaml.YAMLError as error:
-            raise InputError(f"{path} is not valid YAML: {error}") from error
 
 
 def read_rows(path: str | os.PathLike, *, if_missing: str = "") -> Iterator[tuple[int, list[str]]]:

@@ -4,10 +4,11 @@ And the commonest of them: a name that is not among those to choose from.
 """
 
 import reprlib
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from difflib import get_close_matches
 
 MAX_LISTED = 40  # more choices than this are counted rather than listed
+MAX_NAMED = 5  # of things that are missing or wrong, as many are named
 MAX_SHOWN = 80  # characters of what was found
 
 
@@ -56,6 +57,17 @@ def unknown_choice(
     suggestion = f" (did you mean '{nearest[0]}'?)" if nearest else ""
     place = f"{where}: " if where else ""
     return InputError(f"{place}unknown {what} '{given}'; choose {_list(choices)}{suggestion}")
+
+
+def some_of(names: Sequence[str], count: int = MAX_NAMED) -> str:
+    """Return the first of some names and how many there are more.
+
+    >>> some_of(["a", "b", "c", "d"], 2)
+    'a, b and 2 more'
+    """
+    if len(names) <= count:
+        return ", ".join(names)
+    return f"{', '.join(names[:count])} and {len(names) - count} more"
 
 
 def _list(choices: Collection[str]) -> str:

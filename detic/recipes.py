@@ -2,10 +2,9 @@
 
 import difflib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 
-import yaml
 from detectron2.config import CfgNode, get_cfg
 
 from centernet.config import add_centernet_config
@@ -13,8 +12,11 @@ from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
 from detic.extensions import import_extensions
 from detic.paths import find_file, looked_for, resource
+from detic.recipe_values import find_mistake
+from detic.yaml_files import read_yaml
 
 BASE_KEY = "_BASE_"
+MAX_BASES = 20  # files in a row, each based on the next
 
 
 def default_config() -> CfgNode:
@@ -43,19 +45,18 @@ def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNo
     """
     import_extensions()
     named, path = Path(path), find_file(path)
-    if not path.is_file():
+    where = f"recipe {str(path)!r}"
+    if not os.path.lexists(path):
         raise InputError(
             f"recipe {str(named)!r} not found; {looked_for(named)}; {_similar_recipes(named)}"
         )
     cfg = default_config()
-    known = list(_key_names(cfg))
-    try:
-        cfg.merge_from_other_cfg(CfgNode(_read(path)))
-    except (KeyError, ValueError, TypeError, AssertionError) as e:
-        if isinstance(e, InputError):
-            raise
-        raise InputError(f"recipe {str(path)!r}: {_explain(e, known)}") from e
-    _override(cfg, list(overrides), known)
+    content = _read(path)
+    _check_keys(content, cfg, where)
+    # Not CfgNode.merge_from_file: Detectron2's builds Python objects that a file asks for.
+    _merge(lambda: cfg.merge_from_other_cfg(CfgNode(content)), f"{where}: ")
+    _override(cfg, list(overrides))
+    _check_values(cfg, where, overrides[::2])
     cfg.OUTPUT_DIR = _replace_auto(cfg.OUTPUT_DIR, path.stem)
     return cfg
 
@@ -64,15 +65,20 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict:
     """Return the keys and values of a recipe file and of those that it is based on.
 
     Args:
-        path: of the file, which exists.
+        path: of the file.
         above: the files that are based on it.
 
     Raises:
         InputError: a file is missing or malformed, or based on itself.
     """
+    where = f"recipe {str(path)!r}"
     if path.resolve() in above:
-        raise InputError(f"recipe {str(path)!r}: its {BASE_KEY} leads back to itself")
-    content = _parse(path)
+        raise InputError(f"{where}: its {BASE_KEY} leads back to itself")
+    if len(above) > MAX_BASES:
+        raise InputError(f"{where}: more than {MAX_BASES} files are based on each other")
+    content = read_yaml(path, where)
+    if not isinstance(content, dict):
+        raise InputError(f"{where} is no mapping of configuration keys")
     base = content.pop(BASE_KEY, None)
     if base is None:
         return content
@@ -80,27 +86,17 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict:
     return _merged(inherited, content, path)
 
 
-def _parse(path: Path) -> dict:
-    try:
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
-    except yaml.YAMLError as e:
-        raise InputError(f"recipe {str(path)!r} is not valid YAML: {e}") from e
-    except UnicodeDecodeError as e:  # of a binary file
-        raise InputError(f"recipe {str(path)!r} is no mapping of configuration keys") from e
-    if not isinstance(content, dict):
-        raise InputError(f"recipe {str(path)!r} is no mapping of configuration keys")
-    return content
-
-
 def _base(name: str, path: Path) -> Path:
     """Return the file that a recipe is based on: beside it, else found like other named files."""
+    what = f"recipe {str(path)!r}: its {BASE_KEY} {name[:200]!r}"
+    if "://" in name:
+        raise InputError(f"{what} is an address; download it and name the file")
     beside = path.parent / os.path.expanduser(name)
-    found = beside if beside.is_file() else find_file(name)
-    if not found.is_file():
-        raise InputError(
-            f"recipe {str(path)!r}: its {BASE_KEY} {name!r} is not there, nor beside the recipe; "
-            f"{looked_for(name)}"
-        )
+    found = beside if os.path.isfile(beside) else find_file(name)
+    if os.path.isdir(found):
+        raise InputError(f"{what} is a folder; name a file")
+    if not os.path.isfile(found):
+        raise InputError(f"{what} is not there, nor beside the recipe; {looked_for(name)}")
     return found
 
 
@@ -116,18 +112,56 @@ def _merged(base: dict, content: dict, path: Path) -> dict:
     return merged
 
 
-def _override(cfg: CfgNode, overrides: list[str], known: list[str]) -> None:
+def _check_keys(content: Mapping, defaults: CfgNode, where: str, prefix: str = "") -> None:
+    """Check that a recipe has known keys, sections where the defaults have them and nowhere else.
+
+    Raises:
+        InputError: names the key, with the nearest known one.
+    """
+    for name, value in content.items():
+        key = f"{prefix}{name}"
+        if name not in defaults:
+            known = [prefix + inner for inner in _key_names(defaults)] + [
+                prefix + n for n in defaults
+            ]
+            raise InputError(f"{where}: {_unknown_key(key, known)}")
+        is_section = isinstance(defaults[name], CfgNode)
+        if is_section and not isinstance(value, dict):
+            raise InputError(f"{where}: {key} is {str(value)[:40]!r}; expected a section with keys")
+        if not is_section and isinstance(value, dict):
+            raise InputError(f"{where}: {key} is a section; expected a value")
+        if is_section:
+            _check_keys(value, defaults[name], where, f"{key}.")
+
+
+def _check_values(cfg: CfgNode, where: str, overridden: Sequence[str]) -> None:
+    mistake = find_mistake(cfg, default_config())
+    if mistake is not None:
+        place = "" if mistake.key in overridden else f"{where}: "
+        raise InputError(f"{place}{mistake.key} {mistake.problem}")
+
+
+def _override(cfg: CfgNode, overrides: list[str]) -> None:
     if len(overrides) % 2:
         raise InputError(
             f"options come as KEY VALUE pairs; {overrides[-1]!r} has no partner in {' '.join(overrides)!r}"
         )
+    known = list(_key_names(cfg))
     for key in overrides[::2]:
         if key not in known:
             raise InputError(_unknown_key(key, known))
+    _merge(lambda: cfg.merge_from_list(overrides))
+
+
+def _merge(merge: Callable[[], None], where: str = "") -> None:
     try:
-        cfg.merge_from_list(overrides)
-    except (ValueError, TypeError, AssertionError) as e:
-        raise InputError(str(e)) from e
+        merge()
+    except InputError:
+        raise
+    except (ValueError, TypeError, AssertionError) as error:
+        raise InputError(f"{where}{error}") from error
+    except (RecursionError, MemoryError):  # of Python's parser
+        raise InputError(f"{where}a value has too many brackets inside each other") from None
 
 
 def _replace_auto(output_dir: str, recipe_name: str) -> str:
@@ -141,14 +175,6 @@ def _key_names(node: CfgNode, prefix: str = "") -> Iterator[str]:
             yield from _key_names(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
-
-
-def _explain(error: Exception, known: list[str]) -> str:
-    """Return the message of a failed merge, with the nearest key if one is unknown."""
-    message = str(error.args[0]) if error.args else str(error)
-    if isinstance(error, KeyError):
-        return _unknown_key(message.rsplit(" ", 1)[-1], known)
-    return message
 
 
 def _unknown_key(key: str, known: list[str]) -> str:

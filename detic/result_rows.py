@@ -20,6 +20,11 @@ SCORE_DIGITS = 6
 ImageId = int | str
 
 
+def box_xywh(row: dict) -> Sequence[float]:
+    """Return the box of a row, or that of its mask if it has no box."""
+    return row["bbox"] if "bbox" in row else rle.to_bbox(row["segmentation"]).tolist()
+
+
 @dataclass(frozen=True)
 class ResultRows:
     """The detections of one image, column by column."""

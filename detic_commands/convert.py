@@ -10,7 +10,7 @@ load.
 from argparse import ArgumentParser, Namespace
 from pathlib import Path
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 KINDS = ("mmdet", "detectron2")  # keys of detic.checkpoint.conversion.CONVERTERS
 
@@ -20,16 +20,22 @@ def argument_parser(prog: str) -> ArgumentParser:
     parser.add_argument("src", metavar="SRC", help="checkpoint to read: a path or an address")
     parser.add_argument("dst", metavar="DST", help="checkpoint to write, a .pth file")
     parser.add_argument("--to", choices=KINDS, required=True, help="whose names DST has")
+    add_overwrite(parser)
     return parser
 
 
 def main(arguments: Namespace) -> None:
     from detic.checkpoint.conversion import convert
     from detic.errors import InputError
+    from detic.paths import find_file, looked_for
+    from detic.preparation.output import free_place
     from detic.weight_files import read_weights, write_checkpoint
 
     source, destination = Path(arguments.src), Path(arguments.dst)
     if source.resolve() == destination.resolve():
         raise InputError(f"SRC and DST are both {destination}; give the result another name")
+    if "://" not in arguments.src and not find_file(source).is_file():
+        raise InputError(f"no checkpoint at {source}; {looked_for(source)}")
+    free_place(destination, arguments.overwrite)
     write_checkpoint(destination, convert(read_weights(arguments.src), arguments.to))
     print(f"wrote {destination}")

@@ -84,7 +84,10 @@ def main(args: Namespace) -> None:
             dataset_name=scored.name,
             class_array_name=protocol.class_array_name,
             write_report=partial(
-                write_report, dataset_name=scored.name, image_files=scored.image_files
+                write_report,
+                dataset_name=scored.name,
+                origin={"detections": str(args.predictions)},
+                image_files=scored.image_files,
             ),
         )
 

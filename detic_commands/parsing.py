@@ -1,6 +1,7 @@
 """What the parsers of all commands share."""
 
 import argparse
+import math
 
 # In help pages, which are the docstrings of modules, %(prog)s becomes what the user typed.
 
@@ -35,12 +36,48 @@ def positive_int(text: str) -> int:
     """Return the number that an argument is.
 
     Raises:
-        ArgumentTypeError: it is below 1.
+        ArgumentTypeError: it is no whole number, or below 1.
     """
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"{text} is too small; choose at least 1")
+    return _at_least(1, text)
+
+
+def count(text: str) -> int:
+    """Return the number that an argument is.
+
+    Raises:
+        ArgumentTypeError: it is no whole number, or below 0.
+    """
+    return _at_least(0, text)
+
+
+def seconds(text: str) -> float:
+    """Return the time that an argument is.
+
+    Raises:
+        ArgumentTypeError: it is no number above 0.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 < number < math.inf:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number above 0")
     return number
+
+
+def _at_least(low: int, text: str) -> int:
+    try:
+        number = int(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no whole number") from error
+    if number < low:
+        raise argparse.ArgumentTypeError(f"{text} is too small; choose at least {low}")
+    return number
+
+
+def add_overwrite(parser: argparse.ArgumentParser) -> None:
+    """Add whether files that exist may be replaced, for ``detic.preparation.output.free_place``."""
+    parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
 
 
 def add_imports(group: argparse._ActionsContainer) -> None:

@@ -10,7 +10,7 @@ Under torchrun, leave out --num-gpus, --num-machines, --machine-rank and --dist-
 
 import argparse
 
-from detic_commands.parsing import Overrides, add_imports, command_parser
+from detic_commands.parsing import Overrides, add_imports, command_parser, count, positive_int
 
 
 def argument_parser(prog: str = "detic train") -> argparse.ArgumentParser:
@@ -59,10 +59,10 @@ def add_evaluation(parser: argparse.ArgumentParser) -> None:
 def add_processes(parser: argparse.ArgumentParser) -> None:
     """Add on how many processes and machines to run."""
     parser.add_argument(
-        "--num-gpus", type=int, default=1, help="processes per machine; 0: one on the CPU"
+        "--num-gpus", type=count, default=1, help="processes per machine; 0: one on the CPU"
     )
-    parser.add_argument("--num-machines", type=int, default=1, help="machines of the job")
-    parser.add_argument("--machine-rank", type=int, default=0, help="this machine's, from 0")
+    parser.add_argument("--num-machines", type=positive_int, default=1, help="machines of the job")
+    parser.add_argument("--machine-rank", type=count, default=0, help="this machine's, from 0")
     parser.add_argument(
         "--dist-url", default="auto", help="where machine 0 listens: tcp://HOST:PORT"
     )

@@ -42,14 +42,20 @@ def plan_destination(
     """Return where ``--output`` sends the drawings of ``files``, None without one.
 
     Raises:
-        InputError: a file stands where it would write, the file's format does not suit, or two
+        InputError: a file stands where it would write, its suffix is not known, the file's format does not suit, or two
             drawings would have one name.
     """
     if output is None:
         return None
     path = Path(output).expanduser()
-    is_file = path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not path.is_dir()
+    is_folder = path.is_dir() or output.endswith(("/", os.sep))
+    is_file = path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not is_folder
     check_place(path, is_folder=not is_file)
+    if path.suffix and not (is_file or is_folder):
+        raise InputError(
+            f"--output {path}: {path.suffix} is no suffix of images or videos that are written; "
+            f"choose {', '.join(sorted(_WRITABLE))} or {_VIDEO}, or end the name of a folder with /"
+        )
     if is_file:
         _check_file(path, files)
         refuse_existing(path, overwrite)

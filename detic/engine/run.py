@@ -17,6 +17,7 @@ from detectron2.utils.events import EventWriter, TensorboardXWriter
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
+from detic.devices import choose_device
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.ends import ended_by_sigterm, explained_ends, tell_full_disks_once
@@ -62,13 +63,15 @@ def configure(arguments: argparse.Namespace) -> CfgNode:
     """Return the recipe with what the command line changes in it.
 
     Raises:
-        InputError: a GPU is asked for and there is none, or there is nothing to evaluate on.
+        InputError: a device is asked for and there is none, or there is nothing to evaluate on.
     """
     cfg = load_recipe(arguments.config_file, arguments.opts)
     if arguments.num_gpus == 0:
         cfg.MODEL.DEVICE = "cpu"
     elif cfg.MODEL.DEVICE.startswith("cuda") and not torch.cuda.is_available():
         raise InputError("no GPU is available; use the CPU with --num-gpus 0")
+    else:
+        cfg.MODEL.DEVICE = str(choose_device(cfg.MODEL.DEVICE))
     if arguments.eval_only and not cfg.DATASETS.TEST:
         raise InputError("nothing to evaluate on: DATASETS.TEST is empty")
     if arguments.allow_partial:

@@ -83,7 +83,11 @@ def build_evaluator(
         **(origin or {}),
     }
     writer = partial(
-        write_report, dataset_name=dataset_name, image_files=evaluation_set.image_files, draw=draw
+        write_report,
+        dataset_name=dataset_name,
+        origin={"weights": (origin or {}).get("MODEL.WEIGHTS", "")},
+        image_files=evaluation_set.image_files,
+        draw=draw,
     )
     return DetectionEvaluator(
         dataset_name=dataset_name,

@@ -7,13 +7,20 @@ arXiv 1804.04340 (the split of open-vocabulary COCO).
 """
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from hotcoco import COCO, COCOeval
 
 from detic.evaluation.ground_truth import accumulated, as_evaluation, prepare, use_mask_areas
-from detic.evaluation.precision_arrays import ALL_AREAS, IOU_50, average_precisions, class_means
+from detic.evaluation.precision_arrays import (
+    ALL_AREAS,
+    IOU_50,
+    average_precisions,
+    class_curves,
+    class_means,
+)
 from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import ClassTable, Evaluation, TaskScore
 
@@ -49,15 +56,20 @@ def score_coco(
     for task in tasks:
         if task == "segm":
             use_mask_areas(detections, results)
-        precision = _precision(ground_truth, detections, task)
-        scores[task] = _task_score(precision, classes, list(groups or ()))
+        precision, recall = _precision_and_recall(ground_truth, detections, task)
+        score = _task_score(precision, classes, list(groups or ()))
+        scores[task] = replace(score, curves=class_curves(precision, recall))
     return as_evaluation(ground_truth, classes, scores)
 
 
-def _precision(ground_truth: COCO, detections: COCO, task: str) -> np.ndarray:
+def _precision_and_recall(
+    ground_truth: COCO, detections: COCO, task: str
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return precision (T, R, C, A) and recall (T, C, A)."""
     evaluation = COCOeval(ground_truth, detections, task)
     evaluation.evaluate()
-    return accumulated(evaluation)["precision"][..., LARGEST_LIMIT]
+    found = accumulated(evaluation)
+    return found["precision"][..., LARGEST_LIMIT], found["recall"][..., LARGEST_LIMIT]
 
 
 def _task_score(precision: np.ndarray, classes: ClassTable, groups: list[str]) -> TaskScore:

@@ -15,7 +15,7 @@ from hotcoco import mask as rle
 
 from detic.evaluation.results_file import ResultsFile
 from detic.images import IMAGE_ERRORS, read_image
-from detic.result_rows import ImageId
+from detic.result_rows import ImageId, box_xywh
 
 CUTOUTS_PER_CLASS = 3
 TILE_PX = 200  # the longer side of a cutout
@@ -150,7 +150,7 @@ def _cutout(
 
 def _seen_as(focus: dict, detections: list[dict]) -> list[dict]:
     """Return the best detection of an object, and of another class if that one scores higher."""
-    boxes_xywh = np.array([_xywh(row) for row in detections], dtype=np.float64).reshape(-1, 4)
+    boxes_xywh = np.array([box_xywh(row) for row in detections], dtype=np.float64).reshape(-1, 4)
     ious = rle.bbox_iou(boxes_xywh, np.array([focus["bbox"]], dtype=np.float64), [False])
     hits = [row for row, iou in zip(detections, ious[:, 0], strict=True) if iou >= MIN_IOU]
     hits.sort(key=lambda row: -row["score"])
@@ -171,10 +171,6 @@ def _cut(box_xywh: Sequence[float], image_size_hw: tuple[int, int]) -> tuple[int
     return left, top, right, bottom
 
 
-def _xywh(row: dict) -> Sequence[float]:
-    return row["bbox"] if "bbox" in row else rle.to_bbox(row["segmentation"]).tolist()
-
-
 def _xyxy(row: dict) -> tuple[float, float, float, float]:
-    x, y, width, height = _xywh(row)
+    x, y, width, height = box_xywh(row)
     return x, y, x + width, y + height

@@ -4,15 +4,15 @@ An evaluation is a folder with per_class.csv, or one with such folders in it: th
 a training or of ``train_net.py --eval-only``.
 """
 
-import csv
 import math
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
 from tabulate import tabulate
 
+from detic.documents import read_rows
 from detic.errors import InputError, unknown_choice
 from detic.files import write_json, write_text
 from detic.spreadsheet import from_cell
@@ -178,14 +178,42 @@ def write_forgetting_report(report: ForgettingReport, folder: str | Path) -> Non
 
 
 def _read_classes(path: Path, metric: str) -> list[tuple[str, float]]:
-    with open(path, encoding="utf-8", newline="") as file:
-        rows = list(csv.DictReader(file))
-    metrics = [column for column in (rows[0] if rows else {}) if "/" in column]
-    if not metrics:
+    rows = read_rows(path)
+    _, header = next(rows, (1, []))
+    metrics = [column for column in header if "/" in column]
+    if not metrics or "name" not in header:
         raise InputError(f"{path} has no precisions of classes; evaluate again")
     if metric not in metrics:
         raise unknown_choice("metric", metric, metrics, where=str(path))
-    return [(from_cell(row["name"]), float(row[metric] or "nan")) for row in rows]
+    name, value = header.index("name"), header.index(metric)
+    return [
+        (from_cell(row[name]), _precision(row[value], f"{path}, line {line}: {metric}"))
+        for line, row in _full_rows(rows, len(header), path)
+    ]
+
+
+def _full_rows(
+    rows: Iterable[tuple[int, list[str]]], length: int, path: Path
+) -> Iterator[tuple[int, list[str]]]:
+    for line, row in rows:
+        if len(row) != length:
+            raise InputError(
+                f"{path}, line {line} has {len(row)} columns; expected {length}, as the first line"
+            )
+        yield line, row
+
+
+def _precision(text: str, where: str) -> float:
+    """Return a precision in percent, NaN for an empty cell."""
+    if not text:
+        return math.nan
+    try:
+        value = float(text)
+    except ValueError:
+        value = math.nan
+    if not math.isfinite(value):
+        raise InputError(f"{where} is {text[:40]!r}; expected a number of percent, or nothing")
+    return value
 
 
 def _mean_change(group: str, classes: Sequence[ClassChange]) -> GroupChange:

@@ -19,6 +19,7 @@ from detic.evaluation.precision_arrays import (
     ALL_AREAS,
     AREAS,
     average_precisions,
+    class_curves,
     class_means,
     mean_of_defined,
 )
@@ -104,6 +105,7 @@ def _score(
         scores[task] = TaskScore(
             metrics=metrics | recalls(recall, recall_suffix),
             class_ap={"AP": class_means(precision[..., ALL_AREAS])},
+            curves=class_curves(precision, recall),
         )
     return scores
 

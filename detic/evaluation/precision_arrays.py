@@ -7,6 +7,8 @@ import math
 
 import numpy as np
 
+from detic.evaluation.scores import ClassCurves
+
 IOU_50, IOU_75 = 0, 5  # positions of the thresholds 0.5 and 0.75 among 0.5, 0.55 ... 0.95
 ALL_AREAS = 0
 AREAS = {"s": 1, "m": 2, "l": 3}  # below 32 squared pixels, up to 96 squared, above
@@ -32,6 +34,20 @@ def mean_of_defined(precision: np.ndarray) -> float:
     """
     defined = precision[precision > -1]
     return float(defined.mean()) if defined.size else math.nan
+
+
+def class_curves(precision: np.ndarray, recall: np.ndarray) -> ClassCurves:
+    """Return the curves of all classes at IoU 0.5.
+
+    Args:
+        precision: (T, R, C, A)
+        recall: (T, C, A), -1 where undefined.
+    """
+    at_50, reached = precision[IOU_50, ..., ALL_AREAS], recall[IOU_50, :, ALL_AREAS]
+    return ClassCurves(
+        precision=np.where(at_50 > -1, at_50, np.nan),
+        recall=100 * np.where(reached > -1, reached, np.nan),
+    )
 
 
 def class_means(precision: np.ndarray) -> np.ndarray:

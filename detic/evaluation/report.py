@@ -11,8 +11,12 @@ from pathlib import Path
 import numpy as np
 from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from detic.evaluation.class_rows import classes_table, shade
+from detic.evaluation.confusion import MIN_SCORE, Confusions, count_confusions
+from detic.evaluation.curve_plot import CurvePlot, curve_plot
 from detic.evaluation.cutouts import Cutout, Draw, cutouts_of_classes, draw_rectangles
 from detic.evaluation.plot import ClassPlot, class_plot
+from detic.evaluation.provenance import provenance
 from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import Evaluation
 from detic.evaluation.summary import format_percent, metrics_table
@@ -20,6 +24,8 @@ from detic.files import write_text
 from detic.result_rows import ImageId
 
 NUM_SHOWN_CLASSES = 6  # at each end
+NUM_PAIRS = 20  # of classes that are taken for each other
+MAX_MATRIX_CLASSES = 30  # with more, a matrix of all pairs is too large to read
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +36,7 @@ def write_report(
     path: Path,
     *,
     dataset_name: str,
+    origin: Mapping[str, str] | None = None,
     image_files: Callable[[], Mapping[ImageId, str]],
     draw: Draw = draw_rectangles,
 ) -> None:
@@ -40,6 +47,7 @@ def write_report(
         results: the detections that were scored.
         path: of the page.
         dataset_name: the title.
+        origin: what was evaluated, by heading, such as the weights.
         image_files: gives the image files by image id; {} for a report without cutouts.
         draw: puts boxes into a cutout.
     """
@@ -54,6 +62,7 @@ def write_report(
         draw,
     )
     metric_names, metric_rows = metrics_table(evaluation)
+    confusions = count_confusions(evaluation, results)
     page = (
         _templates()
         .get_template("report.html.jinja")
@@ -63,6 +72,12 @@ def write_report(
             metric_names=metric_names,
             metric_rows=metric_rows,
             plots=_plots(evaluation),
+            curves=_curves(evaluation),
+            confused=_confused(evaluation, confusions),
+            matrix=_matrix(evaluation, confusions),
+            table=classes_table(evaluation, confusions),
+            min_score=MIN_SCORE,
+            origin=provenance(origin or {}),
             sections={
                 "Best classes": _cards(best, evaluation, cutouts),
                 "Worst classes": _cards(worst, evaluation, cutouts),
@@ -113,6 +128,41 @@ def _plots(evaluation: Evaluation) -> dict[str, ClassPlot | None]:
         task: class_plot(evaluation.classes, score.main_class_ap, next(iter(score.class_ap)))
         for task, score in evaluation.tasks.items()
     }
+
+
+def _curves(evaluation: Evaluation) -> dict[str, CurvePlot]:
+    """Return the plot of precision over recall of each task that has one."""
+    plots = {
+        task: curve_plot(evaluation.classes, score.curves)
+        for task, score in evaluation.tasks.items()
+        if score.curves is not None
+    }
+    return {task: plot for task, plot in plots.items() if plot is not None}
+
+
+def _confused(evaluation: Evaluation, confusions: Confusions) -> list[tuple[str, str, int, int]]:
+    """Return (annotated, detected, count, annotated objects) of the commonest confusions."""
+    names, num_gt = evaluation.classes.names, evaluation.classes.num_gt
+    return [
+        (names[annotated], names[detected], count, num_gt[annotated])
+        for annotated, detected, count in confusions.pairs()[:NUM_PAIRS]
+    ]
+
+
+def _matrix(
+    evaluation: Evaluation, confusions: Confusions
+) -> list[tuple[str, list[tuple[int, int]]]] | None:
+    """Return the rows of the matrix, each a name with (count, shade) of its cells; None: too many.
+
+    Rows are what is annotated, columns what was detected; the last of both is nothing.
+    """
+    names = (*evaluation.classes.names, "nothing")
+    if len(evaluation.classes) > MAX_MATRIX_CLASSES:
+        return None
+    return [
+        (name, [(count, shade(count, sum(row))) for count in row])
+        for name, row in zip(names, confusions.matrix().tolist(), strict=True)
+    ]
 
 
 @dataclass(frozen=True)

@@ -65,6 +65,19 @@ def class_table(categories: Sequence[dict], num_gt: dict[int, int]) -> ClassTabl
 
 
 @dataclass(frozen=True)
+class ClassCurves:
+    """Precision over recall of each class, where an IoU of 0.5 makes a hit."""
+
+    precision: np.ndarray  # (R, C) fractions at R recalls from 0 to 1, NaN without annotations
+    recall: np.ndarray  # (C,) the highest that is reached, percent or NaN
+
+    @property
+    def ap50(self) -> np.ndarray:
+        """The mean precision of each class, (C,) percent or NaN."""
+        return 100 * self.precision.mean(axis=0)
+
+
+@dataclass(frozen=True)
 class TaskScore:
     """The scores of one task, such as bbox or segm."""
 
@@ -72,6 +85,7 @@ class TaskScore:
     class_ap: dict[str, np.ndarray]  # by metric, the first is the main one: (C,) percent or NaN
     metrics_scale: float = 100.0  # what a perfect metric is: percent, or 1 for fractions
     reports_classes: bool = False  # whether the results also name the main metric of each class
+    curves: ClassCurves | None = None
 
     @property
     def percent(self) -> dict[str, float]:

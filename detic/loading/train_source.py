@@ -1,10 +1,11 @@
 """What a recipe says about its training datasets, in one record per dataset."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from detic.annotation import AnnotationKind
 from detic.errors import InputError, unknown_choice
+from detic.recipes import default_config
 
 MULTI_DATASET = "MultiDataset"  # part of the name of every sampler that weighs datasets
 SINGLE_STREAM_SAMPLERS = ("TrainingSampler", "RepeatFactorTrainingSampler")
@@ -54,13 +55,14 @@ class TrainSources:
             world_size: number of processes that share ``SOLVER.IMS_PER_BATCH``.
 
         Raises:
-            InputError: a list is shorter than ``DATASETS.TRAIN``, a value is not usable, or batches
-                would mix kinds of annotation.
+            InputError: a list is not as long as ``DATASETS.TRAIN``, or batches would mix kinds of
+                annotation.
         """
         node = cfg.DATALOADER
         names = list(cfg.DATASETS.TRAIN)
         if not names:
             raise InputError("DATASETS.TRAIN is empty; name at least one dataset")
+        _check_loss_weights(cfg.MODEL.DATASET_LOSS_WEIGHT, names)
         weighed = weighs_datasets(node.SAMPLER_TRAIN)
         shared = {
             "kind": AnnotationKind.BOX,
@@ -83,8 +85,9 @@ class TrainSources:
         if "batch_size" not in parallel:
             shared["batch_size"] = images_per_batch
         columns = {field: [value] * len(names) for field, value in shared.items()}
+        _check_lengths({key: node[key] for key, _ in parallel.values()}, names)
         for field, (key, convert) in parallel.items():
-            columns[field] = _read_list(key, node[key], names, convert)
+            columns[field] = [convert(value) for value in node[key][: len(names)]]
         entries = tuple(
             TrainSource(name=name, **{field: values[i] for field, values in columns.items()})
             for i, name in enumerate(names)
@@ -139,36 +142,54 @@ def _parallel_keys(
     """
     keys: dict[str, tuple[str, Callable]] = {}
     if has_kinds:
-        keys["kind"] = "DATASET_ANN", _kind
+        keys["kind"] = "DATASET_ANN", AnnotationKind
     if weighed:
-        keys["ratio"] = "DATASET_RATIO", _positive
+        keys["ratio"] = "DATASET_RATIO", float
         keys["use_repeat_factors"] = "USE_RFS", bool
     if weighed and resize is not None:
-        keys["batch_size"] = "DATASET_BS", _count
+        keys["batch_size"] = "DATASET_BS", int
     if resize == "EfficientDetResizeCrop":
-        keys["input_size"] = "DATASET_INPUT_SIZE", _count
-        keys["input_scale"] = "DATASET_INPUT_SCALE", _range
+        keys["input_size"] = "DATASET_INPUT_SIZE", int
+        keys["input_scale"] = "DATASET_INPUT_SCALE", tuple
     if resize == "ResizeShortestEdge":
-        keys["min_sizes"] = "DATASET_MIN_SIZES", _counts
-        keys["max_size"] = "DATASET_MAX_SIZES", _count
+        keys["min_sizes"] = "DATASET_MIN_SIZES", tuple
+        keys["max_size"] = "DATASET_MAX_SIZES", int
     return keys
 
 
-def _read_list(key: str, values: Sequence, names: Sequence[str], convert: Callable) -> list:
-    if len(values) < len(names):
+def _check_lengths(lists: Mapping[str, Sequence], names: Sequence[str]) -> None:
+    """Check that lists below DATALOADER have an entry per dataset.
+
+    All may be longer alike, as those of a base with more datasets, and those that were left as they
+    are: the defaults are for two datasets.
+    """
+    count = len(names)
+    for key, values in lists.items():
+        if len(values) < count:
+            raise InputError(
+                f"DATALOADER.{key} has {len(values)} entries, DATASETS.TRAIN has {count}: there "
+                f"is none for {names[len(values)]!r}; give one per dataset"
+            )
+    given = {key: len(values) for key, values in lists.items() if not _is_default(key, values)}
+    if len(set(given.values())) > 1:
+        key, length = next(item for item in given.items() if item[1] != count)
+        others = ", ".join(f"{other} {n}" for other, n in given.items() if n != length)
         raise InputError(
-            f"DATALOADER.{key} has {len(values)} entries, DATASETS.TRAIN has {len(names)}: there "
-            f"is none for {names[len(values)]!r}; give one per dataset"
+            f"DATALOADER.{key} has {length} entries, DATASETS.TRAIN has {count} ({others}); give "
+            "one per dataset"
         )
-    converted = []
-    # The lists may be longer than needed: their defaults are for two datasets.
-    for name, value in zip(names, values, strict=False):
-        try:
-            converted.append(convert(value))
-        except (TypeError, ValueError) as error:
-            message = f"DATALOADER.{key} has {value!r} for {name!r}; expected {error}"
-            raise InputError(message) from error
-    return converted
+
+
+def _check_loss_weights(weights: Sequence[float], names: Sequence[str]) -> None:
+    if weights and len(weights) < len(names):
+        raise InputError(
+            f"MODEL.DATASET_LOSS_WEIGHT has {len(weights)} entries, DATASETS.TRAIN has {len(names)}; "
+            "give one per dataset"
+        )
+
+
+def _is_default(key: str, values: Sequence) -> bool:
+    return list(values) == list(default_config().DATALOADER[key])
 
 
 def _check_kinds(sources: Sequence[TrainSource], separate: bool) -> None:
@@ -178,34 +199,3 @@ def _check_kinds(sources: Sequence[TrainSource], separate: bool) -> None:
             "DATALOADER.DATASET_ANN has different kinds, which must not share a batch; set "
             "DATALOADER.MULTI_DATASET_GROUPING to True with a MultiDatasetSampler"
         )
-
-
-def _kind(value: str) -> AnnotationKind:
-    choices = [kind.value for kind in AnnotationKind]
-    if value not in choices:
-        raise ValueError(f"one of {', '.join(choices)}")
-    return AnnotationKind(value)
-
-
-def _positive(value: float) -> float:
-    if not isinstance(value, int | float) or value <= 0:
-        raise ValueError("a number above 0")
-    return float(value)
-
-
-def _count(value: int) -> int:
-    if not isinstance(value, int) or value <= 0:
-        raise ValueError("a whole number above 0")
-    return value
-
-
-def _counts(values: Sequence[int]) -> tuple[int, ...]:
-    if not isinstance(values, list | tuple) or not values:
-        raise ValueError("a list of whole numbers above 0")
-    return tuple(map(_count, values))
-
-
-def _range(values: Sequence[float]) -> tuple[float, float]:
-    if not isinstance(values, list | tuple) or len(values) != 2 or not 0 < values[0] <= values[1]:
-        raise ValueError("two numbers above 0, the lower one first")
-    return tuple(values)

@@ -11,13 +11,14 @@ import torch
 
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
+from detic.devices import choose_device
 from detic.errors import InputError
 from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest
 from detic.predictor.forks import compute_alone_after_forks
-from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
+from detic.predictor.inference_config import DetectionParams, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.prepared_vocabulary import prepare
 from detic.recipes import load_recipe

@@ -55,26 +55,3 @@ def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device
             KEY: SET_LATER,
         },
     )
-
-
-def choose_device(name: str | None, half: bool = False) -> torch.device:
-    """Return the device of a name; without a name, the GPU if there is one.
-
-    Args:
-        half: refuse devices that gain nothing by half precision.
-
-    Raises:
-        InputError: there is no such device.
-    """
-    try:
-        device = torch.device(name or ("cuda" if torch.cuda.is_available() else "cpu"))
-    except RuntimeError as e:
-        raise InputError(f"unknown device {name!r}; choose cpu, cuda or cuda:N") from e
-    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
-        raise InputError(
-            f"device {name!r} is not there: {torch.cuda.device_count()} GPUs are; choose cpu or "
-            "another GPU"
-        )
-    if half and device.type != "cuda":
-        raise InputError("half precision needs a GPU; leave it out, or choose device cuda")
-    return device

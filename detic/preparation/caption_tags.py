@@ -8,23 +8,24 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
 from detic.errors import InputError
+from detic.preparation.fields import IDENTIFIER, TEXT, TEXTS
 from detic.progress import track
 
 Words = tuple[str, ...]
+
+# Fields of an annotation that is a caption, and of an image that has its captions
+CAPTION = {"image_id": IDENTIFIER, "caption": TEXT}
+CAPTIONS = {"captions": TEXTS}
 
 
 def captions_by_image(document: dict) -> dict:
     """Return a COCO caption file with each image's captions in its ``captions``, in file order.
 
-    Raises:
-        InputError: an annotation is no caption.
+    Args:
+        document: its annotations follow ``CAPTION``.
     """
     captions = defaultdict(list)
     for annotation in track(document["annotations"], description="captions", unit="caption"):
-        if not {"image_id", "caption"} <= annotation.keys():
-            raise InputError(
-                f"{annotation} has no image_id or no caption; expected COCO's captions"
-            )
         captions[annotation["image_id"]].append(annotation["caption"])
     images = [{**image, "captions": captions[image["id"]]} for image in document["images"]]
     return {**document, "images": images}

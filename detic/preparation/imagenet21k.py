@@ -13,10 +13,15 @@ import numpy as np
 from detic.datasets.class_lists import builtin
 from detic.datasets.tar_collection import TarCollection, index_tar
 from detic.errors import InputError
+from detic.preparation.fields import CLASS_IDS, TEXT
 from detic.preparation.tables import imagenet_class_ids
 from detic.progress import track
 
 logger = logging.getLogger(__name__)
+
+# Fields of image labels, and of ImageNet's categories
+LABELS = {"pos_category_ids": CLASS_IDS}
+SYNSET = {"synset": TEXT}
 
 
 def tar_images(
@@ -118,14 +123,8 @@ def with_merged_ids(images: Sequence[dict], categories: Sequence[dict]) -> list[
 
     Args:
         images: with ``pos_category_ids``; those of unknown classes alone are left out.
-        categories: what these ids mean; with ``synset``.
-
-    Raises:
-        InputError: a category has no synset.
+        categories: what these ids mean; they follow ``SYNSET``.
     """
-    unnamed = [category["id"] for category in categories if "synset" not in category]
-    if unnamed:
-        raise InputError(f"category {unnamed[0]} has no 'synset'; expected classes of ImageNet")
     id_of = {category["synset"]: category["id"] for category in builtin("imagenet21k")}
     merged_id = {c["id"]: id_of[c["synset"]] for c in categories if c["synset"] in id_of}
     remapped = []

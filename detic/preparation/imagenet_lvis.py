@@ -21,10 +21,12 @@ def read_wnids(path: str | os.PathLike) -> list[str]:
         lines = Path(path).read_text(encoding="utf-8").split()
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
     wrong = [line for line in lines if not (line.startswith("n") and line[1:].isdigit())]
     if wrong or not lines:
         raise InputError(
-            f"{path} has {wrong[:1] or 'no line'}; expected WordNet ids like n02682922"
+            f"{path} has {str(wrong[:1])[:60] if wrong else 'no line'}; expected WordNet ids like n02682922"
         )
     return lines
 

@@ -12,30 +12,29 @@ import numpy as np
 from hotcoco import mask as rle
 
 from detic.errors import InputError
+from detic.preparation.fields import CLASS_IDS, TEXT
 from detic.progress import track
+from detic.value_rules import one_of
 
 FILE_NAME_LENGTH = len("000000391895.jpg")
 SAME_OBJECT_IOU = 0.7
+
+# Fields of LVIS's categories, and of images that have a name
+FREQUENCY = {"frequency": one_of("r", "c", "f")}
+IMAGE_NAMES = {"file_name": TEXT, "coco_url": TEXT}
+ABSENT_CLASSES = {"neg_category_ids": CLASS_IDS}
 
 
 def without_rare(document: dict) -> dict:
     """Return an LVIS file without the annotations of classes with frequency r.
 
     Everything else stays, so that the file's users see the same images and categories: images
-    that lose all their boxes, and the counts of the rare classes.
+    that lose all their boxes, and the counts of the rare classes. Categories follow ``FREQUENCY``.
     """
-    rare = {c["id"] for c in document["categories"] if _frequency(c) == "r"}
+    rare = {c["id"] for c in document["categories"] if c["frequency"] == "r"}
     bar = track(document["annotations"], description="without rare classes", unit="annotation")
     kept = [a for a in bar if a["category_id"] not in rare]
     return {**document, "annotations": kept}
-
-
-def _frequency(category: dict) -> str:
-    if "frequency" not in category:
-        raise InputError(
-            f"category {category['id']} has no 'frequency' (r, c or f); expected an LVIS file"
-        )
-    return category["frequency"]
 
 
 def count_classes(document: dict) -> list[dict]:

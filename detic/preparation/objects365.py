@@ -1,12 +1,14 @@
 """Objects365 v2: correcting class names, leaving out images that are not there."""
 
-import csv
 import os
 from collections.abc import Mapping
 from pathlib import Path
 
+from detic.documents import read_rows
 from detic.errors import InputError
 from detic.progress import track
+
+MAX_DIGITS = 18  # of an id
 
 
 def read_name_fixes(path: str | os.PathLike) -> dict[int, tuple[str, str]]:
@@ -15,17 +17,14 @@ def read_name_fixes(path: str | os.PathLike) -> dict[int, tuple[str, str]]:
     Raises:
         InputError: the file is missing or a line has other fields.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    for number, row in enumerate(rows, start=1):
-        if len(row) != 3 or not row[0].strip().isdigit():
+    fixes = {}
+    for line, row in read_rows(path):
+        if len(row) != 3 or not row[0].strip().isdecimal() or len(row[0]) > MAX_DIGITS:
             raise InputError(
-                f"{path}, line {number}: {row}; expected id,released name,corrected name"
+                f"{path}, line {line}: {str(row)[:80]}; expected id,released name,corrected name"
             )
-    return {int(number): (released, corrected) for number, released, corrected in rows}
+        fixes[int(row[0])] = row[1], row[2]
+    return fixes
 
 
 def fix_names(document: dict, fixes: Mapping[int, tuple[str, str]]) -> dict:
@@ -62,15 +61,12 @@ def without_missing_images(document: dict, image_dir: str | os.PathLike) -> tupl
     """Return the file without the images that are missing on disk, and their names.
 
     Args:
-        document: content of an annotation file.
+        document: content of an annotation file whose images have a ``file_name``.
         image_dir: folder that ``file_name`` is relative to.
 
     Raises:
-        InputError: an image has no file name.
+        InputError: a folder cannot be read.
     """
-    unnamed = [image["id"] for image in document["images"] if "file_name" not in image]
-    if unnamed:
-        raise InputError(f"image {unnamed[0]} has no 'file_name'")
     there = _files_below(image_dir, {os.path.dirname(i["file_name"]) for i in document["images"]})
     bar = track(document["images"], description="images on disk", unit="image")
     images = [i for i in bar if os.path.normpath(i["file_name"]) in there]
@@ -88,6 +84,9 @@ def _files_below(root: str | os.PathLike, folders: set[str]) -> set[str]:
     there: set[str] = set()
     for folder in track(sorted(folders), description="folders", unit="folder"):
         path = Path(root) / folder
-        if path.is_dir():
-            there.update(os.path.normpath(os.path.join(folder, name)) for name in os.listdir(path))
+        try:
+            names = os.listdir(path) if path.is_dir() else []
+        except OSError as error:
+            raise InputError(f"{str(path)[:200]} cannot be read: {error.strerror}") from error
+        there.update(os.path.normpath(os.path.join(folder, name)) for name in names)
     return there

@@ -8,7 +8,7 @@ Shapes: C classes. ``reach[c, a]`` is true if a is c or an ancestor of c, (C, C)
 Source: https://storage.googleapis.com/openimages/web/challenge2019.html
 """
 
-import csv
+import math
 import os
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -18,21 +18,47 @@ from typing import NamedTuple
 
 import numpy as np
 
+from detic.documents import read_rows
 from detic.errors import InputError
 from detic.progress import track
 
+
+def image_name(text: str) -> str:
+    """Return an image id, which is the name of a file without its suffix."""
+    if not text or "/" in text or "\0" in text:
+        raise ValueError(f"{text!r} is no id of an image")
+    return text
+
+
+def finite(text: str) -> float:
+    """Return the number that a text is; nan and inf are none."""
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text!r} is no number")
+    return number
+
+
+def pixels(text: str) -> int:
+    """Return the width or height that a text is."""
+    number = int(text)
+    if number < 1:
+        raise ValueError(f"{text!r} is no size of an image")
+    return number
+
+
 # Column of a table: how its text is read
-BOX_FIELDS = {
-    "ImageID": str,
+IMAGE_FIELDS: dict[str, Callable] = {"ImageID": image_name}
+BOX_FIELDS: dict[str, Callable] = {
+    "ImageID": image_name,
     "LabelName": str,
-    "XMin": float,
-    "YMin": float,
-    "XMax": float,
-    "YMax": float,
+    "XMin": finite,
+    "YMin": finite,
+    "XMax": finite,
+    "YMax": finite,
     "IsGroupOf": int,
 }
-LABEL_FIELDS = {"ImageID": str, "LabelName": str, "Confidence": float}
-SIZE_FIELDS = {"ImageID": str, "width": int, "height": int}
+LABEL_FIELDS: dict[str, Callable] = {"ImageID": image_name, "LabelName": str, "Confidence": finite}
+SIZE_FIELDS: dict[str, Callable] = {"ImageID": image_name, "width": pixels, "height": pixels}
 
 
 @dataclass(frozen=True)
@@ -61,18 +87,14 @@ def read_table(path: str | os.PathLike, fields: Mapping[str, Callable]) -> Itera
     Raises:
         InputError: the file is missing, has other fields, or a line has other values.
     """
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = csv.reader(file)
-            header = next(rows, [])
-            missing = [field for field in fields if field not in header]
-            if missing:
-                raise InputError(f"{path} has no column {', '.join(missing)}")
-            readers = [(header.index(field), read) for field, read in fields.items()]
-            for row in track(rows, description=Path(path).name, unit="line", scale=True):
-                yield _read_row(path, rows.line_num, row, readers)
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
+    rows = read_rows(path)
+    _, header = next(rows, (1, []))
+    missing = [field for field in fields if field not in header]
+    if missing:
+        raise InputError(f"{path} has no column {', '.join(missing)}")
+    readers = [(header.index(field), read) for field, read in fields.items()]
+    for line, row in track(rows, description=Path(path).name, unit="line", scale=True):
+        yield _read_row(path, line, row, readers)
 
 
 def _read_row(path, number: int, row: list[str], readers: list[tuple[int, Callable]]) -> tuple:
@@ -80,23 +102,20 @@ def _read_row(path, number: int, row: list[str], readers: list[tuple[int, Callab
         return tuple(read(row[column]) for column, read in readers)
     except (IndexError, ValueError) as error:
         raise InputError(
-            f"{path}, line {number}: {row} ({error}); fetch the table again"
+            f"{path}, line {number}: {str(row)[:80]} ({str(error)[:80]}); fetch the table again"
         ) from error
 
 
 def read_categories(path: str | os.PathLike) -> list[dict]:
     """Return the categories of the table ``freebase id,name``, ids from 1 in its order."""
-    try:
-        with open(path, encoding="utf-8", newline="") as file:
-            rows = [row for row in csv.reader(file) if row]
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    if not all(len(row) == 2 for row in rows):
-        raise InputError(f"{path}: expected lines of a freebase id and a name")
-    return [
-        {"id": number, "name": name, "freebase_id": freebase_id}
-        for number, (freebase_id, name) in enumerate(rows, start=1)
-    ]
+    categories = []
+    for number, (line, row) in enumerate(read_rows(path), start=1):
+        if len(row) != 2:
+            raise InputError(
+                f"{path}, line {line}: {str(row)[:80]}; expected a freebase id and a name"
+            )
+        categories.append({"id": number, "name": row[1], "freebase_id": row[0]})
+    return categories
 
 
 def read_labels(

@@ -10,6 +10,7 @@ from detic.datasets.image_sizes import read_image_sizes
 from detic.errors import InputError
 from detic.evaluation.openimages_hierarchy import read_reach
 from detic.preparation.openimages_conversion import (
+    IMAGE_FIELDS,
     read_boxes,
     read_categories,
     read_labels,
@@ -75,7 +76,7 @@ def convert_split(root: Path, split: Split, workers: int = 8) -> dict:
     table = f"challenge-2019-{split.name}-detection"
     labels = read_labels(folder / f"{table}-human-imagelabels.csv", class_index, reach)
     boxes = read_boxes(folder / f"{table}-bbox.csv", class_index, reach)
-    image_ids = [image_id for (image_id,) in read_table(folder / split.images, {"ImageID": str})]
+    image_ids = [image_id for (image_id,) in read_table(folder / split.images, IMAGE_FIELDS)]
     if not split.is_complete:
         image_ids = [image_id for image_id in image_ids if image_id in boxes]
     sizes_hw = find_sizes(root, split, image_ids, workers)

@@ -2,9 +2,10 @@
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from detic.demo.output_checks import check_place, refuse_existing
 from detic.files import unfinished_text
 from detic.progress import counter
 
@@ -22,6 +23,18 @@ def marked(path: str | os.PathLike, mark: str) -> Path:
     return path.with_name(f"{path.name.removesuffix('.json')}{mark}.json")
 
 
+def free_place(path: str | os.PathLike, overwrite: bool) -> Path:
+    """Return ``path`` if a file may be written there; called before anything is computed.
+
+    Raises:
+        InputError: a folder stands there, or a file that may not be replaced.
+    """
+    path = Path(path)
+    check_place(path, is_folder=False)
+    refuse_existing(path, overwrite)
+    return path
+
+
 def save(path: str | os.PathLike, document: dict) -> str:
     """Write an annotation file, with a progress bar, and return a sentence on what is in it."""
     total = sum(len(value) for value in document.values() if isinstance(value, list))
@@ -30,12 +43,29 @@ def save(path: str | os.PathLike, document: dict) -> str:
         for text, num_records in encoded(document):
             file.write(text)
             bar.update(num_records)
-    counts = ", ".join(
-        f"{len(document[section])} {section}"
+    return f"wrote {path}: {_counts(document)}"
+
+
+def _counts(document: dict) -> str:
+    """Return how many images, annotations, image labels and categories a document has."""
+    counts = {
+        section: len(document[section])
         for section in ("images", "annotations", "categories")
         if section in document
-    )
-    return f"wrote {path}: {counts}"
+    }
+    num_labels = sum(len(image.get("pos_category_ids", ())) for image in document["images"])
+    return in_words(counts | {"image labels": num_labels})
+
+
+def in_words(counts: Mapping[str, int]) -> str:
+    """Return counts as a text; one of annotations and of image labels is left out if it is 0.
+
+    >>> in_words({"images": 60, "annotations": 0, "image labels": 61})
+    '60 images, 61 image labels'
+    """
+    labels, annotations = counts.get("image labels", 0), counts.get("annotations", 0)
+    idle = "image labels" if not labels else ("annotations" if not annotations else "")
+    return ", ".join(f"{count} {what}" for what, count in counts.items() if what != idle)
 
 
 def encoded(document: dict) -> Iterator[tuple[str, int]]:

@@ -14,6 +14,7 @@ from detic.datasets.table import DatasetSpec
 from detic.datasets.tar_collection import TarCollection, index_tar
 from detic.errors import InputError
 from detic.images import IMAGE_ERRORS, read_image_size
+from detic.preparation.output import in_words
 from detic.preparation.sources import TAR_INDEX
 from detic.progress import track
 
@@ -34,15 +35,20 @@ class Findings:
 
     num_images: int = 0
     num_annotations: int = 0
+    num_labels: int = 0  # classes that images are said to show, boxes aside
     num_classes: int = 0  # with annotations or image labels
     problems: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
     peculiarities: dict[str, list[str]] = field(default_factory=lambda: defaultdict(list))
 
     def lines(self) -> Iterator[str]:
         """Yield a line of counts, then one for each kind of finding, with examples."""
-        yield (
-            f"{self.num_images} images, {self.num_annotations} annotations, "
-            f"{self.num_classes} classes in use"
+        yield in_words(
+            {
+                "images": self.num_images,
+                "annotations": self.num_annotations,
+                "image labels": self.num_labels,
+                "classes in use": self.num_classes,
+            }
         )
         for word, found in (("problem", self.problems), ("note", self.peculiarities)):
             for kind, where in found.items():
@@ -92,6 +98,8 @@ def _check_content(spec: DatasetSpec, content: AnnotationFile, findings: Finding
         check_annotations(image, annotations, findings)
         classes |= check_image_labels(content, image, present, findings, is_oid=is_oid)
         findings.num_annotations += len(annotations)
+        labels = image.get("pos_category_ids")
+        findings.num_labels += len(labels) if isinstance(labels, list) else 0
     findings.num_images = len(content.images)
     findings.num_classes = len(classes)
 

@@ -6,10 +6,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-from detic.documents import parse_json, parse_yaml, read_text
+from detic.documents import parse_json, read_text
 from detic.errors import InputError, shown, unknown_choice
 from detic.paths import find_file, looked_for
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, check_names, check_text
+from detic.yaml_files import parse_yaml
 
 
 def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
@@ -44,7 +45,7 @@ def _text_lines(text: str, path: Path) -> list[str]:
 
 
 def _yaml_list(text: str, path: Path) -> list:
-    return _as_list(parse_yaml(text, path), path)
+    return _as_list(parse_yaml(text, str(path)), path)
 
 
 def _json_list(text: str, path: Path) -> list:

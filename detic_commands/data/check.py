@@ -15,7 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import command_parser, positive_int
 
 if TYPE_CHECKING:
     from detic.datasets.table import DatasetSpec
@@ -30,7 +30,9 @@ def argument_parser(prog: str) -> ArgumentParser:
         help="check the records of annotation files, that images exist and have the sizes the "
         "files say, also in tar files, and that boxes, masks and lists of verified classes are valid",
     )
-    parser.add_argument("--workers", type=int, default=8, help="images at a time (default: 8)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=8, help="images at a time (default: 8)"
+    )
     parser.set_defaults(in_checkout=prog.startswith("python "))
     return parser
 

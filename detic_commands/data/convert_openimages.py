@@ -13,7 +13,7 @@ interrupted run goes on where it was.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser, positive_int
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -22,15 +22,19 @@ def argument_parser(prog: str) -> ArgumentParser:
     parser.add_argument(
         "--path", default="datasets/oid/", help="folder of the dataset (default: %(default)s)"
     )
-    parser.add_argument("--workers", type=int, default=8, help="images at a time (default: 8)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=8, help="images at a time (default: 8)"
+    )
+    add_overwrite(parser)
     return parser
 
 
 def main(arguments: Namespace) -> None:
     from detic.paths import dataset_path
     from detic.preparation.openimages_split import SPLITS, convert_split
-    from detic.preparation.output import save
+    from detic.preparation.output import free_place, save
 
     split = SPLITS[arguments.split]
     root = dataset_path(arguments.path)
-    print(save(root / "annotations" / split.output, convert_split(root, split, arguments.workers)))
+    out = free_place(root / "annotations" / split.output, arguments.overwrite)
+    print(save(out, convert_split(root, split, arguments.workers)))

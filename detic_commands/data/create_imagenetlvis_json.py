@@ -13,7 +13,7 @@ listed where they are in the tar files; train with DATALOADER.USE_TAR_DATASET Tr
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser, positive_int
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -46,7 +46,10 @@ def argument_parser(prog: str) -> ArgumentParser:
         default="datasets/imagenet/annotations/imagenet_lvis_image_info.json",
         help="file to write (default: %(default)s)",
     )
-    parser.add_argument("--workers", type=int, default=8, help="files at a time (default: 8)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=8, help="files at a time (default: 8)"
+    )
+    add_overwrite(parser)
     return parser
 
 
@@ -55,10 +58,11 @@ def main(arguments: Namespace) -> None:
     from detic.paths import dataset_path
     from detic.preparation.imagenet21k import tar_images
     from detic.preparation.imagenet_lvis import image_label_document, list_images
-    from detic.preparation.output import save
+    from detic.preparation.output import free_place, save
     from detic.preparation.tables import imagenet_to_lvis
     from detic.vocabulary import builtin_categories
 
+    out = free_place(dataset_path(arguments.out_path), arguments.overwrite)
     categories = builtin_categories("lvis")
     if arguments.lvis_meta_path:
         source = dataset_path(arguments.lvis_meta_path)
@@ -70,4 +74,4 @@ def main(arguments: Namespace) -> None:
         folder = dataset_path(arguments.imagenet_path)
         images = list_images(folder, imagenet_to_lvis(), arguments.workers)
     document = image_label_document(images, categories)
-    print(save(dataset_path(arguments.out_path), document))
+    print(save(out, document))

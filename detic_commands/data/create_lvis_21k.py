@@ -10,7 +10,7 @@ datasets/lvis/lvis_v1_train_lvis-22k.json.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -35,6 +35,7 @@ def argument_parser(prog: str) -> ArgumentParser:
     parser.add_argument(
         "--save_categories", metavar="FILE", help="also write the class list, as json"
     )
+    add_overwrite(parser)
     return parser
 
 
@@ -42,19 +43,30 @@ def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.files import write_json
     from detic.paths import dataset_path
-    from detic.preparation.imagenet21k import merged_categories, with_merged_ids
-    from detic.preparation.output import marked, save
+    from detic.preparation.fields import check_records
+    from detic.preparation.imagenet21k import (
+        LABELS,
+        SYNSET,
+        merged_categories,
+        with_merged_ids,
+    )
+    from detic.preparation.output import free_place, marked, save
 
-    source = dataset_path(arguments.lvis_path)
-    lvis = read_checked_document(source, ("images", "categories"))
+    paths = dataset_path(arguments.lvis_path), dataset_path(arguments.imagenet_path)
+    lvis_out, imagenet_out = (marked(path, f"_{arguments.mark}") for path in paths)
+    out = arguments.save_categories and dataset_path(arguments.save_categories)
+    wanted = {lvis_out: not arguments.not_save_lvis, imagenet_out: not arguments.not_save_imagenet}
+    for place in [path for path, is_wanted in wanted.items() if is_wanted] + [out] * bool(out):
+        free_place(place, arguments.overwrite)
+    lvis = read_checked_document(paths[0], ("images", "categories"))
     categories = merged_categories(lvis["categories"])
-    if not arguments.not_save_lvis:
-        print(save(marked(source, f"_{arguments.mark}"), {**lvis, "categories": categories}))
-    if not arguments.not_save_imagenet:
-        source = dataset_path(arguments.imagenet_path)
-        imagenet = read_checked_document(source, ("images", "categories"))
+    if wanted[lvis_out]:
+        print(save(lvis_out, {**lvis, "categories": categories}))
+    if wanted[imagenet_out]:
+        imagenet = read_checked_document(paths[1], ("images", "categories"))
+        check_records(paths[1], "image", imagenet["images"], {}, optional=LABELS)
+        check_records(paths[1], "category", imagenet["categories"], SYNSET)
         images = with_merged_ids(imagenet["images"], imagenet["categories"])
-        merged = {**imagenet, "images": images, "categories": categories}
-        print(save(marked(source, f"_{arguments.mark}"), merged))
-    if arguments.save_categories:
-        write_json(dataset_path(arguments.save_categories), categories)
+        print(save(imagenet_out, {**imagenet, "images": images, "categories": categories}))
+    if out:
+        write_json(out, categories)

@@ -11,7 +11,7 @@ next run, as the network may have been down. Many addresses no longer answer.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser, positive_int, seconds
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -39,10 +39,13 @@ def argument_parser(prog: str) -> ArgumentParser:
         action="store_true",
         help="fetch nothing, list the images that are there",
     )
-    parser.add_argument("--workers", type=int, default=64, help="connections (default: 64)")
     parser.add_argument(
-        "--timeout", type=float, default=20.0, metavar="S", help="seconds (default: 20)"
+        "--workers", type=positive_int, default=64, help="connections (default: 64)"
     )
+    parser.add_argument(
+        "--timeout", type=seconds, default=20.0, metavar="S", help="seconds (default: 20)"
+    )
+    add_overwrite(parser)
     return parser
 
 
@@ -55,11 +58,12 @@ def main(arguments: Namespace) -> None:
         fetch_images,
         read_addresses,
     )
-    from detic.preparation.output import save
+    from detic.preparation.output import free_place, save
     from detic.vocabulary import builtin_categories
 
+    out = free_place(dataset_path(arguments.out_path), arguments.overwrite)
     addresses = read_addresses(dataset_path(arguments.ann))
-    folder, out = dataset_path(arguments.save_image_path), dataset_path(arguments.out_path)
+    folder = dataset_path(arguments.save_image_path)
     categories = builtin_categories("lvis")
     if arguments.cat_info:
         source = dataset_path(arguments.cat_info)

@@ -8,7 +8,7 @@ write the same names with _fixname before .json.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -23,6 +23,7 @@ def argument_parser(prog: str) -> ArgumentParser:
         metavar="FILE",
         help="table id,released name,corrected name (default: the 13 corrections of the project)",
     )
+    add_overwrite(parser)
     return parser
 
 
@@ -30,12 +31,13 @@ def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
     from detic.preparation.objects365 import fix_names, read_name_fixes
-    from detic.preparation.output import marked, save
+    from detic.preparation.output import free_place, marked, save
     from detic.preparation.tables import objects365_names
 
     fixes = objects365_names()
     if arguments.fix_name_map:
         fixes = read_name_fixes(dataset_path(arguments.fix_name_map))
     source = dataset_path(arguments.ann)
+    out = free_place(marked(source, "_fixname"), arguments.overwrite)
     document = read_checked_document(source, ("images", "annotations", "categories"))
-    print(save(marked(source, "_fixname"), fix_names(document, fixes)))
+    print(save(out, fix_names(document, fixes)))

@@ -10,7 +10,7 @@
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -34,6 +34,7 @@ def argument_parser(prog: str) -> ArgumentParser:
         help="annotation file with the categories to look for (default: those of --cc_ann); COCO's "
         "get the synonyms of LVIS",
     )
+    add_overwrite(parser)
     return parser
 
 
@@ -41,20 +42,28 @@ def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document, read_document
     from detic.paths import dataset_path
     from detic.preparation.caption_tags import (
+        CAPTION,
+        CAPTIONS,
         captions_by_image,
         tag_images,
         with_lvis_synonyms,
     )
-    from detic.preparation.output import marked, save
+    from detic.preparation.fields import IDENTIFIER, TEXTS, check_records
+    from detic.preparation.output import free_place, marked, save
     from detic.preparation.tables import coco_to_lvis
     from detic.vocabulary import builtin_categories
 
     sections = ("images", "annotations") if arguments.convert_caption else ("images",)
-    document = read_document(dataset_path(arguments.cc_ann), sections)
+    source, out = dataset_path(arguments.cc_ann), dataset_path(arguments.out_path)
+    out = free_place(marked(out, "_full") if arguments.keep_images else out, arguments.overwrite)
+    document = read_document(source, sections)
+    check_records(source, "image", document["images"], {"id": IDENTIFIER}, optional=CAPTIONS)
     if arguments.convert_caption:
+        check_records(source, "annotation", document["annotations"], CAPTION)
         document = captions_by_image(document)
     categories_file = dataset_path(arguments.cat_path or arguments.cc_ann)
     categories = read_checked_document(categories_file, ("categories",))["categories"]
+    check_records(categories_file, "category", categories, {}, optional={"synonyms": TEXTS})
     if not all("synonyms" in category for category in categories):
         categories = with_lvis_synonyms(categories, builtin_categories("lvis"), coco_to_lvis())
     images = tag_images(
@@ -63,6 +72,5 @@ def main(arguments: Namespace) -> None:
         all_captions=arguments.allcaps,
         keep_untagged=arguments.keep_images,
     )
-    out = dataset_path(arguments.out_path)
     tagged = {"images": images, "categories": categories, "annotations": []}
-    print(save(marked(out, "_full") if arguments.keep_images else out, tagged))
+    print(save(out, tagged))

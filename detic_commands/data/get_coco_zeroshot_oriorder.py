@@ -10,7 +10,7 @@ write the same names with _oriorder before .json.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -25,6 +25,7 @@ def argument_parser(prog: str) -> ArgumentParser:
         default="datasets/coco/annotations/instances_val2017.json",
         help="COCO annotation file to copy the categories of (default: %(default)s)",
     )
+    add_overwrite(parser)
     return parser
 
 
@@ -32,11 +33,12 @@ def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
     from detic.preparation.coco_zeroshot import with_categories
-    from detic.preparation.output import marked, save
+    from detic.preparation.output import free_place, marked, save
 
     source = dataset_path(arguments.data_path)
+    out = free_place(marked(source, "_oriorder"), arguments.overwrite)
     document = read_checked_document(source, ("images", "annotations"))
     categories = read_checked_document(dataset_path(arguments.cat_path), ("categories",))[
         "categories"
     ]
-    print(save(marked(source, "_oriorder"), with_categories(document, categories)))
+    print(save(out, with_categories(document, categories)))

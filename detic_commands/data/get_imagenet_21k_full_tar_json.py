@@ -9,7 +9,7 @@ goes on where it was.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser, positive_int
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -29,7 +29,10 @@ def argument_parser(prog: str) -> ArgumentParser:
         default="datasets/imagenet/annotations/imagenet-22k_image_info.json",
         help="file to write (default: %(default)s)",
     )
-    parser.add_argument("--workers", type=int, default=8, help="tar files at a time (default: 8)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=8, help="tar files at a time (default: 8)"
+    )
+    add_overwrite(parser)
     return parser
 
 
@@ -37,10 +40,11 @@ def main(arguments: Namespace) -> None:
     from detic.paths import dataset_path
     from detic.preparation.imagenet21k import tar_categories, tar_images
     from detic.preparation.imagenet_lvis import image_label_document
-    from detic.preparation.output import save
+    from detic.preparation.output import free_place, save
 
+    out = free_place(dataset_path(arguments.out_path), arguments.overwrite)
     index = dataset_path(arguments.tarfile_path), dataset_path(arguments.tar_index_dir)
     categories = tar_categories(*index)
     class_ids = {category["wnid"]: category["id"] for category in categories}
     images = tar_images(*index, class_ids, arguments.workers)
-    print(save(dataset_path(arguments.out_path), image_label_document(images, categories)))
+    print(save(out, image_label_document(images, categories)))

@@ -11,7 +11,7 @@ The second command writes the counts that come with the project and needs no dow
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser, count
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -28,11 +28,12 @@ def argument_parser(prog: str) -> ArgumentParser:
         "--add_freq", action="store_true", help="set the frequency of each class: r, c or f"
     )
     parser.add_argument(
-        "--r_thresh", type=int, default=10, help="r below this number of images (default: 10)"
+        "--r_thresh", type=count, default=10, help="r below this number of images (default: 10)"
     )
     parser.add_argument(
-        "--c_thresh", type=int, default=100, help="c below this number of images (default: 100)"
+        "--c_thresh", type=count, default=100, help="c below this number of images (default: 100)"
     )
+    add_overwrite(parser)
     return parser
 
 
@@ -42,19 +43,20 @@ def main(arguments: Namespace) -> None:
     from detic.files import write_json
     from detic.paths import dataset_path
     from detic.preparation.lvis_variants import count_classes, with_frequencies
-    from detic.preparation.output import marked
+    from detic.preparation.output import free_place, marked
     from detic.vocabulary import builtin_categories
 
     if arguments.builtin and not arguments.out_path:
         raise InputError("--builtin needs --out_path, the file to write")
+    source = dataset_path(arguments.ann or "")
+    out = dataset_path(arguments.out_path or marked(source, "_cat_info"))
+    free_place(out, arguments.overwrite)
     if arguments.builtin:
         categories = builtin_categories(arguments.builtin)
     else:
-        source = dataset_path(arguments.ann)
         categories = count_classes(read_checked_document(source, ("annotations", "categories")))
     if arguments.add_freq:
         categories = with_frequencies(categories, arguments.r_thresh, arguments.c_thresh)
-    out = dataset_path(arguments.out_path or marked(source, "_cat_info"))
     write_json(out, categories)
     num_empty = sum(category["image_count"] == 0 for category in categories)
     print(f"wrote {out}: {len(categories)} classes, {num_empty} of them without images")

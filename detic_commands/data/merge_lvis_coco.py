@@ -7,7 +7,7 @@ writes datasets/lvis/lvis_v1_train+coco_mask.json.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -25,21 +25,33 @@ def argument_parser(prog: str) -> ArgumentParser:
     parser.add_argument(
         "--no_mask", action="store_true", help="leave out all masks; the name ends in _box.json"
     )
+    add_overwrite(parser)
     return parser
 
 
 def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
     from detic.paths import dataset_path
-    from detic.preparation.lvis_variants import merge_coco, without_masks
-    from detic.preparation.output import marked, save
+    from detic.preparation.fields import check_records
+    from detic.preparation.lvis_variants import (
+        ABSENT_CLASSES,
+        IMAGE_NAMES,
+        merge_coco,
+        without_masks,
+    )
+    from detic.preparation.output import free_place, marked, save
     from detic.preparation.tables import coco_to_lvis
 
     sections = ("images", "annotations", "categories")
-    source = dataset_path(arguments.lvis_path)
+    source, other = dataset_path(arguments.lvis_path), dataset_path(arguments.coco_path)
+    mark = "+coco_box" if arguments.no_mask else "+coco_mask"
+    out = free_place(marked(source, mark), arguments.overwrite)
     lvis = read_checked_document(source, sections)
-    coco = read_checked_document(dataset_path(arguments.coco_path), sections)
+    coco = read_checked_document(other, sections)
+    fields = IMAGE_NAMES | ABSENT_CLASSES
+    check_records(source, "image", lvis["images"], {}, optional=fields)
+    check_records(other, "image", coco["images"], {}, optional=fields)
     merged = merge_coco(lvis, coco, coco_to_lvis())
     if arguments.no_mask:
         merged = without_masks(merged)
-    print(save(marked(source, "+coco_box" if arguments.no_mask else "+coco_mask"), merged))
+    print(save(out, merged))

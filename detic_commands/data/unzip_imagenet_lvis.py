@@ -8,7 +8,7 @@ An interrupted run goes on where it was. Classes without a tar file are listed a
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import command_parser, positive_int
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -26,11 +26,14 @@ def argument_parser(prog: str) -> ArgumentParser:
     parser.add_argument(
         "--data_path", metavar="FILE", help="WordNet ids, one a line (default: the 997 of LVIS)"
     )
-    parser.add_argument("--workers", type=int, default=8, help="classes at a time (default: 8)")
+    parser.add_argument(
+        "--workers", type=positive_int, default=8, help="classes at a time (default: 8)"
+    )
     return parser
 
 
 def main(arguments: Namespace) -> int | None:
+    from detic.errors import some_of
     from detic.paths import dataset_path
     from detic.preparation.imagenet_lvis import read_wnids, unpack_classes
     from detic.preparation.tables import imagenet_to_lvis
@@ -42,5 +45,5 @@ def main(arguments: Namespace) -> int | None:
     missing = unpack_classes(source, destination, wnids, arguments.workers)
     print(f"{destination} has {len(wnids) - len(missing)} of {len(wnids)} classes")
     if missing:
-        print(f"{source} lacks the tar files of {', '.join(missing)}")
+        print(f"{source} lacks the tar files of {some_of(missing)}")
     return 1 if missing else 0

@@ -11,7 +11,7 @@ The result is float16 and not normalised, classes in rows by id, as in the relea
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -42,13 +42,17 @@ def argument_parser(prog: str) -> ArgumentParser:
         "--avg_synonyms", action="store_true", help="average over the synonyms of each class"
     )
     parser.add_argument("--device", default="cpu", help="cpu or cuda (default: cpu)")
+    add_overwrite(parser)
     return parser
 
 
 def main(arguments: Namespace) -> None:
     from detic.datasets.annotation_file import read_checked_document
+    from detic.devices import choose_device
     from detic.paths import dataset_path
     from detic.preparation.embeddings import class_embeddings, class_sentences
+    from detic.preparation.fields import TEXTS, check_records
+    from detic.preparation.output import free_place
     from detic.vocabulary import (
         EmbeddingTable,
         TextEmbedder,
@@ -58,18 +62,22 @@ def main(arguments: Namespace) -> None:
     )
     from detic.vocabulary.prompts import resolve_template
 
+    out = free_place(dataset_path(arguments.out_path), arguments.overwrite)
     if arguments.names:
         categories = [{"name": name} for name in parse_names(arguments.names)]
     elif arguments.vocabulary:
         categories = builtin_categories(arguments.vocabulary)
     else:
-        document = read_checked_document(dataset_path(arguments.ann), ("categories",))
+        source = dataset_path(arguments.ann)
+        document = read_checked_document(source, ("categories",))
+        check_records(source, "category", document["categories"], {}, optional={"synonyms": TEXTS})
         categories = sorted(document["categories"], key=lambda category: category["id"])
     rewrites = ["fix_space"] * arguments.fix_space + ["underscore"] * arguments.use_underscore
     sentences = class_sentences(
         categories, arguments.prompt, rewrites, all_synonyms=arguments.avg_synonyms
     )
-    embedder = TextEmbedder(arguments.clip_model, device=arguments.device)
+    device = str(choose_device(arguments.device))
+    embedder = TextEmbedder(arguments.clip_model, device=device)
     table = EmbeddingTable(
         embeddings=class_embeddings(sentences, embedder.text_encoder),
         names=tuple(category["name"] for category in categories),
@@ -77,6 +85,5 @@ def main(arguments: Namespace) -> None:
         templates=(resolve_template(arguments.prompt),),
         fingerprint=embedder.fingerprint,
     )
-    out = dataset_path(arguments.out_path)
     write_embeddings(out, table)
     print(f"wrote {out}: {len(categories)} classes, {table.embeddings.shape[1]} wide")

@@ -9,7 +9,7 @@ https://wordnetcode.princeton.edu/3.0/WordNet-3.0.tar.gz and, as the package WNd
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -21,6 +21,7 @@ def argument_parser(prog: str) -> ArgumentParser:
         help="folder with data.noun and index.noun of WordNet 3.0",
     )
     parser.add_argument("--out_path", metavar="FILE", required=True, help="the .json.gz to write")
+    add_overwrite(parser)
     return parser
 
 
@@ -30,16 +31,18 @@ def main(arguments: Namespace) -> None:
     from dataclasses import asdict
     from pathlib import Path
 
+    from detic.errors import some_of
     from detic.files import write_bytes
     from detic.paths import dataset_path
+    from detic.preparation.output import free_place
     from detic.preparation.wordnet import read_nouns, with_ancestors
     from detic.vocabulary import builtin_categories
 
+    out = free_place(dataset_path(arguments.out_path), arguments.overwrite)
     synsets = [category["synset"] for category in builtin_categories("imagenet21k")]
     nouns = with_ancestors(read_nouns(Path(arguments.wordnet)), synsets)
     content = json.dumps(asdict(nouns), ensure_ascii=False, separators=(",", ":"))
-    out = dataset_path(arguments.out_path)
     write_bytes(out, gzip.compress(content.encode(), mtime=0))
     unknown = sorted(set(synsets) - nouns.hypernyms.keys())
     print(f"wrote {out}: {len(nouns.hypernyms)} synsets and {len(nouns.senses)} words")
-    print(f"classes that WordNet lacks: {', '.join(unknown) or 'none'}")
+    print(f"classes that WordNet lacks: {some_of(unknown) or 'none'}")

@@ -8,7 +8,7 @@ and spaces only, the first is taken.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import command_parser
+from detic_commands.parsing import add_overwrite, command_parser
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -23,6 +23,7 @@ def argument_parser(prog: str) -> ArgumentParser:
     parser.add_argument(
         "--out_path", required=True, metavar="FILE", help="vocabulary file to write (.json)"
     )
+    add_overwrite(parser)
     return parser
 
 
@@ -30,15 +31,16 @@ def main(args: Namespace) -> None:
     # Imported here so that --help is quick.
     from detic.files import write_json
     from detic.paths import dataset_path
+    from detic.preparation.output import free_place
     from detic.vocabulary import builtin_vocabulary, read_vocabulary_file
     from detic.vocabulary.builtin import FILES
     from detic.vocabulary.names import as_file_items, join_vocabularies
 
+    out = free_place(dataset_path(args.out_path), args.overwrite)
     lists = [
         builtin_vocabulary(source) if source in FILES else read_vocabulary_file(source)
         for source in args.vocabularies
     ]
     joined = join_vocabularies(lists)
-    out = dataset_path(args.out_path)
     write_json(out, as_file_items(joined))
     print(f"wrote {out}: {len(joined)} classes (MODEL.ROI_HEADS.NUM_CLASSES)")

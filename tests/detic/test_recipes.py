@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 
 import pytest
+import yaml
 from detectron2.config import CfgNode, get_cfg
 
 from detic.errors import InputError
@@ -38,6 +39,8 @@ def test_overrides_win():
         ),
         (["SOLVER.MAX_ITER"], "KEY VALUE pairs"),
         (["SOLVER.MAX_ITER", "many"], "SOLVER.MAX_ITER"),
+        (["SOLVER.STEPS", "[" * 1000 + "]" * 1000], "SOLVER.STEPS|brackets"),
+        (["SOLVER", "5"], "unknown configuration key 'SOLVER'"),
     ],
 )
 def test_wrong_override_is_explained(overrides, message):
@@ -57,13 +60,62 @@ def test_wrong_override_is_explained(overrides, message):
         ("- MODEL\n", r"mine\.yaml.*no mapping of configuration keys"),
         ("_BASE_: mine.yaml\n", r"mine\.yaml.*_BASE_ leads back to itself"),
         ("_BASE_: yours.yaml\n", r"mine\.yaml.*_BASE_ .*yours\.yaml' is not there"),
+        (
+            "_BASE_: http://127.0.0.1:1/x.yaml\n",
+            r"mine\.yaml.*_BASE_ .* is an address; download it",
+        ),
+        ("_BASE_: .\n", r"mine\.yaml.*_BASE_ '\.' is a folder"),
+        (f"_BASE_: {'n' * 300}\n", r"mine\.yaml.*_BASE_ .* is not there"),
+        ("_BASE_: deep/0.yaml\n", r"deep/20\.yaml.*more than 20 files are based on each other"),
+        ("_BASE_: folder/tag.yaml\n", r"tag\.yaml', line 1 is not valid YAML.*only plain values"),
+        ("a: !!python/object/apply:os.system [x]\n", r"mine\.yaml', line 1 is not valid YAML"),
+        ("1: 2\n", r"mine\.yaml.*unknown configuration key '1'"),
+        ("SOLVER: 5\n", r"mine\.yaml.*SOLVER is '5'; expected a section"),
+        ("SOLVER:\n", r"mine\.yaml.*SOLVER is 'None'; expected a section"),
+        ("SOLVER: {MAX_ITER: {a: 1}}\n", r"mine\.yaml.*SOLVER\.MAX_ITER is a section"),
+        ("SOLVER: {MAX_ITER: 2026-01-01}\n", r"mine\.yaml.*MAX_ITER"),
     ],
 )
 def test_wrong_recipe_is_explained(tmp_path, text, message):
     path = tmp_path / "mine.yaml"
     path.write_text(text)
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "folder" / "tag.yaml").write_text("SEED: !!python/name:os.system\n")
+    (tmp_path / "deep").mkdir()
+    for i in range(30):
+        (tmp_path / "deep" / f"{i}.yaml").write_text(f"_BASE_: {i + 1}.yaml\n")
     with pytest.raises(InputError, match=message):
         load_recipe(path)
+
+
+@pytest.mark.parametrize("base", [True, False], ids=["in _BASE_", "in the recipe"])
+def test_recipes_run_no_code_where_detectron2_would(tmp_path, monkeypatch, base):
+    """Detectron2's own loader builds the Python objects that a file asks for, unless told not to."""
+    unsafe = classmethod(lambda cls, path, **_: yaml.unsafe_load(Path(path).read_text()))
+    monkeypatch.setattr(CfgNode, "load_yaml_with_base", unsafe)
+    trace = tmp_path / "trace"
+    code = f"OUTPUT_DIR: !!python/object/apply:os.mkdir [{trace}]\n"
+    (tmp_path / "base.yaml").write_text(code)
+    (tmp_path / "mine.yaml").write_text("_BASE_: base.yaml\n" if base else code)
+    with pytest.raises(InputError, match=r"yaml', line 1 .*only plain values are read"):
+        load_recipe(tmp_path / "mine.yaml")
+    assert not trace.exists()
+    get_cfg().merge_from_file(str(tmp_path / ("base.yaml" if base else "mine.yaml")))
+    assert trace.exists()
+
+
+def test_no_code_of_ours_lets_yaml_build_objects():
+    folders = ("detic", "centernet", "detic_commands", "tools")
+    files = [path for folder in folders for path in (ROOT / folder).rglob("*.py")]
+    calls = re.compile(r"merge_from_file\(|load_yaml_with_base\(|yaml\.(?!safe_)\w*load\w*\(")
+    assert [path.name for path in files if calls.search(path.read_text())] == []
+
+
+def test_folders_and_overlong_names_are_no_recipes(tmp_path):
+    with pytest.raises(InputError, match="not found"):
+        load_recipe(tmp_path / ("n" * 300))
+    with pytest.raises(InputError, match="is a folder; expected a file"):
+        load_recipe(tmp_path)
 
 
 def test_missing_recipe_suggests_the_nearest():

@@ -88,3 +88,10 @@ def test_models_are_found_by_name_and_by_recipe():
     assert model_of_recipe("configs/Base-C2_L_R5021k_640b64_4x.yaml") is None
     with pytest.raises(InputError, match="did you mean 'shapes-detic'"):
         find_model("shapes-detc")
+
+
+def test_an_unknown_name_lists_all_of_them():
+    with pytest.raises(InputError) as caught:
+        find_model("shapes-detik")
+    assert all(name in str(caught.value) for name in RELEASED_MODELS)
+    assert caught.match("did you mean 'shapes-detic'")

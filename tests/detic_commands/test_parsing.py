@@ -4,7 +4,7 @@ import argparse
 
 import pytest
 
-from detic_commands import detect, train
+from detic_commands import detect, parsing, train
 
 
 @pytest.mark.parametrize(
@@ -56,4 +56,12 @@ def test_a_model_has_its_recipe(capsys):
 
 def test_positive_numbers():
     with pytest.raises(argparse.ArgumentTypeError, match="0 is too small; choose at least 1"):
-        detect.positive_int("0")
+        parsing.positive_int("0")
+    with pytest.raises(argparse.ArgumentTypeError, match=r"'2\.5' is no whole number"):
+        parsing.positive_int("2.5")
+    with pytest.raises(argparse.ArgumentTypeError, match="-1 is too small; choose at least 0"):
+        parsing.count("-1")
+    assert (parsing.positive_int("1"), parsing.count("0"), parsing.seconds("0.5")) == (1, 0, 0.5)
+    for text in ("0", "-1", "nan", "inf", "x"):
+        with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}' is no number above 0"):
+            parsing.seconds(text)

@@ -56,6 +56,14 @@ def test_drawings_that_cannot_be_told_apart_are_refused():
         drawing_names([file("a.gif"), file("a.png"), file("a.gif.png")])
 
 
+def test_an_unknown_suffix_is_refused_unless_it_is_that_of_a_folder(tmp_path):
+    with pytest.raises(InputError, match=r"\.xyz is no suffix of images or videos.*choose \.bmp"):
+        plan(tmp_path / "out.xyz", "a.png")
+    assert plan(f"{tmp_path}/out.xyz/", "a.png").path_of(file("a.png")).parent.name == "out.xyz"
+    (tmp_path / "run.v2").mkdir()
+    assert plan(tmp_path / "run.v2", "a.png").path_of(file("a.png")).parent.name == "run.v2"
+
+
 def test_path_with_a_suffix_is_a_file(tmp_path):
     assert plan(tmp_path / "out.jpg", "a.png").path_of(file("a.png")) == tmp_path / "out.jpg"
     assert plan(tmp_path / "out.mp4", "a.mov").path_of(file("a.mov")) == tmp_path / "out.mp4"

@@ -1,6 +1,8 @@
 """The page of an evaluation: its images, its plot and which classes it shows."""
 
+import json
 import math
+import re
 
 import cv2
 import numpy as np
@@ -8,8 +10,9 @@ import pytest
 
 from detic.evaluation.cutouts import cutouts_of_classes, draw_rectangles
 from detic.evaluation.plot import MIN_LABEL_DISTANCE, class_plot, group_order
+from detic.evaluation.provenance import command_line
 from detic.evaluation.report import best_and_worst, write_report
-from detic.evaluation.scores import Evaluation, TaskScore, class_table
+from detic.evaluation.scores import ClassCurves, Evaluation, TaskScore, class_table
 from tests.detic.evaluation.conftest import annotation, detection
 
 
@@ -124,15 +127,72 @@ def test_unreadable_image_is_left_out_with_a_warning(tmp_path, results_of, caplo
     assert "gone.jpg" in caplog.text
 
 
-def test_report_is_one_page_without_outside_references(tmp_path, results_of):
-    evaluation = evaluation_of(classes_of(["<b>", "dog"], "rf"), [10, 20])
+def page_of(tmp_path, evaluation, results, **options):
     path = tmp_path / "report.html"
-    write_report(evaluation, results_of([]), path, dataset_name="a & b", image_files=lambda: {})
-    page = path.read_text()
+    write_report(evaluation, results, path, dataset_name="a & b", image_files=lambda: {}, **options)
+    return path.read_text()
+
+
+def test_report_is_one_page_without_outside_references(tmp_path, results_of, monkeypatch):
+    monkeypatch.setattr("sys.argv", ["/usr/bin/detic", "evaluate", "<i>"])
+    evaluation = evaluation_of(classes_of(["<b>", "dog"], "rf"), [10, 20])
+    page = page_of(tmp_path, evaluation, results_of([]), origin={"weights": "w.pth", "more": ""})
     assert "<h1>a &amp; b</h1>" in page
     assert "&lt;b&gt;" in page
     assert page.count("<circle") == 2
     assert "<title>&lt;b&gt;: 10.0</title>" in page
     assert "rare 10.0</text>" in page
     assert "prefers-color-scheme: dark" in page
-    assert not any(reference in page for reference in ("http", "<script", "<link", "url("))
+    assert not any(word in page for word in ("http", 'src="h', "<script src", "<link", "url("))
+    assert "<dt>weights</dt><dd>w.pth</dd>" in page
+    assert "<dt>more</dt>" not in page
+    assert "<dt>command</dt><dd>detic evaluate &#39;&lt;i&gt;&#39;</dd>" in page
+    assert "<dt>date</dt><dd>20" in page
+    assert "PyTorch" in page
+
+
+def test_all_classes_are_in_a_table_whose_headings_are_buttons(tmp_path, results_of):
+    evaluation = evaluation_of(classes_of("ab", "rf"), [10, math.nan])
+    page = page_of(tmp_path, evaluation, results_of([]))
+    headings = re.findall(r"<button type=\"button\">(.*?)</button>", page)
+    assert headings == ["class", "group", "annotated", "AP", "missed", "taken for"]
+    rows = re.findall(r"<tr><th>(\w)</th><td class=\"text\">(\w+)</td>(.*?)</tr>", page)
+    assert [row[:2] for row in rows] == [("a", "rare"), ("b", "frequent")]
+    assert rows[0][2].startswith("<td>1</td><td>10.0</td><td>0</td>")
+    assert rows[1][2].startswith("<td>1</td><td></td><td>0</td>")  # nothing annotated: no number
+
+
+def test_curves_of_classes_cannot_end_the_script_they_are_in(tmp_path, results_of):
+    curves = ClassCurves(np.array([[1.0], [0.5]]), np.array([100.0]))
+    score = TaskScore({"AP": 1.0}, {"AP": np.array([75.0])}, curves=curves)
+    classes = classes_of(["</script><script>alert(1)"])
+    page = page_of(tmp_path, Evaluation(classes, {"bbox": score}, 1, lambda i: []), results_of([]))
+    assert page.count("<script") == 2  # the curves and the script of the page
+    data = re.search(r"<script type=\"application/json\">(.*?)</script>", page)[1]
+    assert json.loads(data) == [{"name": classes.names[0], "ap50": 75.0, "precisions": [100, 50]}]
+
+
+@pytest.mark.parametrize(("num_classes", "has_matrix"), [(2, True), (31, False)])
+def test_confusions_are_listed_and_in_a_matrix_if_classes_are_few(
+    tmp_path, results_of, num_classes, has_matrix
+):
+    names = [f"class {number}" for number in range(1, num_classes + 1)]
+    objects = {1: [annotation(1, 1, 1, (0, 0, 9, 9))]}
+    score = TaskScore({"AP": 1.0}, {"AP": np.zeros(num_classes)})
+    classes = classes_of(names, num_gt={1: 1})
+    evaluation = Evaluation(classes, {"bbox": score}, 1, lambda i: objects.get(i, []))
+    page = page_of(tmp_path, evaluation, results_of([detection(1, 2, (0, 0, 9, 9), 0.9)]))
+    pair = '<tr><th>class 1</th><td class="text">class 2</td><td>1</td><td>1</td></tr>'
+    assert pair in page
+    assert ('<table class="matrix">' in page) == has_matrix
+    row = '<tr><th>class 1</th><td style="--shade: 0"></td><td style="--shade: 100">1</td>'
+    assert (row in page) == has_matrix
+
+
+def test_without_confusions_the_page_says_so(tmp_path, results_of):
+    page = page_of(tmp_path, evaluation_of(classes_of("a"), [10]), results_of([]))
+    assert "No object was taken for another class." in page
+
+
+def test_commands_can_be_pasted():
+    assert command_line(["/usr/bin/detic", "a", "b c"]) == "detic a 'b c'"

@@ -5,6 +5,7 @@ import pytest
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.loading.train_source import TrainSources, weighs_datasets
+from detic.recipes import default_config
 
 
 def test_parallel_lists_become_one_record_per_dataset(joint_cfg):
@@ -42,25 +43,41 @@ def test_sizes_of_the_resize_in_use_are_read(joint_cfg):
         (
             "DATASET_BS",
             [8],
-            r"DATALOADER.DATASET_BS has 1 entries, DATASETS.TRAIN has 2: there is none for 'labels'",
+            r"DATASET_BS has 1 entries, DATASETS.TRAIN has 2: there is none for 'labels'",
         ),
-        ("DATASET_ANN", ["box", "boxes"], "'boxes' for 'labels'; expected one of box, image, cap"),
-        ("DATASET_RATIO", [1, 0], "DATASET_RATIO has 0 for 'labels'; expected a number above 0"),
-        ("DATASET_BS", [2, 1.5], "expected a whole number above 0"),
-        ("DATASET_INPUT_SCALE", [[0.1, 2], [2, 1]], "two numbers above 0, the lower one first"),
+        (
+            "DATASET_RATIO",
+            [1, 2, 3],
+            r"DATASET_RATIO has 3 entries, DATASETS.TRAIN has 2 \(DATASET_ANN 2, ",
+        ),
     ],
 )
-def test_an_unusable_list_is_named(joint_cfg, key, value, message):
+def test_a_list_has_an_entry_per_dataset(joint_cfg, key, value, message):
     joint_cfg.DATALOADER[key] = value
     with pytest.raises(InputError, match=message):
         TrainSources.from_config(joint_cfg, world_size=1)
 
 
-def test_the_shorter_side_of_resizes_is_checked(joint_cfg):
-    joint_cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
-    joint_cfg.DATALOADER.DATASET_MIN_SIZES = [(640, 800), 320]
-    with pytest.raises(InputError, match="320 for 'labels'; expected a list of whole numbers"):
+def test_loss_weights_are_one_per_dataset(joint_cfg):
+    joint_cfg.MODEL.DATASET_LOSS_WEIGHT = [1.0]
+    message = r"MODEL\.DATASET_LOSS_WEIGHT has 1 entries, DATASETS\.TRAIN has 2"
+    with pytest.raises(InputError, match=message):
         TrainSources.from_config(joint_cfg, world_size=1)
+
+
+def test_all_lists_may_be_longer_alike_as_those_of_a_base(joint_cfg, pets):
+    joint_cfg.DATASETS.TRAIN = (pets,)
+    (source,) = TrainSources.from_config(joint_cfg, world_size=1).entries
+    assert (source.ratio, source.batch_size) == (1, 2)
+
+
+def test_lists_that_were_left_as_they_are_may_be_longer(joint_cfg, pets):
+    joint_cfg.DATASETS.TRAIN = (pets,)
+    usual = default_config().DATALOADER
+    for key in ("DATASET_RATIO", "USE_RFS", "DATASET_ANN", "DATASET_BS", "DATASET_INPUT_SIZE"):
+        joint_cfg.DATALOADER[key] = usual[key]
+    (source,) = TrainSources.from_config(joint_cfg, world_size=1).entries
+    assert (source.ratio, source.batch_size) == (1, 8)
 
 
 def test_images_are_shared_equally_by_all_processes(cfg):

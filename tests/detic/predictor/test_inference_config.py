@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from detic.errors import InputError
-from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
+from detic.predictor.inference_config import DetectionParams, inference_config
 from detic.recipes import load_recipe
 from tests.tiny_detector import ROOT
 
@@ -34,16 +34,3 @@ def test_models_of_a_closed_vocabulary_are_refused(name):
 def test_score_thresholds_are_fractions(threshold):
     with pytest.raises(InputError, match="choose a number from 0 to 1"):
         DetectionParams(threshold, one_class_per_proposal=True)
-
-
-def test_unknown_devices_are_refused():
-    with pytest.raises(InputError, match="unknown device 'gpu'; choose cpu, cuda or cuda:N"):
-        choose_device("gpu")
-    with pytest.raises(InputError, match="'cuda:99' is not there"):
-        choose_device("cuda:99")
-    with pytest.raises(InputError, match="half precision needs a GPU"):
-        choose_device("cpu", half=True)
-
-
-def test_the_gpu_is_the_default_where_there_is_one():
-    assert choose_device(None).type == ("cuda" if torch.cuda.is_available() else "cpu")

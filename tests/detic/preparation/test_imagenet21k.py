@@ -73,8 +73,3 @@ def test_classes_are_matched_by_synset_and_not_by_name():
     ]
     images = [{"pos_category_ids": [6, 5, 6]}, {"pos_category_ids": [7]}]
     assert with_merged_ids(images, categories) == [{"pos_category_ids": [1, first["id"]]}]
-
-
-def test_classes_without_a_synset_are_refused():
-    with pytest.raises(InputError, match="category 5 has no 'synset'"):
-        with_merged_ids([], [{"id": 5, "name": "cat"}])

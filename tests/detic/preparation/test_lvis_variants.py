@@ -22,11 +22,6 @@ def test_only_annotations_of_rare_classes_go():
     assert without_rare(document) == document | {"annotations": [{"id": 2, "category_id": 8}]}
 
 
-def test_a_file_without_frequencies_is_refused():
-    with pytest.raises(InputError, match="category 7 has no 'frequency'"):
-        without_rare({"categories": [{"id": 7}], "annotations": []})
-
-
 def test_image_counts_are_of_distinct_images_and_crowds_count():
     document = {
         "categories": [{"id": 7, "name": "cat", "image_count": 99}, {"id": 8}],

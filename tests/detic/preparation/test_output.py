@@ -2,6 +2,9 @@
 
 import json
 
+import pytest
+
+from detic.errors import InputError
 from detic.preparation import output
 
 
@@ -16,5 +19,23 @@ def test_a_document_is_written_as_json_without_spaces(tmp_path, monkeypatch):
 
 def test_writing_shows_its_progress(tmp_path, capsys, monkeypatch):
     monkeypatch.setattr("detic.progress.MIN_DURATION", 0)
-    output.save(tmp_path / "a.json", {"images": [1, 2], "categories": [3]})
+    output.save(tmp_path / "a.json", {"images": [{}, {}], "categories": [3]})
     assert "a.json: 3/3, " in capsys.readouterr().err
+
+
+def test_image_labels_are_counted_where_there_are_no_annotations(tmp_path):
+    images = [{"pos_category_ids": [1, 2]}, {"pos_category_ids": [1]}]
+    document = {"images": images, "categories": [{}, {}], "annotations": []}
+    sentence = output.save(tmp_path / "a.json", document)
+    assert sentence.endswith("a.json: 2 images, 2 categories, 3 image labels")
+
+
+def test_a_file_is_replaced_only_if_that_was_asked_for(tmp_path):
+    path = tmp_path / "a.json"
+    assert output.free_place(path, overwrite=False) == path
+    path.write_text("mine")
+    with pytest.raises(InputError, match=r"a\.json exists and is kept; --overwrite replaces it"):
+        output.free_place(path, overwrite=False)
+    assert output.free_place(path, overwrite=True) == path
+    with pytest.raises(InputError, match="is a folder; name a file"):
+        output.free_place(tmp_path, overwrite=True)

@@ -210,7 +210,7 @@ def test_a_few_bytes_do_not_fill_the_memory(tmp_path, times):
 
 
 def test_pickles_take_no_more_memory_than_they_have_bytes(tmp_path):
-    # LONG_BINPUT: "remember this as number 4294967295"
+    # The instruction r: remember what was made last as number 4294967295
     (tmp_path / "x.pkl").write_bytes(b"\x80\x02}r\xff\xff\xff\xffX\x01\x00\x00\x00aK\x01s.")
     with pytest.raises(InputError, match="holds no tensors by name"):
         read_weights(tmp_path / "x.pkl")
