@@ -25,6 +25,7 @@ from detic.engine.optimizer import build_optimizer
 from detic.engine.processes import run_processes
 from detic.engine.progress import ProgressLine
 from detic.engine.step import TrainingStep
+from detic.engine.test_sets import check_test_sets
 from detic.engine.trainer import Trainer
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
@@ -129,6 +130,7 @@ def weights_to_evaluate(
 
 def evaluate(plan: EvaluationPlan, resume: bool) -> None:
     """Evaluate weights; ``resume``: skip the images of an interrupted evaluation."""
+    check_test_sets(plan)
     model = build_detector(plan.cfg)
     load_initial_weights(plan.weights, model, purpose="inference")
     evaluate_model(plan, model, resume=resume)
@@ -136,6 +138,7 @@ def evaluate(plan: EvaluationPlan, resume: bool) -> None:
 
 def train(plan: TrainPlan, resume: bool) -> None:
     """Train; ``resume``: from the last checkpoint if there is one."""
+    check_test_sets(plan.evaluation)
     trainer = build_trainer(plan, build_detector(plan.cfg))
     newest = trainer.checkpoints.newest() if resume else None
     if newest is not None:

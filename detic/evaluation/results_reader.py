@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from hotcoco import mask as rle
 
-from detic.datasets.annotation_file import read_json
+from detic.documents import read_json
 from detic.errors import InputError
 from detic.evaluation.results_file import ResultsFile
 from detic.result_rows import ImageId
