@@ -19,9 +19,8 @@ from detic.errors import InputError
 from detic.files import open_to_read, reason_of
 
 MAX_TEXT_BYTES = 2**28  # of text, YAML and lists of names, which people write
-MAX_MERGED = 100_000  # fields that YAML's merge keys may copy
 # What parsers of documents raise for contents that they cannot build
-PARSE_ERRORS = (ValueError, TypeError, OverflowError, RecursionError, MemoryError)
+PARSE_ERRORS = (ValueError, TypeError, AttributeError, ArithmeticError)
 
 _DAMAGED = "if a download or a tool was interrupted, delete the file and start it again"
 
@@ -78,7 +77,7 @@ def parse_yaml(content: str, path: str | os.PathLike) -> Any:
     """
     with _as_document(path, "YAML"):
         try:
-            return yaml.load(content, _PlainLoader)
+            return yaml.safe_load(content)
         except yaml.YAMLError as error:
             raise InputError(f"{path} is not valid YAML: {error}") from error
 
@@ -97,9 +96,11 @@ def read_rows(path: str | os.PathLike, *, if_missing: str = "") -> Iterator[tupl
             for row in reader:
                 if "".join(row).strip():
                     yield reader.line_num, row
-        except (UnicodeDecodeError, csv.Error) as error:
+        except UnicodeDecodeError as error:
+            raise InputError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
+        except csv.Error as error:
             raise InputError(
-                f"{path}, line {reader.line_num + 1}: no table in UTF-8 ({error})"
+                f"{path}, line {reader.line_num}: no row of a table: {error}"
             ) from error
 
 
@@ -153,14 +154,3 @@ def _read(path: str | os.PathLike, if_missing: str, max_bytes: int | None = None
             raise InputError(f"{path} needs more memory than there is") from error
         except OSError as error:
             raise InputError(f"{path} cannot be read: {reason_of(error)}") from error
-
-
-class _PlainLoader(yaml.SafeLoader):
-    """YAML's safe loader, with an end to what merge keys copy."""
-
-    def flatten_mapping(self, node: yaml.MappingNode) -> None:
-        super().flatten_mapping(node)
-        if len(node.value) > MAX_MERGED:
-            raise yaml.constructor.ConstructorError(
-                None, None, f"merge keys copy more than {MAX_MERGED} fields", node.start_mark
-            )

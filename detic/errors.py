@@ -20,16 +20,18 @@ class InputError(ValueError):
 
 _shortening = reprlib.Repr()
 _shortening.maxstring = _shortening.maxother = MAX_SHOWN
+_shortening.maxlevel = 3
 
 
 def shown(value: object) -> str:
     """Return what was found in a file, short enough for a message whatever it is.
 
-    >>> shown([[1, [2, [3]]], "a" * 999])
-    "[[1, [2, [3]]], 'aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa...aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa']"
+    >>> shown([[1, [2, [3]]], {"a": list(range(99))}])
+    "[[1, [2, [...]]], {'a': [0, 1, 2, 3, 4, 5, ...]}]"
     """
     try:
-        return _shortening.repr(value)
+        text = _shortening.repr(value)
+        return text if len(text) <= 2 * MAX_SHOWN else f"{text[: 2 * MAX_SHOWN]}..."
     except ValueError:  # Python writes no whole number of more than 4300 digits
         return f"a {type(value).__name__} with a number of thousands of digits"
 

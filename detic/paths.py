@@ -4,12 +4,16 @@ Recipes name files as they lie in a checkout: ``configs/...``, ``models/...``, `
 found from any working directory, in a checkout and in an installed package.
 """
 
+import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from functools import cache
 from hashlib import sha256
 from pathlib import Path
 from urllib.parse import quote
+
+logger = logging.getLogger(__name__)
 
 MAX_NAME_BYTES = 100  # of a name in a path, which has room for 255 with what is added
 
@@ -47,6 +51,31 @@ def dataset_path(path: str | os.PathLike) -> Path:
     if path.parts[:1] == ("datasets",):
         return datasets_root().joinpath(*path.parts[1:])
     return path
+
+
+def cache_folder() -> Path:
+    """Return where what can be made again is kept: ``$DETIC_CACHE``, else ``detic`` in the user's cache.
+
+    Where that cannot be written, as in some containers, it is a folder for temporary files.
+    """
+    if os.environ.get("DETIC_CACHE"):
+        return Path(os.environ["DETIC_CACHE"]).expanduser()
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "detic"
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if os.access(there, os.W_OK | os.X_OK):
+        return folder
+    return _cache_in_place_of(folder)
+
+
+@cache
+def _cache_in_place_of(folder: Path) -> Path:
+    """Return a folder that nobody else can write to, and say so once."""
+    own = Path(tempfile.gettempdir()) / f"detic-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.stat().st_uid != os.getuid():
+        own = Path(tempfile.mkdtemp(prefix="detic-"))
+    logger.warning("%s cannot be written; the cache is %s (DETIC_CACHE names another)", folder, own)
+    return own
 
 
 def as_file_name(name: str) -> str:

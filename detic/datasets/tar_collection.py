@@ -53,9 +53,9 @@ class TarCollection:
         names = _load(tar_list)
         self.tar_paths = [tar_list.parent / str(name) for name in names]  # absolute ones stay
         self._offset_files = [index_dir / f"{path.stem}_offsets.npy" for path in self.tar_paths]
-        counts = (len(_load(path)) - 1 for path in self._offset_files)
+        counts = (len(_load_offsets(path)) - 1 for path in self._offset_files)
         self._ends = list(accumulate(counts))
-        self._offsets = RecentlyUsed[Path, np.ndarray](256, _load)
+        self._offsets = RecentlyUsed[Path, np.ndarray](256, _load_offsets)
         self._reader = TarReader()
 
     def __len__(self) -> int:
@@ -190,11 +190,22 @@ def _load(path: str | os.PathLike) -> np.ndarray:
         raise InputError(
             f"{path} not found; make the tar index with `python tools/preprocess_imagenet22k.py`"
         ) from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # damaged headers raise errors of many kinds
         raise InputError(
             f"{path} is no array that can be mapped ({error}); make the tar index anew with "
             "`python tools/preprocess_imagenet22k.py`"
         ) from error
+
+
+def _load_offsets(path: str | os.PathLike) -> np.ndarray:
+    """Return the offsets of a tar file, (N + 1,) integers."""
+    offsets = _load(path)
+    if offsets.ndim != 1 or offsets.dtype.kind not in "iu" or not len(offsets):
+        raise InputError(
+            f"{path} holds {offsets.dtype} of shape {offsets.shape}; expected (N + 1,) integers; make "
+            "the tar index anew with `python tools/preprocess_imagenet22k.py`"
+        )
+    return offsets
 
 
 def _save(path: str | os.PathLike, array: np.ndarray) -> None:

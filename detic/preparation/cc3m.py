@@ -3,14 +3,11 @@
 Source: Sharma et al., Conceptual Captions, ACL 2018.
 """
 
-import errno
 import http.client
 import io
 import logging
 import os
-import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -23,6 +20,7 @@ from urllib.parse import quote
 from tqdm import tqdm
 
 from detic.datasets.image_sizes import read_image_sizes
+from detic.downloads import is_unreached, may_pass
 from detic.errors import InputError
 from detic.files import write_bytes
 from detic.images import IMAGE_ERRORS, read_image_size
@@ -34,8 +32,6 @@ PIECE_BYTES = 64 * 2**10
 PATIENCE = 5  # an image may take this many times as long as a step of its connection
 USER_AGENT = "Mozilla/5.0 (compatible; image dataset download)"
 URL_CHARACTERS = "/:?&=%#+,;@!$'()*~[]"  # stay as they are; spaces and letters beyond ASCII do not
-# Errors of a connection if the network is down; a server that is gone for good gives the same
-NO_NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
 FETCH_ERRORS = (OSError, http.client.HTTPException, ValueError, *IMAGE_ERRORS)
 
 
@@ -170,31 +166,13 @@ def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> Fail
             read_image_size(io.BytesIO(content))
         except FETCH_ERRORS as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            failure = Failure(reason, is_final=not _is_unreached(error))
-            if not _may_pass(error):
+            failure = Failure(reason, is_final=not is_unreached(error))
+            if not may_pass(error):
                 break
         else:
             write_bytes(folder / f"{address.number}.jpg", content)
             return None
     return failure
-
-
-def _is_unreached(error: Exception) -> bool:
-    """Return whether no connection came about: an unknown name, a refusal, no way to the server."""
-    cause = error.reason if isinstance(error, urllib.error.URLError) else None
-    if isinstance(cause, socket.gaierror | ConnectionError):
-        return True
-    return isinstance(cause, OSError) and cause.errno in NO_NETWORK
-
-
-def _may_pass(error: Exception) -> bool:
-    """Return whether another try is worth it: not for addresses that say no, nor for no image."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code in (408, 429) or error.code >= 500
-    return isinstance(
-        error,
-        urllib.error.URLError | TimeoutError | ConnectionError | http.client.HTTPException,
-    )
 
 
 def _download(url: str, timeout_s: float) -> bytes:

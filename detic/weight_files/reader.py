@@ -12,8 +12,9 @@ import torch
 from detectron2.utils.file_io import PathManager
 from torch import Tensor
 
+from detic.downloads import fetch
 from detic.errors import InputError
-from detic.files import unfinished_path
+from detic.files import is_file, open_to_read, unfinished_path
 from detic.paths import find_file, looked_for
 from detic.weight_files.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.weight_files.torchscript import is_torchscript, read_torchscript
@@ -35,6 +36,9 @@ _NUMPY_SCALARS: list[Any] = [
     *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
 ]
 
+DETECTRON2_MODELS = "detectron2://"
+DETECTRON2_STORE = "https://dl.fbaipublicfiles.com/detectron2/"
+
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 # torch.save's format up to version 1.5 starts with this number, pickled.
@@ -55,9 +59,10 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         InputError: the file is missing, damaged, not a weight file, or would need to import code.
     """
     file = _local_file(os.fspath(path))
-    reader = _reader(file)
     try:
-        content = reader(file)
+        content = _reader(file)(file)
+    except InputError:
+        raise
     except RefusedImport as error:
         raise InputError(_refusal(path, error.wanted)) from error
     except Exception as error:  # torch, safetensors and pickle each have exceptions of their own
@@ -76,34 +81,50 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
 def write_checkpoint(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
     """Write ``content`` by torch.save; the file appears under its name when it is complete."""
     with unfinished_path(path) as unfinished:
-        torch.save(dict(content), unfinished)
+        try:
+            torch.save(dict(content), unfinished)
+        except RuntimeError:
+            _raise_cause(unfinished)
+            raise
+
+
+def _raise_cause(path: Path) -> None:
+    """Raise what the operating system has against a file growing; torch does not tell."""
+    with path.open("ab") as file:
+        file.write(bytes(2**16))
 
 
 def _local_file(path: str) -> Path:
     if not path:
         raise InputError("MODEL.WEIGHTS is empty; name the weights to load")
-    try:
-        file = Path(PathManager.get_local_path(path)) if "://" in path else find_file(path)
-    except OSError as error:
-        raise InputError(
-            f"cannot fetch {path} ({error}); check the address and the network, or download it by "
-            "other means and put the local path into MODEL.WEIGHTS"
-        ) from error
-    if file.is_file():
+    file = _fetched(path) if "://" in path else find_file(path)
+    if os.path.exists(file):
         return file
     message = (
         f"no weights at {path}; MODEL.WEIGHTS must name a local file or an address that starts with "
         f"http://, https:// or detectron2://; {looked_for(path)}"
     )
-    twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if p.is_file()]
+    twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if is_file(p)]
     if twins:
         message += f". {twins[0]} exists and may be what you mean: files need no conversion"
     raise InputError(message)
 
 
+def _fetched(address: str) -> Path:
+    """Return the local copy of a file with an address; detectron2's PathManager may know more kinds."""
+    if address.startswith(DETECTRON2_MODELS):
+        address = DETECTRON2_STORE + address.removeprefix(DETECTRON2_MODELS)
+    if address.startswith(("http://", "https://")):
+        return fetch(address)
+    try:
+        return Path(PathManager.get_local_path(address))
+    except Exception as error:  # of whatever handler the address has
+        raise InputError(f"cannot fetch {address} ({error}); download it by other means") from error
+
+
 def _reader(file: Path) -> Callable[[Path], Any]:
     """Return the function that reads a file with this beginning."""
-    with file.open("rb") as f:
+    with open_to_read(file) as f:
         start = f.read(64)
     header_bytes = int.from_bytes(start[:8], "little")
     if start[8:9] == b"{" and header_bytes < file.stat().st_size:

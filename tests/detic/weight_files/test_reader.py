@@ -173,7 +173,7 @@ def test_missing_file_is_explained(tmp_path):
 
 
 def test_address_is_downloaded_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))
     torch.save(TENSORS, tmp_path / "weights.pth")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
     with HTTPServer(("127.0.0.1", 0), handler) as server:
@@ -185,7 +185,7 @@ def test_address_is_downloaded_once(tmp_path, monkeypatch):
 
 
 def test_failed_download_is_explained(tmp_path, monkeypatch):
-    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path))
+    monkeypatch.setenv("DETIC_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"cannot fetch http://127\.0\.0\.1:9/x\.pth"):
         read_weights("http://127.0.0.1:9/x.pth")
 
