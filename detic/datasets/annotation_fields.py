@@ -5,7 +5,6 @@ the same here, so training and scoring read a file alike. Fields that are not li
 at. Boxes are XYWH in pixels.
 """
 
-import os
 from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
@@ -69,9 +68,10 @@ def tar_index(value: Any) -> int:
 
 
 def text(value: Any) -> str:
-    """Return a text."""
+    """Return a text that can be written."""
     if type(value) is not str:
         raise ValueError
+    value.encode()  # half a character raises UnicodeEncodeError, which is a ValueError
     return value
 
 
@@ -79,7 +79,6 @@ def file_name(value: Any) -> str:
     """Return a path that a file system can have."""
     if not text(value) or "\0" in value:
         raise ValueError
-    os.fsencode(value)  # half a character raises UnicodeEncodeError, which is a ValueError
     return value
 
 

@@ -30,7 +30,7 @@ from detic.result_rows import ImageId
 FAR_PX2 = FAR_PX**2  # no object is as large
 # Fields of images and categories that scoring needs
 IMAGE_FIELDS = ("height", "width", "neg_category_ids", "not_exhaustive_category_ids")
-CATEGORY_FIELDS = ("id", "name", "frequency")
+CATEGORY_FIELDS = ("id", "frequency")
 
 Annotations = str | Path | AnnotationFile  # a file, or one that was read
 
@@ -97,7 +97,10 @@ class GroundTruth:
                 {"id": number_of.get(image["id"], image["id"])} | _only(image, IMAGE_FIELDS)
                 for image in self.content.images
             ],
-            categories=[_only(category, CATEGORY_FIELDS) for category in self.content.categories],
+            categories=[
+                {"name": str(category["id"])} | _only(category, CATEGORY_FIELDS)
+                for category in self.content.categories
+            ],
             image_ids=np.array([number_of.get(i, i) for i in image_ids], dtype=np.int64),
             category_ids=columns["category_id"],
             boxes=np.array([a["bbox"] for a in self.annotations], np.float64).reshape(-1, 4),

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from detic.errors import InputError
+from detic.errors import InputError, shown
 from detic.result_rows import ImageId
 
 LINES_PER_CHUNK = 4096  # parsed at once: a call for each line would take most of the time
@@ -131,7 +131,7 @@ def check_fits(
     unknown = next((image for image in results.image_ids if image not in images), None)
     if unknown is not None:
         raise InputError(
-            f"{results.path} has detections on image {unknown!r}, which is not among the "
+            f"{results.path} has detections on image {shown(unknown)}, which is not among the "
             f"{len(images)} images of {annotation_file}; give the annotations of the set that "
             "was predicted"
         )

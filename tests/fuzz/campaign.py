@@ -56,7 +56,9 @@ class Watch:
     def _hear(self, event: str, args: tuple) -> None:
         if event in RUNS_SOMETHING or event in TALKS:
             self.seen.append(f"{event} {args!r:.200}")
-        elif (event == "open" and isinstance(args[2], int) and args[2] & TO_WRITE) or event in CHANGES:
+        elif (
+            event == "open" and isinstance(args[2], int) and args[2] & TO_WRITE
+        ) or event in CHANGES:
             self._check_place(event, args[0])
 
     def _check_place(self, event: str, path: object) -> None:
