@@ -7,12 +7,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
 from detic.documents import read_json
 from detic.errors import InputError
-from detic.files import fingerprint, open_to_read, write_json
+from detic.files import fingerprint, write_json
 from detic.images import IMAGE_ERRORS, read_image_size
+from detic.progress import counter
 
 logger = logging.getLogger(__name__)
 
@@ -83,7 +82,7 @@ def image_sizes(
     """
     known = read_remembered(index_file, _is_entry)
     num_new = 0
-    bar = tqdm(total=len(names), desc=f"sizes of {root.name}", unit="image", disable=None)
+    bar = counter(f"sizes of {root.name}", total=len(names), unit="image")
     with bar, ThreadPoolExecutor(workers) as pool:
         for chunk in _chunks(names, CHUNK):
             found = pool.map(_entry, (root / name for name in chunk), map(known.get, chunk))
@@ -130,9 +129,8 @@ def _entry(path: Path, known: Entry | None) -> Entry | None:
         file = fingerprint(path)
         if known is not None and known[2:] == file:
             return known
-        with open_to_read(path) as stream:
-            return [*read_image_size(stream), *file]
-    except IMAGE_ERRORS as error:  # among them InputError, of what is no file
+        return [*read_image_size(path), *file]
+    except IMAGE_ERRORS as error:
         logger.warning("%s cannot be read: %s", path, error)
         return None
 

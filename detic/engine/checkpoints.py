@@ -7,18 +7,32 @@ from typing import Any
 
 import torch
 from detectron2.utils import comm
+from torch import Tensor
 
 from detic.errors import InputError
 from detic.files import unfinished_path, write_text
+from detic.memory_errors import is_out_of_memory
 from detic.plan.optimization import CheckpointParams
+from detic.torch_archive import DamagedFile, check_torch_archive
 
 logger = logging.getLogger(__name__)
 
-_POINTER = "last_checkpoint"  # file holding the newest checkpoint's name
+POINTER = "last_checkpoint"  # file holding the newest checkpoint's name
 ROLLING = "model_last"
 FINAL = "model_final"
 
 _CLOCK_PERIOD = 20  # iterations between looks at the clock, which all processes must agree on
+_LONGEST_NAME = 255  # bytes
+
+_CONTENT = {
+    "model": dict,
+    "optimizer": dict,
+    "scheduler": dict,
+    "scaler": dict,
+    "loader": dict,
+    "iteration": int,
+    "seed": int,
+}
 
 
 class TrainingCheckpoints:
@@ -42,49 +56,110 @@ class TrainingCheckpoints:
         return ROLLING if comm.all_gather(due)[0] else None
 
     def save(self, name: str, state: dict[str, Any]) -> None:
-        """Write ``state`` as ``<folder>/<name>.pth`` in the main process."""
+        """Write ``state`` as ``<folder>/<name>.pth`` in the main process.
+
+        Raises:
+            InputError: it cannot be written; earlier checkpoints stay.
+        """
         self._saved_at = time.monotonic()
         if not comm.is_main_process():
             return
         path = self.folder / f"{name}.pth"
         with unfinished_path(path) as unfinished:
-            torch.save(state, unfinished)
-        write_text(self.folder / _POINTER, path.name)
+            _write(state, unfinished, path)
+        write_text(self.folder / POINTER, path.name)
         logger.info("saved %s", path)
 
     def exist(self) -> bool:
         """Return whether a training has left checkpoints in the folder."""
-        return (self.folder / _POINTER).is_file()
+        return (self.folder / POINTER).is_file()
 
     def newest(self) -> Path | None:
-        """Return the newest checkpoint, if there is one.
+        """Return the checkpoint that was saved last, if there is one.
 
         Raises:
-            InputError: the folder names a checkpoint that is missing.
+            DamagedFile: the folder names a checkpoint that is missing, or none at all.
         """
         if not self.exist():
             return None
-        pointer = self.folder / _POINTER
-        path = self.folder / pointer.read_text().strip()
+        pointer = self.folder / POINTER
+        path = self.folder / _pointed_name(pointer)
         if not path.is_file():
-            raise InputError(
+            raise DamagedFile(
                 f"{str(pointer)!r} names {path.name!r}, which is missing; restore it, or write the name "
                 "of another checkpoint into that file"
             )
         return path
+
+    def from_newest(self) -> list[Path]:
+        """Return all checkpoints in the folder, by the times of the files."""
+        found = [path for path in self.folder.glob("model_*.pth") if path.is_file()]
+        return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+
+def _write(state: dict[str, Any], unfinished: Path, path: Path) -> None:
+    try:
+        # A file that torch opens itself hides the reason of the system.
+        with unfinished.open("wb") as file:
+            torch.save(state, file)
+    except (OSError, RuntimeError) as error:
+        if is_out_of_memory(error):
+            raise
+        # torch complains about its archive after the system has about the disk.
+        reason = error.__context__ if isinstance(error.__context__, OSError) else error
+        raise InputError(
+            f"cannot write {path}: {getattr(reason, 'strerror', None) or reason}; earlier checkpoints "
+            "stay: remove the obstacle, then continue from the last one with --resume"
+        ) from error
+
+
+def _pointed_name(pointer: Path) -> str:
+    """Return the file name in a pointer, which is that of a checkpoint beside it.
+
+    Raises:
+        DamagedFile: it holds anything else.
+    """
+    with pointer.open("rb") as file:
+        content = file.read(_LONGEST_NAME + 2)
+    name = content.decode("utf-8", errors="replace").strip()
+    if not name or not name.isprintable() or "\ufffd" in name or Path(name).name != name:
+        raise DamagedFile(
+            f"{str(pointer)!r} does not name a checkpoint beside it, it holds {content[:40]!r}; write "
+            "the name of a checkpoint into that file"
+        )
+    return name
 
 
 def load_training_state(path: Path) -> dict[str, Any]:
     """Return what :meth:`TrainingCheckpoints.save` wrote.
 
     Raises:
-        InputError: the file does not hold the state of a training.
+        DamagedFile: the file is damaged, or does not hold the state of a training.
+        InputError: it cannot be read.
     """
-    state = torch.load(path, map_location="cpu", weights_only=True)
-    missing = {"model", "optimizer", "scheduler", "loader", "iteration"} - set(state)
-    if missing:
-        raise InputError(
-            f"{str(path)!r} is not a training checkpoint (no {', '.join(sorted(missing))}); start from "
-            "its weights with MODEL.WEIGHTS and without --resume"
+    try:
+        check_torch_archive(path)
+        state = torch.load(path, map_location="cpu", weights_only=True)
+    except DamagedFile:
+        raise
+    except Exception as error:  # torch and pickle each have exceptions of their own
+        if is_out_of_memory(error):
+            raise
+        if isinstance(error, OSError):
+            raise InputError(f"cannot read {path}: {error.strerror}") from error
+        reason = str(error).split(". ", maxsplit=1)[0] or type(error).__name__
+        raise DamagedFile(f"{path} is damaged or no checkpoint: {reason}") from error
+    content = state if isinstance(state, dict) else {}
+    wrong = [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]
+    if wrong or not (
+        _are_tensors(content["model"]) and _are_tensors(content.get("trained_model", {}))
+    ):
+        raise DamagedFile(
+            f"{str(path)!r} is not a training checkpoint (no {', '.join(wrong) or 'weights'}); start "
+            "from its weights with MODEL.WEIGHTS and without --resume"
         )
-    return state
+    return content
+
+
+def _are_tensors(weights: Any) -> bool:
+    return isinstance(weights, dict) and all(isinstance(w, Tensor) for w in weights.values())

@@ -7,17 +7,22 @@ import signal
 import sys
 import time
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NoReturn
 
 import torch
 from detectron2.engine import launch
 from detectron2.utils import comm
 
+from detic.engine.ends import SIGNALLED
 from detic.errors import InputError
 from detic.extensions import import_extensions
 
 logger = logging.getLogger(__name__)
 
+_LIKELY_REASONS: dict[int, str] = {
+    signal.SIGKILL: ", most likely because memory ran out: lower DATALOADER.NUM_WORKERS or the batch",
+    signal.SIGBUS: ", most likely because shared memory ran out: in containers raise --shm-size",
+}
 _PRECEDENCE_S = 2  # how long the main process has to report an error first
 
 
@@ -34,6 +39,10 @@ def run_processes(
 
     Under torchrun this process is one of them; otherwise ``num_gpus`` are started on each machine
     (0 or 1: this process alone). SIGTERM reaches all of them.
+
+    Raises:
+        SystemExit: one of them has failed, with its status; 128 and the number of the signal if one
+            killed it.
     """
     if "TORCHELASTIC_RUN_ID" in os.environ:
         _join_torchrun()
@@ -45,6 +54,8 @@ def run_processes(
     if num_gpus * num_machines <= 1:
         function(*args)
         return
+    # That one process is ended after another needs no line of its own.
+    logging.getLogger("torch.multiprocessing.spawn").setLevel(logging.ERROR)
     previous = signal.signal(signal.SIGTERM, _forward_to_children)
     try:
         launch(
@@ -56,9 +67,22 @@ def run_processes(
             args=(function, args),
         )
     except torch.multiprocessing.ProcessExitedException as e:
-        sys.exit(e.exit_code)  # the child has said why
+        _leave(e, machine_rank * num_gpus)
     finally:
         signal.signal(signal.SIGTERM, previous)
+
+
+def _leave(end: torch.multiprocessing.ProcessExitedException, first_rank: int) -> NoReturn:
+    """Leave with the status of the process that ended first; say so if it could not."""
+    if end.exit_code >= 0:
+        sys.exit(end.exit_code)  # it has said why
+    number = -end.exit_code
+    reason = _LIKELY_REASONS.get(number, "")
+    sys.stderr.write(
+        f"error: process {end.error_index + first_rank} of the job (pid {end.error_pid}) was killed by "
+        f"{end.signal_name}{reason}; --resume continues from the last checkpoint\n"
+    )
+    sys.exit(SIGNALLED + number)
 
 
 def _run_child(function: Callable[..., None], args: tuple) -> None:
@@ -75,7 +99,10 @@ def _run_child(function: Callable[..., None], args: tuple) -> None:
 
 
 def _forward_to_children(signum: int, frame: Any) -> None:
-    for child in multiprocessing.active_children():
+    children = multiprocessing.active_children()
+    if not children:  # they are yet to be started
+        sys.exit(SIGNALLED + signum)
+    for child in children:
         if child.pid is not None:
             os.kill(child.pid, signum)
 

@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import warnings
+from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
 
@@ -11,25 +12,27 @@ import torch
 from detectron2.config import CfgNode
 from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
-from detectron2.utils.collect_env import collect_env_info
 from detectron2.utils.env import seed_all_rng
-from detectron2.utils.events import EventWriter, JSONWriter, TensorboardXWriter
-from detectron2.utils.logger import setup_logger
+from detectron2.utils.events import EventWriter, TensorboardXWriter
 from torch import nn
 from torch.nn.parallel import DistributedDataParallel
 
-from detic.engine.checkpoints import TrainingCheckpoints, load_training_state
+from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
+from detic.engine.ends import ended_by_sigterm, explained_ends, tell_full_disks_once
 from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.logs import start_logging
 from detic.engine.optimizer import build_optimizer
+from detic.engine.output_folder import claimed_folder
 from detic.engine.processes import run_processes
-from detic.engine.progress import ProgressLine
+from detic.engine.progress import MetricsFile, ProgressLine
+from detic.engine.resuming import last_to_evaluate
+from detic.engine.resuming import resume as resume_newest
 from detic.engine.step import TrainingStep
 from detic.engine.test_sets import check_test_sets
 from detic.engine.trainer import Trainer
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
-from detic.files import write_text
 from detic.loading.build import build_train_loader
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
@@ -83,21 +86,32 @@ def run(cfg: CfgNode, eval_only: bool, resume: bool, resume_eval: bool) -> None:
     Args:
         resume: continue the training in OUTPUT_DIR, or evaluate its last checkpoint.
         resume_eval: skip the images that an interrupted evaluation has finished.
+
+    Raises:
+        InputError: as the parts do, or the memory does not suffice, or a process that reads images
+            was killed.
     """
     output = Path(cfg.OUTPUT_DIR)
-    seed = common_seed(cfg.SEED)
-    start_logging(output, cfg.dump())
-    logger.info("output and configuration: %s (seed %d)", output, seed)
-    seed_all_rng(seed)
-    if eval_only:
-        weights = weights_to_evaluate(
-            InitialWeights.from_config(cfg),
-            TrainingCheckpoints(output, CheckpointParams.from_config(cfg)),
-            of_last_checkpoint=resume,
-        )
-        evaluate(EvaluationPlan.of_weights(cfg, weights), resume_eval)
-    else:
-        train(TrainPlan.from_config(cfg, seed), resume)
+    tell_full_disks_once()  # as TensorBoard's thread would
+    with ExitStack() as stack:
+        stack.enter_context(ended_by_sigterm())
+        stack.enter_context(explained_ends())
+        if comm.is_main_process():
+            stack.enter_context(claimed_folder(output, cfg.DATASETS.TEST))
+        comm.synchronize()  # the others touch the folder when it is known to be free
+        seed = common_seed(cfg.SEED)
+        start_logging(output, cfg.dump())
+        logger.info("output and configuration: %s (seed %d)", output, seed)
+        seed_all_rng(seed)
+        if eval_only:
+            weights = weights_to_evaluate(
+                InitialWeights.from_config(cfg),
+                TrainingCheckpoints(output, CheckpointParams.from_config(cfg)),
+                of_last_checkpoint=resume,
+            )
+            evaluate(EvaluationPlan.of_weights(cfg, weights), resume_eval)
+        else:
+            train(TrainPlan.from_config(cfg, seed), resume)
 
 
 def common_seed(seed: int) -> int:
@@ -111,7 +125,7 @@ def weights_to_evaluate(
     """Return the weights of a recipe, or those of the training in its folder.
 
     Raises:
-        InputError: there is no checkpoint of a training.
+        InputError: there is no checkpoint of a training, or it is damaged.
     """
     folder = checkpoints.folder
     if not of_last_checkpoint:
@@ -120,12 +134,7 @@ def weights_to_evaluate(
                 "evaluating %s; for the last checkpoint in %s say --resume", weights.path, folder
             )
         return weights
-    newest = checkpoints.newest()
-    if newest is None:
-        raise InputError(
-            f"no checkpoint to evaluate in {folder}; leave out --resume to evaluate MODEL.WEIGHTS"
-        )
-    return replace(weights, path=str(newest))
+    return replace(weights, path=str(last_to_evaluate(checkpoints)))
 
 
 def evaluate(plan: EvaluationPlan, resume: bool) -> None:
@@ -140,10 +149,9 @@ def train(plan: TrainPlan, resume: bool) -> None:
     """Train; ``resume``: from the last checkpoint if there is one."""
     check_test_sets(plan.evaluation)
     trainer = build_trainer(plan, build_detector(plan.cfg))
-    newest = trainer.checkpoints.newest() if resume else None
-    if newest is not None:
-        trainer.load_state_dict(load_training_state(newest))
-        logger.info("resumed from %s", newest)
+    resumed_from = resume_newest(trainer) if resume else None
+    if resumed_from is not None:
+        logger.info("resumed from %s", resumed_from)
     elif resume:
         logger.warning("nothing to resume in %s; the training starts anew", plan.output_dir)
     elif trainer.checkpoints.exist():
@@ -198,16 +206,6 @@ def _writers(plan: TrainPlan) -> list[EventWriter]:
         return []
     return [
         ProgressLine(plan.loop.max_iter),
-        JSONWriter(str(plan.output_dir / "metrics.json")),
+        MetricsFile(plan.output_dir / "metrics.json"),
         TensorboardXWriter(str(plan.output_dir)),
     ]
-
-
-def start_logging(output: Path, configuration: str) -> None:
-    """Log to stdout and log.txt of the output folder; keep the configuration beside it."""
-    if comm.is_main_process():
-        write_text(output / "config.yaml", configuration)
-    comm.synchronize()
-    for name in ("detic", "centernet", "detectron2", "fvcore"):
-        setup_logger(str(output), distributed_rank=comm.get_rank(), name=name)
-    logger.debug("environment:\n%s", collect_env_info())

@@ -4,13 +4,14 @@ import logging
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from typing import Any
 
 import torch
 from detectron2.utils import comm
 from detectron2.utils.events import EventStorage, EventWriter
+from torch import Tensor, nn
 
 from detic.engine.checkpoints import FINAL, ROLLING, TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
@@ -153,17 +154,23 @@ class Trainer:
         return state if self.averaged is None else state | {"trained_model": raw}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
-        """Continue from what :meth:`state_dict` returned, with the configured learning rates."""
+        """Continue from what :meth:`state_dict` returned, with the configured learning rates.
+
+        Raises:
+            InputError: it is the state of a training of another model, optimizer or data.
+        """
         model = unwrap(self.step.model)
-        model.load_state_dict(state.get("trained_model", state["model"]))
+        weights = state.get("trained_model", state["model"])
+        check_fit(weights, model)
+        model.load_state_dict(weights)
         if self.averaged is not None:
             self.averaged.load_state_dict(state["model"])
-        self.step.optimizer.load_state_dict(state["optimizer"])
-        self._resume_schedule(state["scheduler"])
-        self.step.scaler.load_state_dict(state["scaler"])
+        _restore("optimizer", self.step.optimizer.load_state_dict, state)
+        _restore("scheduler", self._resume_schedule, state)
+        _restore("scaler", self.step.scaler.load_state_dict, state)
+        _restore("loader", self.loader.load_state_dict, state)
         self.step.seed = state["seed"]
         self.iteration = state["iteration"]
-        self.loader.load_state_dict(state["loader"])
 
     def _resume_schedule(self, saved: dict[str, Any]) -> None:
         configured = self.scheduler.base_lrs
@@ -229,3 +236,43 @@ class Trainer:
             if trained is not None:
                 model.load_state_dict(trained)
             model.train()
+
+
+def check_fit(weights: Mapping[str, Tensor], model: nn.Module) -> None:
+    """Check that the weights of a checkpoint are those of a model of the same architecture.
+
+    Raises:
+        InputError: names differ, or shapes do.
+    """
+    expected = model.state_dict()
+    odd = [name for name in weights if name not in expected]
+    absent = [name for name in expected if name not in weights]
+    resized = [n for n, t in expected.items() if n in weights and weights[n].shape != t.shape]
+    kinds = {
+        "are unknown to the model": odd,
+        "are missing": absent,
+        "have another shape": resized,
+    }
+    complaints = [f"{len(names)} {what} ({names[0]})" for what, names in kinds.items() if names]
+    if complaints:
+        raise InputError(
+            f"its weights are those of another model: {', '.join(complaints)}; restore the recipe that "
+            "it was trained by, or choose another OUTPUT_DIR"
+        )
+
+
+def _restore(part: str, load: Callable[[Any], Any], state: Mapping[str, Any]) -> None:
+    """Load a part of a training's state.
+
+    Raises:
+        InputError: it does not fit what loads it.
+    """
+    try:
+        load(state[part])
+    except InputError:
+        raise
+    except (AttributeError, IndexError, KeyError, RuntimeError, TypeError, ValueError) as error:
+        raise InputError(
+            f"its {part} does not fit this recipe ({error}); restore the recipe, or start from its "
+            "weights with MODEL.WEIGHTS and without --resume"
+        ) from error

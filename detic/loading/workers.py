@@ -124,6 +124,7 @@ def _start_worker(worker_id: int, *, training_process: int) -> None:
         worker_id: its number, which DataLoader hands in.
         training_process: the process that it works for.
     """
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     # The garbage collector stays away from what a forked process shares with its parent.
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the training process too
@@ -141,6 +142,19 @@ def _obey(training_process: int) -> None:
     while signal.sigwaitinfo({signal.SIGTERM}).si_pid != training_process:
         pass
     os._exit(0)
+
+
+def _end_with_parent() -> None:
+    """End this process when the training process is gone, however that ended.
+
+    DataLoader's own watch lets it wait for what nobody will read any more. The parent's sentinel is a
+    pipe that the system closes at its death, so it cannot come too early or too late, whatever
+    started this process.
+    """
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _context(start_method: str) -> BaseContext:

@@ -5,15 +5,18 @@ Shapes: H x W image.
 
 import os
 from collections.abc import Sequence
-from typing import overload
+from typing import Any, overload
 
 import torch
 
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
+from detic.errors import InputError
+from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest
+from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, choose_device, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.prepared_vocabulary import prepare
@@ -23,10 +26,26 @@ from detic.vocabulary import EmbeddedVocabulary
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
 
+class LackOfMemory(InputError):
+    """Images that need more memory than there is.
+
+    Args:
+        sizes_hw: of the images that went through the network together, pixels.
+    """
+
+    def __init__(self, sizes_hw: Sequence[tuple[int, int]]):
+        sizes = ", ".join(f"{width} x {height}" for height, width in sizes_hw)
+        super().__init__(
+            f"detection in {sizes} pixels needs more memory than there is; make the images smaller, "
+            "or give fewer at once"
+        )
+
+
 class Detector:
     """Detector of the objects of a vocabulary in images.
 
-    Threads may share a detector: each call uses the vocabulary that is set when it starts.
+    Threads may share a detector: each call uses the vocabulary that is set when it starts. It can be
+    pickled; on the CPU, forked processes can use it too, and compute in one thread each.
 
     >>> detector = Detector.from_pretrained("shapes-detic", ["green gear", "yellow mug"], device="cpu")
     >>> detections = detector("docs/pictures/scene.png")
@@ -57,12 +76,16 @@ class Detector:
         score_threshold: float,
         half: bool = False,
     ):
+        compute_alone_after_forks()
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
-        self.score_threshold = score_threshold
         self.half = half
-        self.set_vocabulary(vocabulary)
+        self._prepared = prepare(self.embed(vocabulary), model.device, score_threshold)
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        compute_alone_after_forks()
+        self.__dict__.update(state)
 
     @classmethod
     def from_config(
@@ -136,6 +159,15 @@ class Detector:
         """What is looked for at the moment."""
         return self._prepared.vocabulary
 
+    @property
+    def score_threshold(self) -> float:
+        """Lowest score reported, 0 to 1; counts for the next call when it is assigned."""
+        return self._prepared.score_threshold
+
+    @score_threshold.setter
+    def score_threshold(self, threshold: float) -> None:
+        self._prepared = prepare(self.vocabulary, self.model.device, threshold)
+
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
 
@@ -186,6 +218,9 @@ class Detector:
                 of them.
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
+
+        Raises:
+            InputError: an image cannot be read, or LackOfMemory.
         """
         if isinstance(images, list | tuple):
             return self._detect(images, features, all_scores) if images else []
@@ -201,8 +236,14 @@ class Detector:
             class_scores=all_scores,
             backbone_dtype=torch.float16 if self.half else None,
         )
-        inputs = [self.input_format.model_input(load_image(image)) for image in images]
-        return [
-            from_instances(output["instances"], prepared.names, prepared.parents)
-            for output in self.model.inference(inputs, request)
-        ]
+        arrays = [load_image(image) for image in images]
+        try:
+            inputs = [self.input_format.model_input(array) for array in arrays]
+            return [
+                from_instances(output["instances"], prepared.names, prepared.parents)
+                for output in self.model.inference(inputs, request)
+            ]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise LackOfMemory([array.shape[:2] for array in arrays]) from error

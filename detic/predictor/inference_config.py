@@ -1,6 +1,7 @@
 """A training recipe as the configuration of a detector."""
 
 from dataclasses import dataclass
+from numbers import Real
 
 import torch
 from detectron2.config import CfgNode
@@ -19,10 +20,13 @@ class DetectionParams:
     one_class_per_proposal: bool  # an object has its most likely class only
 
     def __post_init__(self):
-        if not 0 <= self.score_threshold <= 1:
-            raise InputError(
-                f"the score threshold is {self.score_threshold}; choose a number from 0 to 1"
-            )
+        check_score_threshold(self.score_threshold)
+
+
+def check_score_threshold(threshold: float) -> None:
+    """Raise InputError if ``threshold`` is no score."""
+    if not (isinstance(threshold, Real) and 0 <= threshold <= 1):
+        raise InputError(f"the score threshold is {threshold!r}; choose a number from 0 to 1")
 
 
 def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device) -> CfgNode:

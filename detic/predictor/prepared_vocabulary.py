@@ -10,6 +10,7 @@ import torch
 
 from detic.modeling.request import RequestedClasses
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
+from detic.predictor.inference_config import check_score_threshold
 from detic.vocabulary import EmbeddedVocabulary
 
 
@@ -20,6 +21,7 @@ class PreparedVocabulary:
     vocabulary: EmbeddedVocabulary
     names: np.ndarray  # (C,) str
     parents: np.ndarray | None  # (C,) str, "" of classes without; None: no class has one
+    score_threshold: float  # of the classes that have none of their own
     requested: RequestedClasses  # on the model's device
 
 
@@ -29,8 +31,12 @@ def prepare(
     """Return a vocabulary as the model reads it.
 
     Args:
-        score_threshold: of the classes that have none of their own.
+        score_threshold: of the classes that have none of their own, 0 to 1.
+
+    Raises:
+        InputError: the threshold is no score.
     """
+    check_score_threshold(score_threshold)
     entries = vocabulary.entries
     own = [entry.score_threshold for entry in entries]
     thresholds = [score_threshold if threshold is None else threshold for threshold in own]
@@ -45,5 +51,6 @@ def prepare(
         vocabulary,
         names=np.array(vocabulary.names),
         parents=np.array(parents) if any(parents) else None,
+        score_threshold=score_threshold,
         requested=requested,
     )

@@ -4,7 +4,6 @@ Source: Sharma et al., Conceptual Captions, ACL 2018.
 """
 
 import http.client
-import io
 import logging
 import os
 import time
@@ -17,13 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from tqdm import tqdm
-
 from detic.datasets.image_sizes import read_image_sizes
 from detic.downloads import is_unreached, may_pass
 from detic.errors import InputError
 from detic.files import write_bytes
 from detic.images import IMAGE_ERRORS, read_image_size
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +110,7 @@ def fetch_images(
     num_failed = num_unreached = 0
     with open(failures, "a", encoding="utf-8") as notes:
         results = _fetch_all(pending, folder, params)
-        for address, failure in tqdm(results, total=len(pending), unit="image"):
+        for address, failure in track(results, total=len(pending), unit="image"):
             num_failed += failure is not None
             if failure is not None and failure.is_final:
                 notes.write(f"{address.number}\t{failure.reason}\n")
@@ -163,7 +161,7 @@ def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> Fail
             time.sleep(params.pause_s * 2 ** (attempt - 1))
         try:
             content = _download(address.url, params.timeout_s)
-            read_image_size(io.BytesIO(content))
+            read_image_size(content)
         except FETCH_ERRORS as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
             failure = Failure(reason, is_final=not is_unreached(error))

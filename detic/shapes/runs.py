@@ -37,9 +37,10 @@ def train(recipe: str, output: Path, datasets: Path, overrides: Mapping[str, obj
         InputError: the training failed, and has said why.
     """
     options = [str(part) for pair in overrides.items() for part in pair]
+    resume = ["--resume"] if (output / "last_checkpoint").exists() else []
     run_command(
         "train",
-        *("--config-file", str(CONFIGS / f"{recipe}.yaml"), "--num-gpus", "0", "--resume"),
+        *("--config-file", str(CONFIGS / f"{recipe}.yaml"), "--num-gpus", "0", *resume),
         *("OUTPUT_DIR", str(output), *options),
         datasets=datasets,
     )

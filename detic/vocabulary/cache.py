@@ -8,6 +8,7 @@ import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 import torch
 
@@ -35,6 +36,10 @@ class EmbeddingCache:
         self.folder = Path(folder)
         self.fingerprint = fingerprint
         self._in_memory: dict[str, tuple[tuple[int, ...], Features]] = {}  # by template
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out what is in memory: it is read again, and each vector would bring its table."""
+        return self.__dict__ | {"_in_memory": {}}
 
     def path(self, template: str) -> Path:
         """Return the file of a template."""

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch.nn import functional as F
@@ -73,6 +74,10 @@ class TextEmbedder:
         self.fingerprint = weights_fingerprint(self._weights)
         self.embed_dim = text_encoder_sizes(self._weights).embed_dim
         self.cache = EmbeddingCache(cache_dir or cache_folder(), self.fingerprint)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """Leave out the encoder, which is built of the weights when it is needed."""
+        return {name: value for name, value in self.__dict__.items() if name != "text_encoder"}
 
     @cached_property
     def text_encoder(self) -> CLIPTextEncoder:

@@ -39,6 +39,10 @@ _NUMPY_SCALARS: list[Any] = [
 DETECTRON2_MODELS = "detectron2://"
 DETECTRON2_STORE = "https://dl.fbaipublicfiles.com/detectron2/"
 
+MAX_REASON = 200  # characters of what a reader says
+MAX_GROWTH = 16  # from a file to its tensors
+SMALL_BYTES = 2**31  # which fit any machine that runs a detector
+
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 # torch.save's format up to version 1.5 starts with this number, pickled.
@@ -70,12 +74,15 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         if isinstance(error, pickle.UnpicklingError) and wanted:
             raise InputError(_refusal(path, wanted[1])) from error
         # What follows torch's first sentence is the advice to do without the protection.
-        reason = re.split(r"\.\s", str(error).strip(), maxsplit=1)[0] or type(error).__name__
+        reason = re.split(r"\.\s", str(error).strip(), maxsplit=1)[0][:MAX_REASON]
+        reason = reason or type(error).__name__
         raise InputError(
             f"{path} cannot be read as weights ({reason}); if its download was interrupted, delete "
             "the file and fetch it again"
         ) from error
-    return _tensors(content, path)
+    tensors = _tensors(content, path)
+    _check_sizes(tensors, file, path)
+    return tensors
 
 
 def write_checkpoint(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
@@ -158,7 +165,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _refusal(path: str | os.PathLike, wanted: str) -> str:
     return (
-        f"{path} is refused: reading it would import {wanted}, and a file that imports can run code. "
+        f"{path} is refused: reading it would import {wanted[:MAX_REASON]}, and a file that imports can run code. "
         "Expected tensors, arrays and plain containers only. If you trust its origin, keep its weights "
         "alone where they were made: torch.save({'model': model.state_dict()}, 'weights.pth'), or, for "
         "mmdetection, tools/model_converters/publish_model.py"
@@ -180,6 +187,16 @@ def _tensors(content: Any, path: str | os.PathLike) -> dict[str, Tensor]:
             f"under a key {', '.join(_WEIGHT_KEYS)}"
         )
     return _without_prefix(tensors, "module.")  # of models wrapped for data-parallel training
+
+
+def _check_sizes(tensors: Mapping[str, Tensor], file: Path, path: str | os.PathLike) -> None:
+    """Refuse tensors that repeat a few bytes of a file until they fill the memory."""
+    num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if num_bytes > MAX_GROWTH * file.stat().st_size + SMALL_BYTES:
+        raise InputError(
+            f"{path} has {file.stat().st_size} bytes, its tensors {num_bytes}; no weight file grows "
+            f"more than {MAX_GROWTH} times"
+        )
 
 
 def _unwrapped(content: Any) -> Any:

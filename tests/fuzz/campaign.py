@@ -1,6 +1,6 @@
 """Give damaged files to a reader and watch what it does; run in a process of its own.
 
-    python -m tests.fuzz.campaign FOLDER READER COUNT SEED
+    python -m tests.fuzz.campaign FOLDER COUNT SEED [READER...]
 
 Prints one line for each input that did not end in a result or in one message.
 """
@@ -12,12 +12,13 @@ import signal
 import sys
 import time
 import traceback
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from detic.errors import InputError
 from detic.loading.image_reader import UnreadableImage
 
-from .corpus import READERS
+from .corpus import READERS, Reader
 from .mutations import mutate
 
 HANG_S = 20
@@ -68,32 +69,46 @@ class Watch:
                 self.seen.append(f"{event} {place}")
 
 
-def run(folder: Path, name: str, count: int, seed: int) -> list[str]:
-    """Return a line for each input that a reader did not end properly with."""
-    reader = READERS[name]
-    inside = folder / "inside"
-    inside.mkdir()
-    os.chdir(inside)
-    originals = reader.make(folder)
-    for original in originals:  # what is not damaged can be read
-        reader.read(original)
-    watch = Watch(folder)
+def run(folder: Path, count: int, seed: int, names: Sequence[str]) -> Iterator[str]:
+    """Yield a line for each input that a reader did not end properly with.
+
+    Args:
+        folder: empty; the files are made in it.
+        count: damaged files for each reader.
+        seed: of the damage.
+        names: of the readers.
+    """
     signal.signal(signal.SIGALRM, _give_up)
-    problems = []
-    for number in range(count):
-        rng = random.Random(f"{name} {seed} {number}")
-        original = rng.choice(originals)
-        damaged = inside / f"damaged{original.suffix}"
-        damaged.write_bytes(mutate(original.read_bytes(), rng, is_archive=reader.is_archive))
-        problem = _read(reader, damaged, watch)
-        if problem:
-            problems.append(f"{name}, seed {seed}, number {number}: {problem}")
+    originals = {name: _originals(folder / name, READERS[name]) for name in names}
+    watch = Watch(folder)
+    for name in names:
+        os.chdir(folder / name / "inside")
+        for number in range(count):
+            rng = random.Random(f"{name} {seed} {number}")
+            damaged = _damaged(rng.choice(originals[name]), rng, READERS[name].is_archive)
+            problem = _read(READERS[name], damaged, watch)
+            if problem:
+                yield f"{name}, seed {seed}, number {number}: {problem}"
     if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > MEMORY_BYTES:
-        problems.append(f"{name}, seed {seed}: more than {MEMORY_BYTES} bytes of memory")
-    return problems
+        yield f"more than {MEMORY_BYTES} bytes of memory"
 
 
-def _read(reader, damaged: Path, watch: Watch) -> str | None:
+def _originals(folder: Path, reader: Reader) -> Sequence[Path]:
+    """Return whole files, which can be read."""
+    (folder / "inside").mkdir(parents=True)
+    originals = reader.make(folder)
+    for original in originals:
+        reader.read(original)
+    return originals
+
+
+def _damaged(original: Path, rng: random.Random, is_archive: bool) -> Path:
+    path = Path(f"damaged{original.suffix}").absolute()
+    path.write_bytes(mutate(original.read_bytes(), rng, is_archive=is_archive))
+    return path
+
+
+def _read(reader: Reader, damaged: Path, watch: Watch) -> str | None:
     watch.seen.clear()
     start = time.monotonic()
     signal.alarm(HANG_S)
@@ -116,6 +131,6 @@ def _give_up(signum: int, frame: object) -> None:
 
 
 if __name__ == "__main__":
-    folder, name, count, seed = sys.argv[1:]
-    for problem in run(Path(folder), name, int(count), int(seed)):
+    folder, count, seed, *names = sys.argv[1:]
+    for problem in run(Path(folder).absolute(), int(count), int(seed), names or list(READERS)):
         sys.stdout.write(problem + "\n")

@@ -4,15 +4,12 @@ The members of a sample share their name up to the first dot: ``000017.jpg`` wit
 ``000017.json``. Labels are class names, or numbers counted from 0, as WebDataset has them.
 """
 
-import io
 import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-from tqdm import tqdm
 
 from detic.datasets.image_labels.class_index import ClassIndex, report_left_out
 from detic.datasets.image_labels.labelled_image import image_label_record
@@ -32,6 +29,7 @@ from detic.documents import parse_json
 from detic.errors import InputError, shown
 from detic.files import fingerprint, is_file
 from detic.images import IMAGE_ERRORS, IMAGE_SUFFIXES, is_image_name, read_image_size
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -85,7 +83,7 @@ def _contents(shards: list[Path], index_file: Path) -> list[tuple[Path, ShardCon
     """Return what is in each shard, looking into those that are not remembered as they are now."""
     known = read_remembered(index_file, _is_remembered)
     num_new = 0
-    for shard in tqdm(shards, desc="shards", unit="shard", disable=None):
+    for shard in track(shards, description="shards", unit="shard"):
         file = fingerprint(shard)
         if known.get(shard.name, {}).get("file") != file:
             known[shard.name] = {"file": file, **asdict(read_shard(shard))}
@@ -174,7 +172,7 @@ def _key_and_suffix(name: str) -> tuple[str, str]:
 
 def _size(entry: bytes) -> list[int] | None:
     try:
-        return list(read_image_size(io.BytesIO(content_of_entry(entry))))
+        return list(read_image_size(content_of_entry(entry)))
     except IMAGE_ERRORS:
         return None
 

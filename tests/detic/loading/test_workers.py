@@ -1,13 +1,17 @@
 """Batches as a worker makes them; test_loader.py has them from worker processes."""
 
 import itertools
+import multiprocessing
+import os
+import signal
+from functools import partial
 
 import numpy as np
 import pytest
 
 from detic.loading.image_reader import UnreadableImage
 from detic.loading.index_stream import StreamElement
-from detic.loading.shared_memory import unpack_batch
+from detic.loading.shared_memory import LARGE, unpack_batch
 from detic.loading.workers import MappedBatches, WorkerParams, read_batches
 
 RECORDS = [{"id": i} for i in range(4)]
@@ -59,3 +63,39 @@ def test_batches_follow_an_endless_plan():
     batches = read_batches(RECORDS, draw, plan, seed=0, workers=WorkerParams(0))
     ids = [[example["id"] for example in batch] for batch in itertools.islice(batches, 3)]
     assert ids == [[0, 3], [1, 3], [0, 3]]
+
+
+def read_and_die(pids):
+    """Read a batch with a worker process, then end as by the kernel's out-of-memory killer."""
+    plan = (elements(i % 2, start=i) for i in itertools.count())
+    mapper = partial(with_pid, pids)
+    next(read_batches(RECORDS, mapper, plan, seed=0, workers=WorkerParams(2, "fork")))
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def with_pid(pids, record):
+    pids.send(os.getpid())
+    return {"pixels": np.zeros(LARGE)}
+
+
+def until_closed(receiver):
+    """Yield what is received until all who could send have ended."""
+    while True:
+        assert receiver.poll(4), "a process is still there"
+        try:
+            yield receiver.recv()
+        except EOFError:
+            return
+
+
+def test_workers_end_with_the_training_process_however_it_ends():
+    context = multiprocessing.get_context("fork")
+    receiver, sender = context.Pipe(duplex=False)
+    training = context.Process(target=read_and_die, args=(sender,))
+    training.start()
+    sender.close()
+    workers = set(until_closed(receiver))
+    training.join()
+    assert training.exitcode == -signal.SIGKILL
+    assert workers
+    assert training.pid not in workers

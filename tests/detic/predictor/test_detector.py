@@ -1,3 +1,5 @@
+import multiprocessing
+import pickle
 import threading
 from dataclasses import replace
 
@@ -47,6 +49,25 @@ def test_detections_lie_in_the_image(detector):
 def test_a_path_gives_the_same_as_its_pixels(detector, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), noise())
     assert_same(detector(tmp_path / "a.png"), detector(noise()))
+
+
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_lack_of_memory_names_the_sizes(detector, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(detector.model, "inference", fail)
+    with pytest.raises(InputError, match="in 80 x 60, 90 x 70 pixels needs more memory than there"):
+        detector([noise(60, 80), noise(70, 90)])
+
+
+@pytest.mark.parametrize("size_hw", [(1, 3000), (3000, 1), (2, 30_000), (1, 1)])
+def test_very_long_images_are_looked_at(detector, size_hw):
+    found = detector(noise(*size_hw))
+    assert found.image_size_hw == size_hw
+    assert found.masks.shape[1:] == size_hw
 
 
 def test_a_batch_gives_the_same_as_single_images(detector):
@@ -116,6 +137,48 @@ def test_classes_have_score_thresholds_of_their_own(detector):
     expected = plain[(plain.labels != label) | (plain.scores > np.float32(threshold))]
     assert 0 < len(expected) < len(plain)
     assert_same(detector(noise()), expected)
+
+
+def test_an_assigned_score_threshold_counts_at_once(detector):
+    plain = detector(noise())
+    detector.score_threshold = threshold = float(np.median(plain.scores))
+    assert_same(detector(noise()), plain[plain.scores > np.float32(threshold)])
+    detector.set_vocabulary(["zebra"])
+    assert detector.score_threshold == threshold
+    for wrong in (1.5, float("nan"), "0.3", None):
+        with pytest.raises(InputError, match="choose a number from 0 to 1"):
+            detector.score_threshold = wrong
+    assert detector.score_threshold == threshold
+
+
+def test_pickles_of_a_detector_leave_out_what_it_remembers(detector):
+    sizes = []
+    for count in (1, 400):
+        detector.set_vocabulary([f"thing {i}" for i in range(count)])
+        detector.set_vocabulary(["cat"])
+        sizes.append(len(pickle.dumps(detector)))
+    assert sizes[1] - sizes[0] < 1000
+    copy = pickle.loads(pickle.dumps(detector))
+    copy.set_vocabulary(["cat", "dog", "thing 7", "unheard of"])
+    detector.set_vocabulary(copy.vocabulary.names)
+    assert_same(copy(noise()), detector(noise()))
+
+
+def test_forked_processes_can_use_a_detector_that_was_used(detector):
+    threads = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        expected = detector(noise(200, 200))
+        context = multiprocessing.get_context("fork")
+        found = context.SimpleQueue()
+        child = context.Process(target=lambda: found.put(detector(noise(200, 200)).scores))
+        child.start()
+        child.join(20)
+        child.kill()
+        assert child.exitcode == 0
+        np.testing.assert_allclose(found.get(), expected.scores, atol=1e-5)
+    finally:
+        torch.set_num_threads(threads)
 
 
 def test_all_scores_and_features_belong_to_the_detections(detector):

@@ -93,6 +93,13 @@ class TestFolders:
         os.utime(path, (1, 1))  # moved there, it may be older than the index
         assert summary(load_image_folder(root, CLASSES))[1] == (5, 7, [1])
 
+    def test_files_of_other_kinds_are_left_out_with_a_warning(self, root, caplog):
+        (root / "cup" / "notes.txt").touch()
+        (root / "cup" / ".hidden").touch()
+        assert len(load_image_folder(root, CLASSES)) == 3
+        assert "left out 1 file without the suffix of an image: " in caplog.text
+        assert caplog.messages[-1].endswith("cup/notes.txt")
+
     def test_images_in_subfolders_are_left_out_with_a_warning(self, root, write_image, caplog):
         write_image("root/cup/blue/deep/e.png")
         assert len(load_image_folder(root, CLASSES)) == 3
