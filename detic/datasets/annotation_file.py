@@ -1,35 +1,41 @@
-"""Annotation files in the formats of COCO and LVIS: read, checked once, written as a whole."""
+"""Annotation files in the formats of COCO and LVIS: read and checked once, for training and scoring.
 
-import gc
-import json
-import math
+What annotation tools write differently becomes the same (``annotation_fields``). Annotations without
+ids are numbered, boxes that are missing are those of the masks.
+"""
+
+import logging
 import os
 from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
+from typing import Any
 
-from detic.errors import InputError
+from detic.datasets.annotation_fields import (
+    ANNOTATION_FIELDS,
+    CATEGORY_FIELDS,
+    CROWD_FLAGS,
+    IMAGE_FIELDS,
+    is_box,
+    read_fields,
+    read_label_lists,
+)
+from detic.datasets.segmentation import (
+    SizeHW,
+    box_of_mask,
+    check_masks,
+    has_mask,
+    mask_error,
+)
+from detic.documents import collector_paused, read_json
+from detic.errors import InputError, shown
 
-# Field: (accepted types, how a message calls them)
-Fields = Mapping[str, tuple[tuple[type, ...], str]]
-INTEGER = ((int,), "an integer")
-IDENTIFIER = ((int, str), "an integer or a text")
-# Section of a file: (what a message calls its records, their fields)
-SECTIONS: dict[str, tuple[str, Fields]] = {
-    "categories": ("category", {"id": INTEGER, "name": ((str,), "a text")}),
-    "images": ("image", {"id": IDENTIFIER, "height": INTEGER, "width": INTEGER}),
-    "annotations": (
-        "annotation",
-        {
-            "id": INTEGER,
-            "image_id": IDENTIFIER,
-            "category_id": INTEGER,
-            "bbox": ((list,), "[x, y, width, height]"),
-        },
-    ),
-}
+logger = logging.getLogger(__name__)
+
+IF_MISSING = "`detic data check` tells how to get or make the files of a dataset"
+# Section of a file: what a message calls its records
+KINDS = {"categories": "category", "images": "image", "annotations": "annotation"}
 
 
 @dataclass(frozen=True)
@@ -78,50 +84,13 @@ class AnnotationFile:
         return InputError(f"{self.path}: {section} {record['id']}: {problem}")
 
 
-@contextmanager
-def collector_paused() -> Iterator[None]:
-    """Pause the garbage collector while millions of objects are made, none of which is garbage.
-
-    Reading a file of a million annotations takes half the time.
-    """
-    was_enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_enabled:
-            gc.enable()
-
-
-def read_json(path: str | os.PathLike) -> dict | list:
-    """Return the content of a json file.
-
-    Raises:
-        InputError: the file is missing, unreadable or no json.
-    """
-    try:
-        with open(path, encoding="utf-8") as file, collector_paused():
-            return json.load(file)
-    except FileNotFoundError as error:
-        raise InputError(
-            f"{path} not found; `detic data check` tells how to get or make the files of a dataset"
-        ) from error
-    except OSError as error:
-        raise InputError(f"{path} cannot be read: {error.strerror}") from error
-    except ValueError as error:
-        raise InputError(
-            f"{path} is not valid json ({error}); if a download or a tool was interrupted, delete "
-            "the file and start it again"
-        ) from error
-
-
 def read_document(path: str | os.PathLike, sections: Sequence[str]) -> dict:
     """Return the raw content of an annotation file with these lists in it, unchecked inside.
 
     Raises:
         InputError: the file is missing, no json, or lacks one of the lists.
     """
-    content = read_json(path)
+    content = read_json(path, if_missing=IF_MISSING)
     if not isinstance(content, dict):
         raise InputError(f"{path} holds a json {type(content).__name__}; expected an object")
     for section in sections:
@@ -134,7 +103,7 @@ def read_document(path: str | os.PathLike, sections: Sequence[str]) -> dict:
 
 
 def read_checked_document(path: str | os.PathLike, sections: Sequence[str]) -> dict:
-    """Return the raw content of an annotation file whose records were checked.
+    """Return the raw content of an annotation file whose records were checked, all but the masks.
 
     Args:
         path: the file.
@@ -144,18 +113,35 @@ def read_checked_document(path: str | os.PathLike, sections: Sequence[str]) -> d
         InputError: names the file, and the first record that is not as it should be.
     """
     content = read_document(path, sections)
-    for section, (kind, fields) in SECTIONS.items():
-        if section in content:
-            _check_section(path, kind, content[section], fields)
-    for field, section in (("image_id", "images"), ("category_id", "categories")):
-        if section in content:
-            _check_references(path, content, field, section)
+    for section, kind in KINDS.items():
+        _check_objects(path, kind, content.get(section, []))
+    for position, category in enumerate(content.get("categories", []), start=1):
+        read_fields(category, CATEGORY_FIELDS, _where(path, "category", position, category))
+    known_categories = _unique_ids(path, content, "categories")
+    for position, image in enumerate(content.get("images", []), start=1):
+        where = _where(path, "image", position, image)
+        read_fields(image, IMAGE_FIELDS, where)
+        read_label_lists(image, known_categories, f"{path}: image {image['id']}")
+    known_images = _unique_ids(path, content, "images")
+    annotations = content.get("annotations", [])
+    sizes_hw = {
+        image["id"]: (image["height"], image["width"]) for image in content.get("images", [])
+    }
+    _read_annotations(path, annotations, sizes_hw)
+    _check_references(path, annotations, "image_id", "images", known_images)
+    _check_references(path, annotations, "category_id", "categories", known_categories)
     return content
 
 
 @collector_paused()
-def read_annotation_file(path: str | os.PathLike) -> AnnotationFile:
+def read_annotation_file(
+    path: str | os.PathLike, *, with_masks_checked: bool = True
+) -> AnnotationFile:
     """Return the checked content of an annotation file; its annotations may be missing.
+
+    Args:
+        path: the file.
+        with_masks_checked: whether to refuse masks that nobody can use.
 
     Raises:
         InputError: names the file, and the first record that is not as it should be.
@@ -164,52 +150,100 @@ def read_annotation_file(path: str | os.PathLike) -> AnnotationFile:
     annotations_of = defaultdict(list)
     for annotation in content.get("annotations", ()):
         annotations_of[annotation["image_id"]].append(annotation)
-    return AnnotationFile(
+    file = AnnotationFile(
         path=str(path),
         categories=sorted(content["categories"], key=lambda category: category["id"]),
         images=sorted(content["images"], key=lambda image: image["id"]),
         annotations_of=dict(annotations_of),
     )
+    if with_masks_checked:
+        check_masks(file.images_with_annotations(), file.path)
+    return file
 
 
-def _check_section(path, kind: str, records: list, fields: Fields) -> None:
-    """Check that the records have these fields, and ids of one type that do not repeat."""
+def _check_objects(path, kind: str, records: Any) -> None:
+    """Check that the records of a section are objects."""
     if not isinstance(records, list):
         raise InputError(f"{path}: the {kind} records are no list")
     for position, record in enumerate(records, start=1):
         if not isinstance(record, dict):
-            raise InputError(f"{path}: {kind} number {position} is {record!r}, not an object")
-        for field, (types, expected) in fields.items():
-            if not isinstance(record.get(field), types):
-                raise _field_error(path, kind, position, record, field, expected)
-        if "bbox" in fields and not _is_box(record["bbox"]):
-            raise _field_error(path, kind, position, record, "bbox", fields["bbox"][1])
-    ids = [record["id"] for record in records]
-    if len({type(number) for number in ids}) > 1:
+            raise InputError(f"{path}: {kind} number {position} is {shown(record)}, not an object")
+
+
+def _where(path, kind: str, position: int, record: dict) -> str:
+    number = f" (id {shown(record['id'])})" if "id" in record else ""
+    return f"{path}: {kind} number {position}{number}"
+
+
+def _read_annotations(path, annotations: list[dict], sizes_hw: Mapping[Any, SizeHW]) -> None:
+    """Give annotations the form used everywhere; number them unless all have ids.
+
+    Args:
+        path: the file.
+        annotations: changed in place.
+        sizes_hw: of the images by id, where boxes have to come from masks.
+    """
+    for position, annotation in enumerate(annotations, start=1):
+        if _is_in_form(annotation):
+            continue
+        where = _where(path, "annotation", position, annotation)
+        if "bbox" not in annotation and has_mask(annotation.get("segmentation")):
+            _add_box(annotation, sizes_hw, where)
+        read_fields(annotation, ANNOTATION_FIELDS, where)
+    if not all("id" in annotation for annotation in annotations):
+        logger.info("%s: not all annotations have an id; they are numbered", path)
+        for position, annotation in enumerate(annotations, start=1):
+            annotation["id"] = position
+    _unique_ids(path, {"annotations": annotations}, "annotations")
+
+
+def _is_in_form(annotation: dict) -> bool:
+    """Return whether an annotation is as most files have it; a quick look at millions of them."""
+    number, image, category = map(annotation.get, ("id", "image_id", "category_id"))
+    return (
+        type(number) is int
+        and (type(image) is int or type(image) is str)
+        and type(category) is int
+        and type(annotation.get("iscrowd", 0)) is int
+        and annotation.get("iscrowd", 0) in CROWD_FLAGS
+        and is_box(annotation.get("bbox"))
+    )
+
+
+def _add_box(annotation: dict, sizes_hw: Mapping[Any, SizeHW], where: str) -> None:
+    """Give an annotation the box of its mask."""
+    read_fields(annotation, {"image_id": ANNOTATION_FIELDS["image_id"]}, where)
+    size_hw = sizes_hw.get(annotation["image_id"])
+    if size_hw is None:
+        return  # told as a missing box or image
+    if problem := mask_error(annotation["segmentation"], size_hw):
+        raise InputError(f"{where}: {problem}")
+    box = box_of_mask(annotation["segmentation"])
+    if box is not None:
+        annotation["bbox"] = box
+
+
+def _unique_ids(path, content: dict, section: str) -> set | None:
+    """Return the ids of a section, None if it is not in the file; check that they are unique."""
+    if section not in content:
+        return None
+    kind, ids = KINDS[section], [record["id"] for record in content[section]]
+    if section == "images" and len({type(number) for number in ids}) > 1:
         raise InputError(f"{path}: ids of {kind} records are partly integers, partly texts")
-    if len(set(ids)) != len(ids):
+    known = set(ids)
+    if len(known) != len(ids):
         repeated, times = Counter(ids).most_common(1)[0]
         raise InputError(
-            f"{path}: {times} {kind} records have the id {repeated!r}; ids must be unique"
+            f"{path}: {times} {kind} records have the id {shown(repeated)}; ids must be unique"
         )
+    return known
 
 
-def _is_box(box: list) -> bool:
-    return len(box) == 4 and all(isinstance(v, (int, float)) and math.isfinite(v) for v in box)
-
-
-def _field_error(path, kind, position, record, field: str, expected: str) -> InputError:
-    number = f" (id {record['id']!r})" if "id" in record else ""
-    problem = f"'{field}' is {record[field]!r}" if field in record else f"'{field}' is missing"
-    return InputError(f"{path}: {kind} number {position}{number}: {problem}; expected {expected}")
-
-
-def _check_references(path, content: dict, field: str, section: str) -> None:
+def _check_references(path, annotations: list[dict], field: str, section: str, known) -> None:
     """Check that a field of the annotations refers to records of a section."""
-    known = {record["id"] for record in content[section]}
-    for annotation in content.get("annotations", ()):
+    for annotation in annotations if known is not None else ():
         if annotation[field] not in known:
             raise InputError(
-                f"{path}: annotation {annotation['id']} has {field} {annotation[field]!r}, which "
-                f"is not among the {len(known)} {section} of the file"
+                f"{path}: annotation {annotation['id']} has {field} {shown(annotation[field])}, "
+                f"which is not among the {len(known)} {section} of the file"
             )

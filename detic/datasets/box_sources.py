@@ -27,7 +27,6 @@ from detic.datasets.class_lists import LazyDict
 from detic.datasets.coco_style import coco_style_records
 from detic.datasets.image_labels.class_index import ClassIndex
 from detic.datasets.lvis_style import lvis_style_records
-from detic.datasets.segmentation import keep_all_masks_or_none
 from detic.datasets.table import find_spec
 from detic.errors import InputError, unknown_choice
 from detic.paths import dataset_path, datasets_root
@@ -53,6 +52,13 @@ class BoxSource:
     evaluator: str  # how detections are scored
     annotations: str  # path of the annotation file
     images: str  # the folder that its file names are relative to
+    has_coco_2014_names: bool = False  # as the benchmark's files in LVIS's format
+
+    def records(self, content: AnnotationFile) -> list[dict]:
+        """Return the records of the source's annotation file, with the classes of the file."""
+        if self.has_coco_2014_names:
+            return lvis_style_records(content, self.images, with_coco_2014_names=True)
+        return FORMATS[self.format](content, self.images)
 
 
 def register_box_sources(entries: Sequence[Mapping[str, str]], classes: ModelClasses) -> None:
@@ -116,6 +122,7 @@ def _of_registered(name: str, dataset: str) -> BoxSource:
         evaluator=spec.evaluator,
         annotations=os.path.join(datasets_root(), spec.annotation_file),
         images=os.path.join(datasets_root(), spec.image_root),
+        has_coco_2014_names=spec.is_lvis_style,
     )
 
 
@@ -125,6 +132,7 @@ def _register(source: BoxSource, class_names: tuple[str, ...]) -> None:
         json_file=source.annotations,
         image_root=source.images,
         evaluator_type=source.evaluator,
+        has_checked_annotations=True,
         thing_classes=class_names,
         thing_dataset_id_to_contiguous_id=LazyDict(partial(_read_classes, source, class_names)),
         box_source=source,
@@ -139,15 +147,14 @@ def load_box_source(source: BoxSource, class_names: Sequence[str]) -> list[dict]
         class_names: of the model, by class.
 
     Returns:
-        Records as ``load_lvis_style_json`` and ``load_coco_style_json`` return them. Unless all
-        annotations have a mask none has, because a batch has masks for all its boxes or for none.
+        Records as ``load_lvis_style_json`` and ``load_coco_style_json`` return them.
 
     Raises:
         InputError: the file is malformed, or a category with annotations is no class of the model.
     """
     content = read_annotation_file(source.annotations)
     class_of_id = match_categories(content, ClassIndex(class_names))
-    records = FORMATS[source.format](content, source.images)
+    records = source.records(content)
     class_of_rank = [class_of_id.get(category_id) for category_id in content.class_index]
     for record in records:
         for annotation in record["annotations"]:
@@ -155,34 +162,34 @@ def load_box_source(source: BoxSource, class_names: Sequence[str]) -> list[dict]
         for field in {"neg_category_ids", "pos_category_ids"} & record.keys():
             matched = [class_of_rank[rank] for rank in record[field]]
             record[field] = [index for index in matched if index is not None]
-    keep_all_masks_or_none(records, source.annotations)
     return records
 
 
 def match_categories(content: AnnotationFile, classes: ClassIndex) -> dict[int, int]:
     """Return the model's class of each category id.
 
-    Categories that are no class of the model are left out if nothing is annotated with them.
+    Categories that nothing is annotated with are left out if they are no class of the model, or the
+    same class as another one.
 
     Raises:
         InputError: something is annotated with such a category, or two categories are one class.
     """
     used = _used_categories(content)
-    class_of_id: dict[int, int] = {}
-    for category in content.categories:
-        where = f"{content.path}, category {category['id']}"
-        index = classes.find(category["name"])
-        if index is None and category["id"] in used:
-            index = classes.require(category["name"], where)
-        if index is None:
+    id_of_class: dict[int, int] = {}
+    for category in sorted(content.categories, key=lambda category: category["id"] not in used):
+        category_id, name = category["id"], category["name"]
+        where = f"{content.path}, category {category_id}"
+        is_used = category_id in used
+        index = classes.require(name, where) if is_used else classes.find(name)
+        if index is None or (index in id_of_class and not is_used):
             continue
-        if index in class_of_id.values():
+        if index in id_of_class:
             raise InputError(
-                f"{where}: {category['name']!r} is the model's class {classes.class_names[index]!r}"
-                ", and so is another category; make them one"
+                f"{where}: {name!r} is the model's class {classes.class_names[index]!r}, and so is "
+                f"category {id_of_class[index]}; make them one"
             )
-        class_of_id[category["id"]] = index
-    return class_of_id
+        id_of_class[index] = category_id
+    return {category_id: index for index, category_id in id_of_class.items()}
 
 
 def _used_categories(content: AnnotationFile) -> set[int]:

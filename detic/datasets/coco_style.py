@@ -2,15 +2,17 @@
 
 import logging
 import os
+from functools import partial
 
 from detectron2.data import MetadataCatalog
 from detectron2.structures import BoxMode
-from hotcoco import mask as rle
 
-from detic.datasets.annotation_file import AnnotationFile, collector_paused, read_annotation_file
+from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
 from detic.datasets.class_lists import check_class_count
-from detic.datasets.segmentation import usable_polygons
+from detic.datasets.segmentation import usable_masks, warn_of_useless
+from detic.documents import collector_paused
 from detic.errors import InputError
+from detic.vocabulary.names import composed
 
 logger = logging.getLogger(__name__)
 
@@ -31,7 +33,6 @@ def load_coco_style_json(
         the file has them ``neg_category_ids`` as 0-based class indices. Annotations have ``bbox``
         (XYWH, pixels), ``bbox_mode``, ``category_id`` (0-based), ``iscrowd`` and, if the file has
         masks, ``segmentation``: polygons of three points or more, or a compressed run-length mask.
-        An annotation without any such polygon is left out.
 
     Raises:
         InputError: names the file and the record that is not as it should be.
@@ -43,17 +44,14 @@ def load_coco_style_json(
 
 def coco_style_records(content: AnnotationFile, image_root: str) -> list[dict]:
     """Return the records of an annotation file that was read; see ``load_coco_style_json``."""
-    records, num_dropped = [], 0
+    records, num_useless = [], 0
     for image, annotations in content.images_with_annotations():
         record = _image_record(content, image, image_root)
-        parsed = [_parse_annotation(content, image, a) for a in annotations]
-        record["annotations"] = [annotation for annotation in parsed if annotation is not None]
-        num_dropped += len(parsed) - len(record["annotations"])
+        masks, useless = usable_masks(annotations)
+        record["annotations"] = list(map(partial(_parse_annotation, content), annotations, masks))
+        num_useless += useless
         records.append(record)
-    if num_dropped:
-        logger.warning(
-            "%s: left out %d annotations without valid polygons", content.path, num_dropped
-        )
+    warn_of_useless(content.path, num_useless)
     logger.info("%s has %d images", content.path, len(records))
     return records
 
@@ -65,7 +63,7 @@ def _check_names(content: AnnotationFile, dataset_name: str | None) -> None:
     if dataset_name is not None:
         names = MetadataCatalog.get(dataset_name).get("thing_classes")
     for category, name in zip(content.categories, names or (), strict=False):
-        if category["name"] != name:
+        if composed(category["name"]) != composed(name):
             raise InputError(
                 f"{content.path}: category {category['id']} is called {category['name']!r}, "
                 f"expected {name!r}; `detic data check {dataset_name}` tells how the "
@@ -75,7 +73,7 @@ def _check_names(content: AnnotationFile, dataset_name: str | None) -> None:
 
 def _image_record(content: AnnotationFile, image: dict, image_root: str) -> dict:
     """Return the record of an image without its annotations."""
-    if not isinstance(image.get("file_name"), str):
+    if "file_name" not in image:
         raise content.error("image", image, "has no file_name")
     record = {
         "file_name": os.path.join(image_root, image["file_name"]),
@@ -88,32 +86,12 @@ def _image_record(content: AnnotationFile, image: dict, image_root: str) -> dict
     return record
 
 
-def _parse_annotation(content: AnnotationFile, image: dict, annotation: dict) -> dict | None:
-    """Return an annotation as the mapper takes it, None if no polygon of it is valid."""
+def _parse_annotation(content: AnnotationFile, annotation: dict, mask: list | dict | None) -> dict:
+    """Return an annotation as the mapper takes it."""
     parsed = {
         "iscrowd": annotation.get("iscrowd", 0),
         "bbox": annotation["bbox"],
         "bbox_mode": BoxMode.XYWH_ABS,
         "category_id": content.class_index[annotation["category_id"]],
     }
-    if segmentation := annotation.get("segmentation"):
-        try:
-            parsed["segmentation"] = _parse_segmentation(segmentation, image)
-        except (KeyError, TypeError, ValueError, OverflowError) as error:
-            raise content.error(
-                "annotation",
-                annotation,
-                f"'segmentation' is neither polygons nor a run-length mask: {error!r}",
-            ) from error
-        if not parsed["segmentation"]:
-            return None
-    return parsed
-
-
-def _parse_segmentation(segmentation: list | dict, image: dict) -> list | dict:
-    """Return the polygons of three points or more, or the compressed run-length mask."""
-    if isinstance(segmentation, list):
-        return usable_polygons(segmentation)
-    if isinstance(segmentation["counts"], list):
-        return rle.frPyObjects(segmentation, image["height"], image["width"])
-    return segmentation
+    return parsed if mask is None else parsed | {"segmentation": mask}

@@ -44,6 +44,7 @@ def register_dataset(spec: DatasetSpec, root: str | os.PathLike) -> None:
         json_file=json_file,
         image_root=os.path.join(root, spec.image_root),
         evaluator_type=spec.evaluator,
+        has_checked_annotations=True,
         **class_metadata(spec.vocabulary, json_file),
     )
 

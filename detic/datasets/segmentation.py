@@ -1,26 +1,45 @@
 """Masks of annotations, as annotation files have them: which can be used, and what is wrong.
 
-A mask is a list of polygons ``[x0, y0, x1, y1, ...]`` in pixels, or a run-length mask.
-
-Source of the compressed counts: the COCO API, https://github.com/cocodataset/cocoapi.
+A mask is a list of polygons ``[x0, y0, x1, y1, ...]`` in pixels, or a run-length mask. A mask that is
+malformed is refused. One that is well formed and shows nothing, such as a polygon of two points, is
+no mask: the annotation keeps its box.
 """
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
+from math import hypot, isfinite
 from typing import Any
+
+from hotcoco import mask as rle
+
+from detic.datasets.run_lengths import are_sound, run_lengths
+from detic.errors import InputError, shown
 
 logger = logging.getLogger(__name__)
 
-MIN_NUMBERS = 6  # of a polygon: three points
-FAR_PX = 1e9  # no image reaches there
-NO_AREA_PX2 = 1e-6  # what rounding leaves of an area of zero
+SizeHW = tuple[int, int]
 
-# Compressed counts: six bits a character, lowest first. The fifth bit of the last character of a
-# number is its sign, the sixth one says that another character follows.
-FIRST_CHARACTER = ord("0")
-FOLLOWED, SIGN, VALUE_BITS = 0x20, 0x10, 5
-FIRST_DIFFERENCE = 3  # from here on, a number is added to the count before the last
+MIN_NUMBERS = 6  # of a polygon: three points
+FAR_SIDES = 100  # coordinates beyond so many longer sides of the image are mistakes
+CHUNK = 512  # run-length masks that are looked at together; more do not fit the cache
+NO_AREA_PX2 = 1e-6  # what rounding leaves of an area of zero
+EXPECTED = (
+    "expected polygons [[x0, y0, x1, y1, ...], ...] in pixels, or run lengths {'size': [height, "
+    "width], 'counts': ...} of the whole image; correct the mask or take it out"
+)
+# Well formed, but no mask can be made of them
+SHOWS_NOTHING = {
+    "polygons with an odd number of coordinates",
+    "polygons with fewer than three points",
+    "polygons without area",
+    "empty run-length masks",
+}
+
+
+def has_mask(segmentation: Any) -> bool:
+    """Return whether an annotation's field says anything: null and empty ones do not."""
+    return segmentation not in (None, [], {})
 
 
 def is_polygon(numbers: Sequence[float]) -> bool:
@@ -28,37 +47,167 @@ def is_polygon(numbers: Sequence[float]) -> bool:
     return len(numbers) >= MIN_NUMBERS and len(numbers) % 2 == 0
 
 
-def usable_polygons(polygons: Sequence[Sequence[float]]) -> list[Sequence[float]]:
-    """Return the polygons of three points or more; training cannot use others."""
-    return [polygon for polygon in polygons if is_polygon(polygon)]
+def usable_masks(annotations: Sequence[dict]) -> tuple[list[list | dict | None], int]:
+    """Return ``usable_mask`` of each annotation, and of how many the mask shows nothing."""
+    masks = [usable_mask(annotation.get("segmentation")) for annotation in annotations]
+    useless = [
+        mask is None and has_mask(annotation.get("segmentation"))
+        for mask, annotation in zip(masks, annotations, strict=True)
+    ]
+    return masks, sum(useless)
 
 
-def has_only_polygons(segmentation: Sequence | dict) -> bool:
-    """Return whether all polygons have three points; run-length masks have no polygons."""
-    return isinstance(segmentation, dict) or all(map(is_polygon, segmentation))
+def warn_of_useless(path: str, num_useless: int) -> None:
+    """Warn of masks that show nothing."""
+    if num_useless:
+        logger.warning(
+            "%s: %d annotations have polygons with fewer than three points or masks without a "
+            "pixel; their boxes are kept, without a mask",
+            *(path, num_useless),
+        )
 
 
-def keep_all_masks_or_none(records: Sequence[dict], origin: str) -> None:
-    """Remove the masks of annotations unless all of them have one.
+def usable_mask(segmentation: list | dict | None) -> list | dict | None:
+    """Return what training can use of a mask that was checked.
 
-    A batch has masks for all its boxes or for none.
+    Returns:
+        The polygons of three points or more, or compressed run lengths; None if there is nothing.
+    """
+    if not has_mask(segmentation):
+        return None
+    if isinstance(segmentation, dict):
+        size_hw, counts = segmentation["size"], segmentation["counts"]
+        mask = segmentation
+        if isinstance(counts, list):
+            mask = rle.fr_py_objects(segmentation, *size_hw)
+        return mask if rle.area(mask) else None
+    return [polygon for polygon in segmentation or () if is_polygon(polygon)] or None
+
+
+def box_of_mask(segmentation: list | dict) -> list[float] | None:
+    """Return the box (XYWH, pixels) around a mask that was checked; None: it shows nothing."""
+    mask = usable_mask(segmentation)
+    if mask is None:
+        return None
+    if isinstance(mask, dict):
+        return rle.to_bbox(mask).tolist()
+    xs = [x for polygon in mask for x in polygon[0::2]]
+    ys = [y for polygon in mask for y in polygon[1::2]]
+    return [min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)]
+
+
+def corners(box_xywh: Sequence[float]) -> list[float]:
+    """Return a box as a polygon.
+
+    >>> corners([1, 2, 10, 20])
+    [1, 2, 11, 2, 11, 22, 1, 22]
+    """
+    x, y, width, height = box_xywh
+    return [x, y, x + width, y, x + width, y + height, x, y + height]
+
+
+def fill_missing_masks(records: Sequence[dict], origin: str) -> None:
+    """Let annotations without a mask train boxes alone, where others have masks.
+
+    A batch has masks for all its boxes or for none, so they get their box for a mask, and ``has_mask``
+    says that it is none.
 
     Args:
         records: changed in place.
         origin: where they are from, for the warning.
     """
     annotations = [annotation for record in records for annotation in record["annotations"]]
-    num_masks = sum("segmentation" in annotation for annotation in annotations)
-    if 0 < num_masks < len(annotations):
-        logger.warning(
-            "%s: %d of %d annotations have masks, which are not used, as the others have none",
-            *(origin, num_masks, len(annotations)),
-        )
+    without = [annotation for annotation in annotations if "segmentation" not in annotation]
+    if not 0 < len(without) < len(annotations):
+        return
+    logger.warning(
+        "%s: %d of %d annotations have no mask; they train boxes and classes only",
+        *(origin, len(without), len(annotations)),
+    )
+    for annotation in without:
+        annotation |= {"segmentation": [corners(annotation["bbox"])], "has_mask": False}
+
+
+def check_masks(images: Iterable[tuple[dict, list[dict]]], path: str) -> None:
+    """Check that the masks of a file can be used, or that they show nothing.
+
+    Args:
+        images: with their annotations.
+        path: of the file, for the message.
+
+    Raises:
+        InputError: one is malformed.
+    """
+    compressed = []
+    for image, annotations in images:
+        size_hw = image["height"], image["width"]
+        limit = FAR_SIDES * max(size_hw)
         for annotation in annotations:
-            annotation.pop("segmentation", None)
+            segmentation = annotation.get("segmentation")
+            if segmentation is None:
+                continue
+            if type(segmentation) is list and all(are_near(p, limit) for p in segmentation):
+                continue
+            if type(segmentation) is dict and type(segmentation.get("counts")) is str:
+                compressed.append((annotation, size_hw))
+                continue
+            _refuse(annotation, size_hw, path)
+    for start in range(0, len(compressed), CHUNK):
+        chunk = compressed[start : start + CHUNK]
+        if not are_sound([a["segmentation"] for a, _ in chunk], [size for _, size in chunk]):
+            for annotation, size_hw in chunk:
+                _refuse(annotation, size_hw, path)
 
 
-def mask_problem(segmentation: Any, image_size_hw: tuple[int, int]) -> str | None:
+def are_near(polygon: Any, limit: float) -> bool:
+    """Return whether a polygon is a list of numbers whose size is at most ``limit``."""
+    if type(polygon) is not list:
+        return False
+    try:
+        # The quick look first, at the length of the vector of all numbers.
+        return hypot(*polygon) <= limit or (
+            # Not-a-number hides from min and max, but not from the sum.
+            isfinite(sum(polygon)) and -limit <= min(polygon) and max(polygon) <= limit
+        )
+    except (TypeError, OverflowError):
+        return False
+
+
+def _refuse(annotation: dict, image_size_hw: SizeHW, path: str) -> None:
+    problem = mask_error(annotation.get("segmentation"), image_size_hw)
+    if problem:
+        raise InputError(f"{path}: annotation {annotation['id']}: {problem}")
+
+
+def mask_error(segmentation: Any, image_size_hw: SizeHW) -> str | None:
+    """Return why a mask is refused, as a message has it; None if it is not."""
+    if not has_mask(segmentation):
+        return None
+    problem = mask_problem(segmentation, image_size_hw)
+    if problem is None or problem in SHOWS_NOTHING:
+        return None
+    culprit = shown(_culprit(segmentation, image_size_hw))
+    return f"'segmentation' has {problem} ({culprit}); {EXPECTED}"
+
+
+def _culprit(segmentation: Any, image_size_hw: SizeHW) -> Any:
+    """Return the part of a mask that is wrong, for a message."""
+    if isinstance(segmentation, dict):
+        height, width = image_size_hw
+        return segmentation | {"image": [height, width]}
+    if not isinstance(segmentation, list):
+        return segmentation
+    limit = FAR_SIDES * max(image_size_hw)
+    for polygon in segmentation:
+        if not isinstance(polygon, list):
+            return segmentation
+        for value in polygon:
+            if isinstance(value, list) or not are_near([value], limit):
+                return value
+    return segmentation
+
+
+def mask_problem(segmentation: Any, image_size_hw: SizeHW) -> str | None:
     """Return the kind of problem with a mask, in the plural; None if there is none.
 
     Args:
@@ -69,8 +218,12 @@ def mask_problem(segmentation: Any, image_size_hw: tuple[int, int]) -> str | Non
         return run_length_problem(segmentation, image_size_hw)
     if not isinstance(segmentation, list) or not all(isinstance(p, list) for p in segmentation):
         return "masks that are neither polygons nor run lengths"
+    if any(isinstance(value, list) for polygon in segmentation for value in polygon):
+        return "polygons whose points are lists of their own"
     if not all(_is_number(value) for polygon in segmentation for value in polygon):
         return "polygons with other entries than finite numbers"
+    if not all(are_near(polygon, FAR_SIDES * max(image_size_hw)) for polygon in segmentation):
+        return "polygons far away from their image"
     if any(len(polygon) % 2 for polygon in segmentation):
         return "polygons with an odd number of coordinates"
     if not all(map(is_polygon, segmentation)):
@@ -81,8 +234,9 @@ def mask_problem(segmentation: Any, image_size_hw: tuple[int, int]) -> str | Non
 
 
 def _is_number(value: Any) -> bool:
-    is_numeric = isinstance(value, int | float) and not isinstance(value, bool)
-    return is_numeric and abs(value) < FAR_PX  # neither true of NaN nor of infinity
+    if type(value) is int:
+        return True
+    return type(value) is float and isfinite(value)
 
 
 def polygon_area(polygon: Sequence[float]) -> float:
@@ -96,7 +250,7 @@ def polygon_area(polygon: Sequence[float]) -> float:
     return abs(sum(x * next_y - next_x * y for (x, y), (next_x, next_y) in pairwise(points))) / 2
 
 
-def run_length_problem(mask: dict, image_size_hw: tuple[int, int]) -> str | None:
+def run_length_problem(mask: dict, image_size_hw: SizeHW) -> str | None:
     """Return the kind of problem with a run-length mask; None if there is none."""
     height, width = image_size_hw
     if mask.get("size") != [height, width]:
@@ -110,48 +264,3 @@ def run_length_problem(mask: dict, image_size_hw: tuple[int, int]) -> str | None
     if sum(counts) != height * width:
         return "run-length masks whose counts do not add up to the pixels of their image"
     return None if any(counts[1::2]) else "empty run-length masks"
-
-
-def run_lengths(counts: Any) -> list[int]:
-    """Return the lengths of the runs of a mask, that of the background first.
-
-    >>> run_lengths("04\\\\1")
-    [0, 4, 44]
-
-    Args:
-        counts: the lengths, or a text that compresses them.
-
-    Raises:
-        ValueError: it is neither.
-    """
-    lengths = decompressed(counts) if isinstance(counts, str) else counts
-    is_list = isinstance(lengths, list) and all(type(length) is int for length in lengths)
-    if not is_list or min(lengths, default=0) < 0:
-        raise ValueError(f"expected lengths of runs, not {str(counts)[:40]}")
-    return lengths
-
-
-def decompressed(text: str) -> list[int]:
-    """Return the numbers in a text of compressed counts.
-
-    Raises:
-        ValueError: it has other characters, or ends in the middle of a number.
-    """
-    numbers: list[int] = []
-    value = shift = 0
-    for character in text:
-        bits = ord(character) - FIRST_CHARACTER
-        if not 0 <= bits < 2 * FOLLOWED:
-            raise ValueError(f"{character!r} is no character of compressed counts")
-        value |= (bits & (FOLLOWED - 1)) << shift
-        shift += VALUE_BITS
-        if bits & FOLLOWED:
-            continue
-        if bits & SIGN:
-            value -= 1 << shift
-        is_difference = len(numbers) >= FIRST_DIFFERENCE
-        numbers.append(value + numbers[-2] if is_difference else value)
-        value = shift = 0
-    if shift:
-        raise ValueError("the text ends in the middle of a number")
-    return numbers

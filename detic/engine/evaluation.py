@@ -12,7 +12,7 @@ from detectron2.utils import comm
 from detic.errors import InputError
 from detic.evaluation import DetectionEvaluator, build_evaluator
 from detic.files import fingerprint
-from detic.loading.build import build_test_loader, check_test_images
+from detic.loading.build import build_test_loader
 from detic.loading.image_reader import image_name
 from detic.loading.unreadable import FILE_NAME, UnreadableImages
 from detic.memory_errors import is_out_of_memory
@@ -52,26 +52,6 @@ def evaluate_model(
         )
         results[test_set.name] = _evaluate_set(plan, model, test_set, evaluator)
     return results if comm.is_main_process() else {}
-
-
-def check_images(plan: EvaluationPlan) -> None:
-    """Look, before anything is computed, whether the images of all test sets are there.
-
-    The main process looks, and all of them end alike.
-
-    Raises:
-        InputError: more are missing than ``DATALOADER.MAX_BAD_FRACTION`` allows.
-    """
-    problem = None
-    if comm.is_main_process():
-        try:
-            for test_set in plan.sets:
-                check_test_images(plan.data, test_set.name)
-        except InputError as error:
-            problem = str(error)
-    problem = comm.all_gather(problem)[0]
-    if problem is not None:
-        raise InputError(problem)
 
 
 def flat_metrics(results: Results) -> dict[str, float]:

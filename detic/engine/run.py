@@ -21,7 +21,7 @@ from detic.devices import choose_device
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.ends import ended_by_sigterm, explained_ends, tell_full_disks_once
-from detic.engine.evaluation import check_images, evaluate_model, flat_metrics
+from detic.engine.evaluation import evaluate_model, flat_metrics
 from detic.engine.logs import start_logging
 from detic.engine.optimizer import build_optimizer
 from detic.engine.output_folder import claimed_folder
@@ -30,6 +30,7 @@ from detic.engine.progress import MetricsFile, ProgressLine
 from detic.engine.resuming import last_to_evaluate
 from detic.engine.resuming import resume as resume_newest
 from detic.engine.step import TrainingStep
+from detic.engine.test_sets import check_test_sets
 from detic.engine.trainer import Trainer
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
@@ -141,7 +142,7 @@ def weights_to_evaluate(
 
 def evaluate(plan: EvaluationPlan, resume: bool) -> None:
     """Evaluate weights; ``resume``: skip the images of an interrupted evaluation."""
-    check_images(plan)
+    check_test_sets(plan)
     model = build_detector(plan.cfg)
     load_initial_weights(plan.weights, model, purpose="inference")
     evaluate_model(plan, model, resume=resume)
@@ -149,7 +150,7 @@ def evaluate(plan: EvaluationPlan, resume: bool) -> None:
 
 def train(plan: TrainPlan, resume: bool) -> None:
     """Train; ``resume``: from the last checkpoint if there is one."""
-    check_images(plan.evaluation)
+    check_test_sets(plan.evaluation)
     trainer = build_trainer(plan, build_detector(plan.cfg))
     resumed_from = resume_newest(trainer) if resume else None
     if resumed_from is not None:

@@ -130,13 +130,13 @@ def choose_protocol(evaluation_set: EvaluationSet, options: ScoreOptions) -> Pro
 
 
 def _lvis(of: EvaluationSet, options: ScoreOptions) -> Protocol:
-    score = partial(score_lvis, of.annotation_file, tasks=options.tasks, fixed_ap=options.fixed_ap)
+    score = partial(score_lvis, of.annotations, tasks=options.tasks, fixed_ap=options.fixed_ap)
     return Protocol("lvis_instances_results.json", score)
 
 
 def _coco(of: EvaluationSet, options: ScoreOptions) -> Protocol:
     groups = zeroshot_split() if of.is_open_vocabulary else None
-    score = partial(score_coco, of.annotation_file, tasks=options.tasks, groups=groups)
+    score = partial(score_coco, of.annotations, tasks=options.tasks, groups=groups)
     return Protocol("coco_instances_results.json", score)
 
 
@@ -152,7 +152,7 @@ def _openimages(of: EvaluationSet, options: ScoreOptions) -> Protocol:
         logger.warning("%s; AP50_expand is left out", missing)
         hierarchy_file = None
     score = partial(
-        score_openimages, of.annotation_file, tasks=options.tasks, hierarchy_file=hierarchy_file
+        score_openimages, of.annotations, tasks=options.tasks, hierarchy_file=hierarchy_file
     )
     return Protocol("oid_instances_results.json", score, class_array_name="oid_mAP.npy")
 

@@ -8,12 +8,17 @@ arXiv 1804.04340 (the split of open-vocabulary COCO).
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from pathlib import Path
 
 import numpy as np
 from hotcoco import COCO, COCOeval
 
-from detic.evaluation.ground_truth import accumulated, as_evaluation, prepare, use_mask_areas
+from detic.evaluation.ground_truth import (
+    Annotations,
+    accumulated,
+    as_evaluation,
+    prepare,
+    use_mask_areas,
+)
 from detic.evaluation.precision_arrays import (
     ALL_AREAS,
     IOU_50,
@@ -30,7 +35,7 @@ Groups = Mapping[str, Sequence[str]]  # names of classes by group
 
 
 def score_coco(
-    annotation_file: str | Path,
+    annotations: Annotations,
     results: ResultsFile,
     tasks: Sequence[str] = ("bbox", "segm"),
     *,
@@ -39,7 +44,7 @@ def score_coco(
     """Return AP, in percent, and the AP of each class.
 
     Args:
-        annotation_file: in COCO's format.
+        annotations: a file in COCO's format, or its content.
         results: the detections; the 100 highest-scoring of each class and image count.
         tasks: bbox, segm.
         groups: class names by group, e.g. seen and unseen; each gets an ``AP50-<group>``, and all
@@ -48,18 +53,19 @@ def score_coco(
     Raises:
         InputError: a file is malformed, or they do not fit together.
     """
-    ground_truth, classes, tasks = prepare(annotation_file, results, tasks)
-    if groups:
-        classes = classes.regrouped(groups)
-    detections = ground_truth.load_res(str(results.path))
+    truth, tasks = prepare(annotations, results, tasks)
+    classes = truth.classes.regrouped(groups) if groups else truth.classes
+    ground_truth = truth.to_coco(with_masks="segm" in tasks)
     scores = {}
+    with truth.numbered(results) as numbered:
+        detections = ground_truth.load_res(str(numbered.path))
     for task in tasks:
         if task == "segm":
             use_mask_areas(detections, results)
         precision, recall = _precision_and_recall(ground_truth, detections, task)
         score = _task_score(precision, classes, list(groups or ()))
         scores[task] = replace(score, curves=class_curves(precision, recall))
-    return as_evaluation(ground_truth, classes, scores)
+    return as_evaluation(truth, classes, scores)
 
 
 def _precision_and_recall(

@@ -114,8 +114,8 @@ def match(objects: ShownBoxes, detections: ShownBoxes) -> list[tuple[int, int]]:
         np.asarray(objects.boxes_xywh, dtype=np.float64),
         [False] * num_objects,
     )  # (N, G)
-    overlaps = np.greater_equal(ious, MIN_IOU)
-    is_alarm = ~overlaps.any(axis=1)
+    overlaps = np.asarray(ious >= MIN_IOU)
+    is_alarm = np.asarray(~overlaps.any(axis=1))
     alarms = []
     for number in np.argsort(-np.asarray(detections.scores), kind="stable").tolist():
         class_index = detections.classes[number]

@@ -8,9 +8,11 @@ from pathlib import Path
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from detic.datasets.annotation_file import read_document
+from detic.datasets.annotation_file import AnnotationFile
+from detic.datasets.class_lists import categories_of_file
 from detic.errors import InputError, unknown_choice
-from detic.evaluation.ground_truth import read_ground_truth
+from detic.evaluation.ground_truth import Annotations, read_ground_truth
+from detic.evaluation.openimages_truth import read_verified_images
 from detic.result_rows import ImageId
 
 OPEN_VOCABULARY_COCO = "coco_generalized_zeroshot_val"  # the one set with seen and unseen classes
@@ -24,6 +26,12 @@ class EvaluationSet:
     kind: str  # lvis, coco, oid, or imagenet, which cannot be scored
     annotation_file: Path
     image_files: Callable[[], Mapping[ImageId, str]]  # by image id
+    content: AnnotationFile | None = None  # of the annotation file, where it was read already
+
+    @property
+    def annotations(self) -> Annotations:
+        """The annotation file, or its content."""
+        return self.content or self.annotation_file
 
     @property
     def is_open_vocabulary(self) -> bool:
@@ -67,11 +75,24 @@ def annotated_set(
     Raises:
         InputError: the file is missing or malformed.
     """
+    content = read_ground_truth(annotation_file).content
     if kind is None:
-        categories = read_ground_truth(annotation_file).cats.values()
-        kind = "lvis" if any("frequency" in category for category in categories) else "coco"
-    files = partial(_image_files_below, image_root, annotation_file)
-    return EvaluationSet(annotation_file.stem, kind, annotation_file, files)
+        with_frequency = any("frequency" in category for category in content.categories)
+        kind = "lvis" if with_frequency else "coco"
+    files = partial(_image_files_below, image_root, content)
+    return EvaluationSet(annotation_file.stem, kind, annotation_file, files, content)
+
+
+def check_annotations(evaluation_set: EvaluationSet) -> None:
+    """Check that an annotation file can be scored on, as scoring itself does.
+
+    Raises:
+        InputError: it is missing or malformed, or lacks what the way of scoring needs.
+    """
+    if evaluation_set.kind == "oid":
+        read_verified_images(evaluation_set.annotations)
+    else:
+        read_ground_truth(evaluation_set.annotations)
 
 
 def category_ids(evaluation_set: EvaluationSet) -> Sequence[int | None]:
@@ -89,7 +110,8 @@ def category_ids(evaluation_set: EvaluationSet) -> Sequence[int | None]:
         id_of = {index: category_id for category_id, index in index_of.items()}
         num_classes = len(metadata.get("thing_classes") or index_of)
         return [id_of.get(index) for index in range(num_classes)]
-    return sorted(read_ground_truth(evaluation_set.annotation_file).cats)
+    categories = categories_of_file(str(evaluation_set.annotation_file))
+    return [category["id"] for category in categories]
 
 
 def _registered_image_files(dataset_name: str) -> dict[ImageId, str]:
@@ -98,14 +120,13 @@ def _registered_image_files(dataset_name: str) -> dict[ImageId, str]:
     return {record["image_id"]: record["file_name"] for record in records if "file_name" in record}
 
 
-def _image_files_below(image_root: Path | None, annotation_file: Path) -> dict[ImageId, str]:
+def _image_files_below(image_root: Path | None, content: AnnotationFile) -> dict[ImageId, str]:
     """Return where a file's images are: by ``file_name``, or by the end of ``coco_url``."""
     if image_root is None:
         return {}
-    images = read_document(annotation_file, ("images",))["images"]
     names = {
         image["id"]: image.get("file_name") or os.path.join(*image["coco_url"].split("/")[-2:])
-        for image in images
-        if image.get("file_name") or image.get("coco_url")
+        for image in content.images
+        if "file_name" in image or "coco_url" in image
     }
     return {image_id: str(image_root / name) for image_id, name in names.items()}

@@ -9,12 +9,18 @@ Detectors, arXiv 2102.01066 (fixed AP).
 import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 
 import numpy as np
 from hotcoco import COCO, LVISEval, LVISResults
 
-from detic.evaluation.ground_truth import accumulated, as_evaluation, prepare, use_mask_areas
+from detic.evaluation.ground_truth import (
+    Annotations,
+    GroundTruth,
+    accumulated,
+    as_evaluation,
+    prepare,
+    use_mask_areas,
+)
 from detic.evaluation.precision_arrays import (
     ALL_AREAS,
     AREAS,
@@ -32,7 +38,7 @@ NO_LIMIT = -1
 
 
 def score_lvis(
-    annotation_file: str | Path,
+    annotations: Annotations,
     results: ResultsFile,
     tasks: Sequence[str] = ("bbox", "segm"),
     *,
@@ -41,7 +47,7 @@ def score_lvis(
     """Return AP, AR and AP by class frequency, in percent.
 
     Args:
-        annotation_file: in LVIS's format.
+        annotations: a file in LVIS's format, or its content.
         results: the detections; the 300 highest-scoring of each image count.
         tasks: bbox, segm.
         fixed_ap: whether to add the tasks ``bbox_fixed`` and ``segm_fixed``, in which the 10 000
@@ -50,37 +56,36 @@ def score_lvis(
     Raises:
         InputError: a file is malformed, or they do not fit together.
     """
-    ground_truth, classes, tasks = prepare(annotation_file, results, tasks)
-    judged = is_judged(ground_truth, results)
+    truth, tasks = prepare(annotations, results, tasks)
+    ground_truth = truth.to_coco(with_masks="segm" in tasks)
+    judged = is_judged(truth, results)
     counted = top_per_group(results.image_indices, results.scores, DETECTIONS_PER_IMAGE)
-    with results.only(judged & counted) as best:
+    with results.only(judged & counted) as best, truth.numbered(best) as numbered:
         suffix = f"@{DETECTIONS_PER_IMAGE}"
-        scores = _score(ground_truth, classes, best, tasks, suffix)
+        scores = _score(ground_truth, truth.classes, numbered, tasks, suffix)
     if fixed_ap:
         counted = top_per_group(results.category_ids, results.scores, DETECTIONS_PER_CLASS)
-        with results.only(judged & counted) as best:
-            fixed = _score(ground_truth, classes, best, tasks, "")
+        with results.only(judged & counted) as best, truth.numbered(best) as numbered:
+            fixed = _score(ground_truth, truth.classes, numbered, tasks, "")
         scores |= {f"{task}_fixed": score for task, score in fixed.items()}
-    return as_evaluation(ground_truth, classes, scores)
+    return as_evaluation(truth, truth.classes, scores)
 
 
-def is_judged(ground_truth: COCO, results: ResultsFile) -> np.ndarray:
+def is_judged(truth: GroundTruth, results: ResultsFile) -> np.ndarray:
     """Return which detections can count, (N,) bool.
 
     A class is judged only on images in which it is annotated or was found to be absent. Leaving the
     others out beforehand changes no metric and spares most of the work.
     """
-    images, category_ids = ground_truth.imgs, sorted(ground_truth.cats)
-    column_of = {category_id: column for column, category_id in enumerate(category_ids)}
-    index_of = {image_id: index for index, image_id in enumerate(results.image_ids)}
-    table = np.zeros((len(index_of), len(category_ids)), dtype=bool)
-    for column, category_id in zip(table.T, category_ids, strict=True):
-        with_class = ground_truth.get_img_ids(cat_ids=[category_id])
-        column[[index_of[image_id] for image_id in with_class if image_id in index_of]] = True
+    column_of = truth.content.class_index
+    table = np.zeros((len(results.image_ids), len(column_of)), dtype=bool)
     for row, image_id in zip(table, results.image_ids, strict=True):
-        absent = images[int(image_id)].get("neg_category_ids", [])
-        row[[column_of[category_id] for category_id in absent if category_id in column_of]] = True
-    return table[results.image_indices, np.searchsorted(category_ids, results.category_ids)]
+        annotations = truth.content.annotations_of.get(image_id, ())
+        row[[column_of[annotation["category_id"]] for annotation in annotations]] = True
+        absent = truth.images[image_id].get("neg_category_ids", ())
+        row[[column_of[category_id] for category_id in absent]] = True
+    columns = np.searchsorted(list(column_of), results.category_ids)  # ids of the file, rising
+    return table[results.image_indices, columns]
 
 
 def _score(

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from detic.datasets.annotation_file import read_json
+from detic.documents import read_json
 from detic.errors import InputError
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import numpy as np
 
-from detic.evaluation.ground_truth import tasks_to_score
+from detic.evaluation.ground_truth import Annotations, tasks_to_score
 from detic.evaluation.openimages_ap import (
     KeyedAnnotations,
     KeyedDetections,
@@ -30,7 +30,7 @@ logger = logging.getLogger(__name__)
 
 
 def score_openimages(
-    annotation_file: str | Path,
+    annotations: Annotations,
     results: ResultsFile,
     tasks: Sequence[str] = ("bbox", "segm"),
     *,
@@ -42,7 +42,7 @@ def score_openimages(
     are fractions.
 
     Args:
-        annotation_file: in COCO's format, with ``neg_category_ids`` and ``pos_category_ids`` of
+        annotations: a file in COCO's format, or its content, with ``neg_category_ids`` and ``pos_category_ids`` of
             each image and group-of boxes marked by ``iscrowd``.
         results: the detections; the 300 highest-scoring of each image count.
         tasks: bbox, segm.
@@ -51,9 +51,10 @@ def score_openimages(
     Raises:
         InputError: a file is malformed, or they do not fit together.
     """
-    truth = read_verified_images(annotation_file)
-    tasks = tasks_to_score(tasks, truth.has_masks, annotation_file)
-    check_fits(results, truth.images, truth.category_ids, tasks, annotation_file)
+    truth = read_verified_images(annotations)
+    path = truth.content.path
+    tasks = tasks_to_score(tasks, truth.has_masks, path)
+    check_fits(results, truth.images, truth.category_ids, tasks, path)
     not_expanded = np.eye(len(truth.category_ids), dtype=bool)
     runs = {{"bbox": "AP50", "segm": "AP50_segm"}[task]: (task, not_expanded) for task in tasks}
     if tasks == ["bbox"] and hierarchy_file:

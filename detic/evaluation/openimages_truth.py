@@ -5,13 +5,12 @@ I images, C classes, M annotations.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
-from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
+from detic.datasets.annotation_file import AnnotationFile
 from detic.errors import InputError
-from detic.evaluation.ground_truth import check_is_file
+from detic.evaluation.ground_truth import Annotations, read_ground_truth
 from detic.evaluation.openimages_ap import mask_shapes
 
 
@@ -32,7 +31,7 @@ class VerifiedImages:
     def index_of_freebase_id(self) -> dict[str, int]:
         """The class index by freebase id, such as "/m/01g317"."""
         categories = self.content.categories
-        if not all("freebase_id" in category for category in categories):
+        if not all(isinstance(category.get("freebase_id"), str) for category in categories):
             raise InputError(
                 f"{self.content.path} has categories without 'freebase_id', which the class "
                 "hierarchy goes by; make the file with `python tools/convert_openimages.py`"
@@ -67,15 +66,14 @@ class VerifiedImages:
         )
 
 
-def read_verified_images(path: str | Path) -> VerifiedImages:
+def read_verified_images(annotations: Annotations) -> VerifiedImages:
     """Return the annotations of Open Images.
 
     Raises:
         InputError: the file is missing or malformed, an image has no verified labels, or an
             annotation's class is not among those of its image.
     """
-    check_is_file(path)
-    content = read_annotation_file(path)
+    content = read_ground_truth(annotations).content
     is_verified = np.zeros((len(content.images), len(content.categories)), dtype=bool)
     for row, image in zip(is_verified, content.images, strict=True):
         for field in ("neg_category_ids", "pos_category_ids"):

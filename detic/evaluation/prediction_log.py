@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 from detectron2.utils import comm
 
-from detic.datasets.annotation_file import read_json
+from detic.documents import read_json
 from detic.errors import InputError
 from detic.evaluation.results_file import ResultsFile
 from detic.files import unfinished_path, write_json, writing

@@ -5,7 +5,7 @@ N detections of I images.
 
 import json
 import os
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from itertools import compress, islice
@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from detic.errors import InputError
+from detic.errors import InputError, shown
 from detic.result_rows import ImageId
 
 LINES_PER_CHUNK = 4096  # parsed at once: a call for each line would take most of the time
@@ -77,20 +77,39 @@ class ResultsFile:
             kept: dict[str, Any] = {name: _select(getattr(self, name), keep) for name in columns}
             yield replace(self, path=path, content=None, **kept)
 
+    @contextmanager
+    def with_image_ids(self, new_id_of: Mapping[ImageId, int]) -> Iterator["ResultsFile"]:
+        """Give a temporary file whose images have other ids."""
+        with TemporaryDirectory(prefix=".results-") as folder:
+            path = Path(folder) / self.path.name
+            everything = np.ones(len(self), dtype=bool)
+            with open(path, "wb") as target:
+                rows = (
+                    row | {"image_id": new_id_of[row["image_id"]]} for row in self.rows(everything)
+                )
+                _write_rows(rows, target)
+            image_ids = [new_id_of[image_id] for image_id in self.image_ids]
+            yield replace(self, path=path, content=None, image_ids=image_ids)
+
     def _copy(self, keep: np.ndarray, target: BinaryIO) -> None:
         """Write some detections as a json list with one a line."""
-        target.write(b"[\n")
         if self.content is not None:
-            lines = (json.dumps(row).encode("ascii") for row in self.rows(keep))
-            target.write(b",\n".join(lines) + b"\n")
-        else:
-            with open(self.path, "rb") as file:
-                target.writelines(compress(islice(file, 1, None), keep.tolist()))
-            if keep.any() and not keep[-1]:  # the last line written has a comma
-                target.seek(-len(b",\n"), os.SEEK_END)
-                target.write(b"\n")
-                target.truncate()
+            _write_rows(self.rows(keep), target)
+            return
+        target.write(b"[\n")
+        with open(self.path, "rb") as file:
+            target.writelines(compress(islice(file, 1, None), keep.tolist()))
+        if keep.any() and not keep[-1]:  # the last line written has a comma
+            target.seek(-len(b",\n"), os.SEEK_END)
+            target.write(b"\n")
+            target.truncate()
         target.write(b"]\n")
+
+
+def _write_rows(rows: Iterable[dict], target: BinaryIO) -> None:
+    """Write detections as a json list with one a line."""
+    lines = (json.dumps(row).encode("ascii") for row in rows)
+    target.write(b"[\n" + b",\n".join(lines) + b"\n]\n")
 
 
 def _select(column: np.ndarray | None, keep: np.ndarray) -> np.ndarray | None:
@@ -112,7 +131,7 @@ def check_fits(
     unknown = next((image for image in results.image_ids if image not in images), None)
     if unknown is not None:
         raise InputError(
-            f"{results.path} has detections on image {unknown!r}, which is not among the "
+            f"{results.path} has detections on image {shown(unknown)}, which is not among the "
             f"{len(images)} images of {annotation_file}; give the annotations of the set that "
             "was predicted"
         )

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from hotcoco import mask as rle
 
-from detic.datasets.annotation_file import read_json
-from detic.errors import InputError
+from detic.documents import read_json
+from detic.errors import InputError, shown
 from detic.evaluation.results_file import ResultsFile
 from detic.result_rows import ImageId
 
@@ -75,15 +75,15 @@ FIELDS: tuple[tuple[str, Callable[[object], bool], str], ...] = (
 def _problem(row: object) -> str:
     """Return what is wrong with a detection, "" if nothing is."""
     if not isinstance(row, dict):
-        return f"is {str(row)[:40]}; expected an object"
+        return f"is {shown(row)}; expected an object"
     for field, is_right, expected in FIELDS:
         if not is_right(row.get(field)):
-            found = f"is {row[field]!r}" if field in row else "is missing"
+            found = f"is {shown(row[field])}" if field in row else "is missing"
             return f"'{field}' {found}; expected {expected}"
     if "bbox" not in row and "segmentation" not in row:
         return "has neither 'bbox' nor 'segmentation'"
     if "bbox" in row and not _is_box(row["bbox"]):
-        return f"'bbox' is {str(row['bbox'])[:60]}; expected [x, y, width, height], four numbers"
+        return f"'bbox' is {shown(row['bbox'])}; expected [x, y, width, height], four numbers"
     return _problem_of_mask(row["segmentation"]) if "segmentation" in row else ""
 
 
@@ -100,7 +100,7 @@ def _problem_of_mask(mask: Any) -> str:
         except (ValueError, TypeError, OverflowError) as error:
             reason = f" ({error})"
     expected = "{'size': [height, width], 'counts': ...}, a run-length encoded mask"
-    return f"'segmentation' is {str(mask)[:60]}; expected {expected}{reason}"
+    return f"'segmentation' is {shown(mask)}; expected {expected}{reason}"
 
 
 def _looks_like_mask(mask: object) -> bool:

@@ -8,8 +8,6 @@ from dataclasses import dataclass, field, replace
 
 import numpy as np
 
-from detic.errors import InputError
-
 FREQUENCY_NAMES = {"r": "rare", "c": "common", "f": "frequent"}
 
 
@@ -42,17 +40,8 @@ def class_table(categories: Sequence[dict], num_gt: dict[int, int]) -> ClassTabl
     Args:
         categories: with ``id`` and ``name``; LVIS's also have ``frequency`` and ``image_count``.
         num_gt: annotated instances by category id.
-
-    Raises:
-        InputError: a frequency is not one of LVIS's letters.
     """
     categories = sorted(categories, key=lambda category: category["id"])
-    for category in categories:
-        if category.get("frequency", "r") not in FREQUENCY_NAMES:
-            raise InputError(
-                f"category {category['id']} ({category['name']}) has the frequency "
-                f"{category['frequency']!r}; expected r, c or f"
-            )
     return ClassTable(
         ids=tuple(category["id"] for category in categories),
         names=tuple(category["name"] for category in categories),
@@ -60,7 +49,10 @@ def class_table(categories: Sequence[dict], num_gt: dict[int, int]) -> ClassTabl
             FREQUENCY_NAMES.get(category.get("frequency", ""), "") for category in categories
         ),
         num_gt=tuple(num_gt.get(category["id"], 0) for category in categories),
-        num_train_images=tuple(category.get("image_count") for category in categories),
+        num_train_images=tuple(
+            count if type(count := category.get("image_count")) is int else None
+            for category in categories
+        ),
     )
 
 

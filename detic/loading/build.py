@@ -14,7 +14,7 @@ from detectron2.data import transforms as T
 from torch.utils.data import DataLoader
 
 from detic.datasets.own_data import check_class_order
-from detic.datasets.segmentation import keep_all_masks_or_none
+from detic.datasets.segmentation import fill_missing_masks
 from detic.loading.augmentation import build_test_augmentations
 from detic.loading.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
 from detic.loading.image_reader import ImageReader
@@ -197,7 +197,7 @@ def _training_arrays(data: TrainData, check_place: Callable[[dict], None]) -> Sh
         for source in data.sources.entries
     ]
     if data.sources.entries[0].kind.has_box_classes and data.sources.share_batches:
-        keep_all_masks_or_none(list(chain(*records_of)), "DATASETS.TRAIN")
+        fill_missing_masks(list(chain(*records_of)), "DATASETS.TRAIN")
     return build_training_arrays(data.sources.entries, records_of, data.draw)
 
 

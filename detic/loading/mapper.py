@@ -32,7 +32,8 @@ class TrainMapper:
         augmentations: by source.
         kinds: what each source is annotated with; None if all have boxes and the model does not
             ask.
-        mask_format: polygon or bitmask; None for no masks.
+        mask_format: polygon or bitmask; None for no masks. Images with run-length masks have
+            bitmasks.
         recompute_boxes: whether boxes become those of the masks, which are tighter after a crop.
     """
 
@@ -59,7 +60,8 @@ class TrainMapper:
 
         Returns:
             ``image`` is (3, H, W) uint8, ``instances`` has the targets of all annotations that are
-            no crowds and of which something is left. With kinds there are ``ann_type`` and
+            no crowds and of which something is left; ``gt_has_mask`` says whose masks are none, if
+            there are any such. With kinds there are ``ann_type`` and
             ``pos_category_ids`` as well.
 
         Raises:
@@ -88,11 +90,20 @@ class TrainMapper:
         moved = [
             transform_annotation(a, transforms, image_size_hw, keep_masks) for a in annotations
         ]
-        mask_format = self.mask_format or "polygon"
-        instances = utils.annotations_to_instances(moved, image_size_hw, mask_format)
+        instances = utils.annotations_to_instances(moved, image_size_hw, self._format_of(moved))
+        if not all(annotation.get("has_mask", True) for annotation in annotations):
+            has_mask = [annotation.get("has_mask", True) for annotation in annotations]
+            instances.gt_has_mask = torch.tensor(has_mask)
         if self.recompute_boxes and instances.has("gt_masks"):
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
         return utils.filter_empty_instances(instances)
+
+    def _format_of(self, annotations: Sequence[dict]) -> str:
+        """Return the format of an image's masks: pixels if one of them has no polygons."""
+        masks = [a["segmentation"] for a in annotations if "segmentation" in a]
+        if any(isinstance(mask, np.ndarray) for mask in masks):
+            return "bitmask"
+        return self.mask_format or "polygon"
 
 
 class EvaluationMapper:

@@ -7,7 +7,11 @@ import pickle
 from collections.abc import Iterable, Sequence
 from typing import Any
 
-from detic.datasets.segmentation import usable_polygons
+import numpy as np
+
+from detic.datasets.annotation_fields import is_box
+from detic.datasets.segmentation import mask_error, usable_mask
+from detic.errors import InputError, shown
 from detic.loading.shared_memory import ArrayWriter, SharedArrays
 
 
@@ -42,19 +46,48 @@ def pack_records(writer: ArrayWriter, records: Iterable[dict]) -> None:
 
 
 def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:
-    """Return annotations as the mapper needs them, without those that it cannot use.
+    """Return annotations as the mapper needs them.
 
-    Polygons of fewer than three points are left out, and annotations that have no other. Boxes
-    become floating point, so that the mapper does not cut them to whole pixels.
+    Boxes become floating point, so that the mapper does not cut them to whole pixels.
     """
-    usable = []
-    for annotation in annotations:
-        changed: dict[str, Any] = {"bbox": [float(value) for value in annotation["bbox"]]}
-        polygons = annotation.get("segmentation")
-        if isinstance(polygons, list):
-            polygons = usable_polygons(polygons)
-            if not polygons:
-                continue
-            changed["segmentation"] = polygons
-        usable.append(annotation | changed)
-    return usable
+    return [
+        annotation | {"bbox": [float(value) for value in annotation["bbox"]]}
+        for annotation in annotations
+    ]
+
+
+def checked_annotations(record: dict, origin: str) -> list[dict]:
+    """Return the annotations of a record from a loader that is not ours, with masks that serve.
+
+    Args:
+        record: its polygons may be arrays.
+        origin: the name of its dataset, for the message.
+
+    Raises:
+        InputError: a box or a mask is malformed.
+    """
+    return [_checked(record, annotation, origin) for annotation in record.get("annotations", ())]
+
+
+def _checked(record: dict, annotation: dict, origin: str) -> dict:
+    where = f"dataset {origin!r}, image {shown(record.get('image_id'))}"
+    box, segmentation = annotation.get("bbox"), annotation.get("segmentation")
+    if not is_box(_as_list(box)):
+        raise InputError(f"{where}: 'bbox' is {shown(box)}; expected four numbers of pixels")
+    if isinstance(segmentation, list | tuple):
+        segmentation = [_as_list(polygon) for polygon in segmentation]
+    elif isinstance(segmentation, dict) and isinstance(segmentation.get("counts"), bytes):
+        segmentation = segmentation | {"counts": segmentation["counts"].decode("ascii", "replace")}
+    if "height" in record and "width" in record:
+        problem = mask_error(segmentation, (record["height"], record["width"]))
+        if problem:
+            raise InputError(f"{where}: {problem}")
+    mask = usable_mask(segmentation)
+    changed = {key: value for key, value in annotation.items() if key != "segmentation"}
+    return changed if mask is None else changed | {"segmentation": mask}
+
+
+def _as_list(values: Any) -> Any:
+    """Return an array or a tuple as a list of Python's own numbers; anything else as it is."""
+    is_array = isinstance(values, np.ndarray | tuple)
+    return np.asarray(values).tolist() if is_array else values

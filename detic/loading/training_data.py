@@ -9,14 +9,15 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
-from detectron2.data import DatasetCatalog
+from detectron2.data import DatasetCatalog, MetadataCatalog
 from detectron2.utils import comm
 from tabulate import tabulate
 
 from detic.annotation import AnnotationKind
-from detic.datasets.segmentation import keep_all_masks_or_none
+from detic.datasets.segmentation import fill_missing_masks
 from detic.errors import InputError, unknown_choice
 from detic.loading.records import (
+    checked_annotations,
     pack_records,
     trainable_annotations,
 )
@@ -82,13 +83,15 @@ def load_source(
             _check_classes(of_dataset, name, num_classes)
         for record in of_dataset:
             check_place(record)
+        if source.kind.has_boxes and not MetadataCatalog.get(name).get("has_checked_annotations"):
+            of_dataset = [r | {"annotations": checked_annotations(r, name)} for r in of_dataset]
         records += of_dataset
     if drop_empty and source.kind.has_boxes:
         records = [record for record in records if _has_boxes(record)]
     if not records:
         raise InputError(f"no image of {source.name!r} has boxes to train on")
-    if len(source.datasets) > 1 and source.kind.has_box_classes:
-        keep_all_masks_or_none(records, source.name)
+    if source.kind.has_box_classes:
+        fill_missing_masks(records, source.name)
     return records
 
 

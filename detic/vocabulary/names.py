@@ -1,9 +1,19 @@
 """Class names that mean the same, and class lists joined into one."""
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import fields
 
 from detic.vocabulary.vocabulary import ClassEntry, Vocabulary
+
+
+def composed(name: str) -> str:
+    """Return a name in Unicode's normal form C: file systems and editors write accents in two ways.
+
+    >>> composed("Gro\\u0308ße") == "Größe"
+    True
+    """
+    return name if name.isascii() else unicodedata.normalize("NFC", name)
 
 
 def loose_name(name: str) -> str:
@@ -12,7 +22,7 @@ def loose_name(name: str) -> str:
     >>> loose_name("Traffic_light ")
     'traffic light'
     """
-    return " ".join(name.replace("_", " ").split()).casefold()
+    return composed(" ".join(composed(name).replace("_", " ").split()).casefold())
 
 
 def join_vocabularies(vocabularies: Iterable[Vocabulary]) -> Vocabulary:

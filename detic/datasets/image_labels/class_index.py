@@ -7,7 +7,7 @@ from pathlib import Path
 
 from detic.documents import read_json
 from detic.errors import InputError, unknown_choice
-from detic.vocabulary.names import loose_name
+from detic.vocabulary.names import composed, loose_name
 
 logger = logging.getLogger(__name__)
 
@@ -27,11 +27,13 @@ class ClassIndex:
         self, class_names: Sequence[str], class_map: Mapping[str, int | str] | None = None
     ):
         self.class_names = class_names
-        self._map = class_map
+        self._map: dict[str, int | str] | None = None
+        if class_map is not None:
+            self._map = {composed(label): meant for label, meant in class_map.items()}
         self._exact: dict[str, list[int]] = defaultdict(list)
         self._loose: dict[str, list[int]] = defaultdict(list)
         for index, name in enumerate(class_names):
-            self._exact[name].append(index)
+            self._exact[composed(name)].append(index)
             self._loose[loose_name(name)].append(index)
 
     @property
@@ -45,11 +47,11 @@ class ClassIndex:
         Raises:
             InputError: several classes have this name, or the map leads nowhere.
         """
-        mapped = self._map.get(label) if self._map is not None else None
+        mapped = self._map.get(composed(label)) if self._map is not None else None
         if isinstance(mapped, int):
             return self.checked(mapped - 1, f"the class map, {label!r}")
         name = label if mapped is None else mapped
-        for table, key in ((self._exact, name), (self._loose, loose_name(name))):
+        for table, key in ((self._exact, composed(name)), (self._loose, loose_name(name))):
             matches = table.get(key, [])
             if len(matches) > 1:
                 raise InputError(

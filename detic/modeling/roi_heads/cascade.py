@@ -25,6 +25,7 @@ from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.mask_targets import with_masks
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
@@ -200,7 +201,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         if not self.mask_on:
             return {}
         if supervision.kind.has_box_classes and targets and targets[0].has("gt_masks"):
-            losses = self._forward_mask(features, proposals)
+            losses = self._forward_mask(features, list(map(with_masks, proposals)))
             return {name: loss * self.mask_weight for name, loss in losses.items()}
         return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
 

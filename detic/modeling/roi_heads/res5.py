@@ -19,6 +19,7 @@ from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.mask_targets import with_masks
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
@@ -112,7 +113,12 @@ class CustomRes5ROIHeads(Res5ROIHeads):
     def _mask_losses(self, maps: Tensor, proposals: list[Instances]) -> dict[str, Tensor]:
         """Return ``loss_mask`` of the foreground among the proposals pooled into ``maps``."""
         foreground, is_foreground = select_foreground_proposals(proposals, self.num_classes)
-        return self.mask_head(maps[torch.cat(is_foreground)], foreground)
+        maps = maps[torch.cat(is_foreground)]
+        if any(image.has("gt_has_mask") for image in foreground):
+            parts = maps.split([len(image) for image in foreground])
+            maps = torch.cat(list(map(_maps_with_masks, parts, foreground)))
+            foreground = list(map(with_masks, foreground))
+        return self.mask_head(maps, foreground)
 
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
@@ -131,3 +137,7 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             request=request,
         )
         return self.forward_with_given_boxes(features, detections)
+
+
+def _maps_with_masks(maps: Tensor, instances: Instances) -> Tensor:
+    return maps[instances.gt_has_mask] if instances.has("gt_has_mask") else maps

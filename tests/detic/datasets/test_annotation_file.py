@@ -5,12 +5,8 @@ import json
 
 import pytest
 
-from detic.datasets.annotation_file import (
-    collector_paused,
-    read_annotation_file,
-    read_document,
-    read_json,
-)
+from detic.datasets.annotation_file import read_annotation_file, read_document
+from detic.documents import collector_paused, read_json
 from detic.errors import InputError
 
 CATEGORY = {"id": 3, "name": "cat"}
@@ -78,7 +74,7 @@ def test_unknown_ids_in_an_image_are_named(read):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ('{"images": [', "is not valid json"),
+        ('{"images": [', "is not valid JSON"),
         ("[]", "holds a json list; expected an object"),
         ("{}", "has no list 'images'"),
     ],
@@ -92,7 +88,7 @@ def test_files_that_are_no_annotation_files_are_named(tmp_path, text, message):
 
 def test_a_missing_file_points_at_the_check(tmp_path):
     with pytest.raises(InputError, match=r"b\.json not found; `detic data check`"):
-        read_json(tmp_path / "b.json")
+        read_document(tmp_path / "b.json", ("images",))
 
 
 @pytest.mark.parametrize("was_enabled", [True, False])

@@ -1,6 +1,7 @@
 """Data with boxes that a recipe names."""
 
 import json
+from dataclasses import replace
 
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -77,23 +78,32 @@ def test_two_categories_cannot_be_one_class(write):
     with pytest.raises(
         InputError, match=r"category 2: 'Elk' is the model's class 'elk', and so is"
     ):
-        load_box_source(write({1: "elk", 2: "Elk"}, [box(1, 2)]), NAMES)
+        load_box_source(write({1: "elk", 2: "Elk"}, [box(1, 2), box(2, 1)]), NAMES)
+
+
+def test_an_unused_category_does_not_compete_with_its_namesake(write):
+    root_first = write({0: "elk", 3: "elk", 4: "Elk"}, [box(1, 3)])
+    assert classes(load_box_source(root_first, NAMES)) == [[2], []]
+
+
+def test_names_are_compared_in_one_normal_form(write):
+    source = write({7: "Gru\u0308ne Eule"}, [box(1, 7)])
+    assert classes(load_box_source(source, ["elk", "Gr\u00fcne Eule"])) == [[1], []]
+
+
+def test_names_of_coco_2014_are_cut_in_the_files_of_the_benchmark_alone(write):
+    image = IMAGES[0] | {"file_name": "COCO_train2014_000000000007.jpg"}
+    mine = replace(write({2: "elk"}, [], [image]), format="lvis")
+    assert load_box_source(mine, NAMES)[0]["file_name"] == f"ROOT/{image['file_name']}"
+    registered = read_entry({"name": "replay", "dataset": "lvis_v1_train+coco"})
+    registered = replace(registered, annotations=mine.annotations, images="ROOT")
+    assert load_box_source(registered, NAMES)[0]["file_name"] == "ROOT/000000000007.jpg"
 
 
 def test_verified_absence_is_matched_too(write):
     images = [IMAGES[0] | {"neg_category_ids": [2, 1]}]
     source = write({1: "things", 2: "elk"}, [], images)
     assert load_box_source(source, NAMES)[0]["neg_category_ids"] == [2]
-
-
-def test_masks_of_some_boxes_only_are_not_used(write, caplog):
-    mask = {"segmentation": [[1, 1, 5, 1, 5, 5]]}
-    annotations = [box(1, 2, **mask), box(2, 2)]
-    records = load_box_source(write({2: "elk"}, annotations), NAMES)
-    assert not any("segmentation" in a for a in records[0]["annotations"])
-    assert "1 of 2 annotations have masks, which are not used" in caplog.text
-    records = load_box_source(write({2: "elk"}, annotations[:1]), NAMES)
-    assert "segmentation" in records[0]["annotations"][0]
 
 
 def test_a_recipe_names_a_source_and_its_files_are_opened_when_used(named, write, tmp_path):

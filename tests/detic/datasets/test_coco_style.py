@@ -52,7 +52,7 @@ def test_records_have_crowds_and_verified_absent_classes(load, dataset):
     ]
 
 
-def test_polygons_of_two_points_go_with_their_annotation(load, caplog):
+def test_polygons_of_two_points_go_and_the_boxes_stay(load, caplog):
     triangle = [0, 0, 2, 0, 2, 2]
     with caplog.at_level(logging.WARNING):
         (record,) = load(
@@ -61,8 +61,8 @@ def test_polygons_of_two_points_go_with_their_annotation(load, caplog):
                 annotation(id=2, segmentation=[[0, 0, 1, 1]]),
             ]
         )
-    assert [a["segmentation"] for a in record["annotations"]] == [[triangle]]
-    assert "left out 1 annotations without valid polygons" in caplog.text
+    assert [a.get("segmentation") for a in record["annotations"]] == [[triangle], None]
+    assert "1 annotations have polygons with fewer than three points" in caplog.text
 
 
 def test_run_length_masks_are_compressed(load):
@@ -75,12 +75,13 @@ def test_run_length_masks_are_compressed(load):
     ("image", "fields", "message"),
     [
         ({**IMAGE, "file_name": None}, {}, "image a1: has no file_name"),
-        (IMAGE, {"segmentation": {"size": [4, 4]}}, "annotation 1: 'segmentation' is neither"),
-        (IMAGE, {"segmentation": [3]}, "annotation 1: 'segmentation' is neither"),
+        ({**IMAGE, "file_name": ""}, {}, r"image number 1 \(id 'a1'\): 'file_name' is ''"),
+        (IMAGE, {"segmentation": {"size": [4, 4]}}, "annotation 1: 'segmentation' has"),
+        (IMAGE, {"segmentation": [3]}, "annotation 1: 'segmentation' has"),
         (
             IMAGE,
             {"segmentation": {"size": [4, 4], "counts": [-1, 17]}},
-            "annotation 1: 'segmentation' is neither",
+            "annotation 1: 'segmentation' has",
         ),
     ],
 )

@@ -95,13 +95,20 @@ def test_crowds_are_left_out(load):
     assert record["annotations"] == []
 
 
-def test_invalid_polygons_are_reported_and_kept(load, caplog):
+def test_boxes_with_invalid_polygons_are_reported_and_kept(load, caplog):
     with caplog.at_level(logging.WARNING):
         (record,) = load(
             [{"id": 7, "file_name": "a.jpg"}], [annotation(segmentation=[[0, 0, 1, 1]])]
         )
-    assert record["annotations"][0]["segmentation"] == [[0, 0, 1, 1]]
+    assert [a["bbox"] for a in record["annotations"]] == [[1, 2, 3, 4]]
+    assert "segmentation" not in record["annotations"][0]
     assert "1 annotations have polygons with fewer than three points" in caplog.text
+
+
+def test_run_length_masks_are_compressed(load):
+    mask = {"size": [10, 20], "counts": [0, 2, 198]}
+    (record,) = load([{"id": 7, "file_name": "a.jpg"}], [annotation(segmentation=mask)])
+    assert isinstance(record["annotations"][0]["segmentation"]["counts"], bytes)
 
 
 @pytest.mark.parametrize(
@@ -110,8 +117,11 @@ def test_invalid_polygons_are_reported_and_kept(load, caplog):
         ({}, {}, "image 7: has neither file_name nor coco_url nor tar_index"),
         ({"file_name": "a", "pos_category_ids": [2]}, {}, r"image 7: \[2\] is not a list of ids"),
         ({"file_name": "a", "captions": "text"}, {}, "image 7: 'captions' is 'text'"),
-        ({"file_name": "a"}, {"segmentation": []}, r"annotation 1: 'segmentation' is \[\]"),
-        ({"file_name": "a"}, {"segmentation": [5]}, r"annotation 1: 'segmentation' is \[5\]"),
+        ({"file_name": "a"}, {"segmentation": [5]}, "annotation 1: 'segmentation' has masks that"),
+        ({"file_name": 5}, {}, r"image number 1 \(id 7\): 'file_name' is 5; expected the path"),
+        ({"coco_url": 5}, {}, "'coco_url' is 5; expected an address"),
+        ({"coco_url": "http://x"}, {}, "'coco_url' is 'http://x'; expected an address"),
+        ({"tar_index": "5"}, {}, "'tar_index' is '5'; expected a whole number"),
     ],
 )
 def test_malformed_records_are_named(load, image, fields, message):

@@ -1,69 +1,145 @@
 """Masks of annotations: which can be used, and what is wrong with others."""
 
-import numpy as np
 import pytest
-from pycocotools import mask as mask_util
 
 from detic.datasets.segmentation import (
-    has_only_polygons,
-    keep_all_masks_or_none,
+    box_of_mask,
+    check_masks,
+    fill_missing_masks,
     mask_problem,
     polygon_area,
-    run_lengths,
-    usable_polygons,
+    usable_mask,
 )
+from detic.errors import InputError
 
 DAMAGED = "run-length masks with damaged counts"
 SUM = "run-length masks whose counts do not add up to the pixels of their image"
+OTHER_SIZE = "run-length masks of another size than their image"
+NOT_NUMBERS = "polygons with other entries than finite numbers"
+PAIRS = "polygons whose points are lists of their own"
+FAR = "polygons far away from their image"
+NEITHER = "masks that are neither polygons nor run lengths"
+TRIANGLE, LINE, ODD = [0, 0, 5, 0, 5, 5], [0, 0, 5, 5], [0, 0, 5, 0, 5, 5, 1]
+FOUR_PIXELS = {"size": [6, 8], "counts": "04\\1"}  # the upper four of the first column
+NOTHING = {"size": [6, 8], "counts": [48]}
 
 
-def test_polygons_of_three_points_can_be_used():
-    triangle, line, odd = [0, 0, 5, 0, 5, 5], [0, 0, 5, 5], [0, 0, 5, 0, 5, 5, 1]
-    assert usable_polygons([triangle, line, odd]) == [triangle]
-    assert has_only_polygons([triangle])
-    assert not has_only_polygons([triangle, line])
-    assert has_only_polygons({"size": [6, 8], "counts": "04\\1"})
+@pytest.mark.parametrize(
+    ("segmentation", "usable"),
+    [
+        ([TRIANGLE, LINE, ODD], [TRIANGLE]),
+        ([LINE], None),
+        ([[]], None),
+        ([], None),
+        (None, None),
+        (FOUR_PIXELS, FOUR_PIXELS),
+        ({"size": [6, 8], "counts": [0, 4, 44]}, {"size": [6, 8], "counts": b"04\\1"}),
+        (NOTHING, None),
+    ],
+)
+def test_what_shows_something_can_be_used(segmentation, usable):
+    assert usable_mask(segmentation) == usable
 
 
-def test_masks_of_some_annotations_alone_are_removed(caplog):
-    records = [{"annotations": [{"segmentation": []}, {}]}]
-    keep_all_masks_or_none(records, "pets")
-    assert records == [{"annotations": [{}, {}]}]
-    assert "pets: 1 of 2 annotations have masks, which are not used" in caplog.text
+def test_boxes_around_masks():
+    assert box_of_mask([[1, 2, 4, 2, 4, 6], LINE]) == [1, 2, 3, 4]
+    assert box_of_mask(FOUR_PIXELS) == [0, 0, 1, 4]
+    assert box_of_mask([LINE]) is None
+
+
+def test_boxes_stand_for_masks_where_others_have_some(caplog):
+    mask, bare = {"bbox": [0, 0, 5, 5], "segmentation": [TRIANGLE]}, {"bbox": [1, 2, 3, 4]}
+    records = [{"annotations": [dict(mask), dict(bare)]}]
+    fill_missing_masks(records, "pets")
+    box = bare | {"segmentation": [[1, 2, 4, 2, 4, 6, 1, 6]], "has_mask": False}
+    assert records == [{"annotations": [mask, box]}]
+    assert "pets: 1 of 2 annotations have no mask; they train boxes and classes only" in caplog.text
+
+
+@pytest.mark.parametrize("annotations", [[], [{"bbox": [1, 2, 3, 4]}]])
+def test_data_without_masks_stay_so(annotations):
+    records = [{"annotations": [dict(a) for a in annotations]}]
+    fill_missing_masks(records, "pets")
+    assert records == [{"annotations": annotations}]
+
+
+MALFORMED = [
+    ([[0, 0, 5, 0, 5, float("nan")]], NOT_NUMBERS),
+    ([[0, 0, 5, 0, 5, float("inf")]], NOT_NUMBERS),
+    ([[0, 0, 5, 0, -float("inf"), float("inf")]], NOT_NUMBERS),
+    ([[0, 0, 5, 0, 5, None]], NOT_NUMBERS),
+    ([[0, 0, 5, 0, 5, {}]], NOT_NUMBERS),
+    ([TRIANGLE, ["0", "0", "5", "0", "5", "5"]], NOT_NUMBERS),
+    ([[0, 0, 5, 0, 5, 10**400]], FAR),
+    ([[0, 0, 5, 0, 5, 2e8]], FAR),
+    ([[-801, 0, 5, 0, 5, 5]], FAR),  # the image is 8 pixels wide
+    ([[[0, 0], [5, 0], [5, 5]]], PAIRS),
+    ("circle", NEITHER),
+    (7, NEITHER),
+    ([0, 0, 5, 0, 5, 5], NEITHER),
+    ([TRIANGLE, None], NEITHER),
+    ({"size": [6, 8]}, "run-length masks without counts"),
+    ({"counts": "04\\1"}, OTHER_SIZE),
+    ({"size": [6, 7], "counts": "04\\1"}, OTHER_SIZE),
+    ({"size": [8, 6], "counts": [0, 4, 44]}, OTHER_SIZE),
+    ({"size": "6x8", "counts": [0, 4, 44]}, OTHER_SIZE),
+    ({"size": [6, 8], "counts": "zzzz~~~"}, DAMAGED),
+    ({"size": [6, 8], "counts": "é4\\1"}, DAMAGED),
+    ({"size": [6, 8], "counts": "04\\"}, DAMAGED),  # ends in the middle of a number
+    ({"size": [6, 8], "counts": [0, 50, -2]}, DAMAGED),
+    ({"size": [6, 8], "counts": [0, "48"]}, DAMAGED),
+    ({"size": [6, 8], "counts": [0, 4.0, 44]}, DAMAGED),
+    ({"size": [6, 8], "counts": None}, DAMAGED),
+    ({"size": [6, 8], "counts": [0, 4, 40]}, SUM),
+    ({"size": [6, 8], "counts": [0, 4, 10**30]}, SUM),
+    ({"size": [6, 8], "counts": "04X1"}, SUM),
+    ({"size": [6, 8], "counts": ""}, SUM),
+]
 
 
 @pytest.mark.parametrize(
     ("segmentation", "problem"),
     [
-        ([[0, 0, 5, 0, 5, 5]], None),
-        ([[0, 0, 5, 0, 5, float("nan")]], "polygons with other entries than finite numbers"),
-        ([[0, 0, 5, 0, 5, 10**400]], "polygons with other entries than finite numbers"),
-        ([["0", "0", "5", "0", "5", "5"]], "polygons with other entries than finite numbers"),
-        ([[0, 0, 5, 0, 5, 5, 1]], "polygons with an odd number of coordinates"),
-        ("circle", "masks that are neither polygons nor run lengths"),
-        ([0, 0, 5, 0, 5, 5], "masks that are neither polygons nor run lengths"),
-        ({"size": [6, 8]}, "run-length masks without counts"),
-        ({"size": [6, 8], "counts": "04\\1"}, None),
-        ({"size": [6, 8], "counts": "zzzz~~~"}, DAMAGED),
-        ({"size": [6, 8], "counts": "04\\"}, DAMAGED),  # ends in the middle of a number
-        ({"size": [6, 8], "counts": [0, 50, -2]}, DAMAGED),
-        ({"size": [6, 8], "counts": [0, "48"]}, DAMAGED),
-        ({"size": [6, 8], "counts": None}, DAMAGED),
-        ({"size": [6, 8], "counts": [0, 4, 40]}, SUM),
-        ({"size": [6, 8], "counts": ""}, SUM),
+        *MALFORMED,
+        ([TRIANGLE], None),
+        ([[-2.5, 0, 9.5, 0, 5, 7]], None),  # outside, not far
+        (FOUR_PIXELS, None),
+        ([ODD], "polygons with an odd number of coordinates"),
+        ([TRIANGLE, LINE], "polygons with fewer than three points"),
+        ([[0, 0, 5, 5, 2, 2]], "polygons without area"),
+        (NOTHING, "empty run-length masks"),
     ],
 )
 def test_problems_of_masks_are_told_apart(segmentation, problem):
     assert mask_problem(segmentation, (6, 8)) == problem
 
 
-def test_compressed_counts_are_those_of_the_coco_api():
-    pixels = np.random.RandomState(0).rand(40, 300) < 0.1
-    pixels[:, 50:200] = False  # a run of thousands, so that numbers take several characters
-    text = mask_util.encode(np.asfortranarray(pixels, dtype=np.uint8))["counts"].decode()
-    lengths = run_lengths(text)
-    restored = np.repeat(np.arange(len(lengths)) % 2 == 1, lengths).reshape(300, 40).T
-    np.testing.assert_array_equal(restored, pixels)
+def check(segmentation):
+    good = [{"id": 1, "segmentation": mask} for mask in ([TRIANGLE], FOUR_PIXELS, None)]
+    wrong = {"id": 4, "segmentation": segmentation}
+    check_masks([({"height": 6, "width": 8}, [*good, wrong])], "a.json")
+
+
+@pytest.mark.parametrize(("segmentation", "problem"), MALFORMED)
+def test_malformed_masks_are_refused_by_annotation(segmentation, problem):
+    with pytest.raises(InputError) as caught:
+        check(segmentation)
+    message = str(caught.value)
+    assert message.startswith(f"a.json: annotation 4: 'segmentation' has {problem} (")
+    assert len(message) < 600
+    assert message.endswith("correct the mask or take it out")
+
+
+@pytest.mark.parametrize(
+    "segmentation", [[], {}, [LINE], [ODD], [[]], NOTHING, [[0, 0, 5, 5, 2, 2]]]
+)
+def test_masks_that_show_nothing_are_not_refused(segmentation):
+    check(segmentation)
+
+
+def test_the_message_shows_the_coordinate():
+    with pytest.raises(InputError, match=r"finite numbers \(None\); expected polygons"):
+        check([[0.5] * 5000 + [None]])
 
 
 def test_the_area_of_a_polygon_does_not_depend_on_its_direction():

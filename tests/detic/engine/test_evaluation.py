@@ -12,7 +12,8 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from detic.engine.evaluation import check_images, evaluate_model, flat_metrics
+from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.test_sets import check_test_sets
 from detic.errors import InputError
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.plan import EvaluationPlan
@@ -252,10 +253,10 @@ def test_too_many_unreadable_images_end_an_evaluation(recipe, model, tmp_path):
 
 def test_missing_images_are_found_before_the_model_runs(recipe, tmp_path):
     plan = EvaluationPlan.from_config(recipe())
-    check_images(plan)
+    check_test_sets(plan)
     (tmp_path / "2.png").unlink()
     with pytest.raises(InputError, match=r"1 of 3 images cannot be read.*2\.png \(FileNotFound"):
-        check_images(plan)
+        check_test_sets(plan)
 
 
 def test_lack_of_memory_names_the_image(recipe, model, monkeypatch):
@@ -313,6 +314,34 @@ def test_fixed_ap_is_refused_for_heads_that_cannot_lift_their_limit(recipe, mode
     options = ("TEST.FIXED_AP", "True", "MODEL.ROI_HEADS.NAME", "CascadeROIHeads")
     with pytest.raises(InputError, match=r"TEST\.FIXED_AP needs .*, not CascadeROIHeads, whose"):
         evaluate(recipe(*options), model)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"bbox": None}, r"pets\.json: annotation number 1 \(id 1\): 'bbox' is None"),
+        ({"category_id": 9}, r"pets\.json: annotation 1 has category_id 9"),
+    ],
+)
+def test_test_sets_that_cannot_be_scored_are_refused_before_anything_is_seen(
+    recipe, tmp_path, change, message
+):
+    plan = EvaluationPlan.from_config(recipe())
+    check_test_sets(plan)
+    content = json.loads((tmp_path / "pets.json").read_text())
+    content["annotations"][0] |= change
+    (tmp_path / "pets.json").write_text(json.dumps(content))
+    with pytest.raises(InputError, match=message):
+        check_test_sets(plan)
+
+
+def test_test_sets_in_tar_files_are_refused_before_anything_is_seen(recipe):
+    plan = EvaluationPlan.from_config(recipe())
+    record = DatasetCatalog.get("pets_seen")[1]
+    record["tar_index"] = 3
+    del record["file_name"]
+    with pytest.raises(InputError, match="image 2 is number 3 of a tar index, but no tar files"):
+        check_test_sets(plan)
 
 
 def test_metrics_of_several_datasets_are_told_apart():

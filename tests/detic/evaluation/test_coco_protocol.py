@@ -114,11 +114,12 @@ def test_masks_of_another_size_than_the_image_are_refused(coco_file, results_of)
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ("{", "is not an annotation file in COCO's or LVIS's format"),
-        ("[]", "has no images"),
+        ("{", "is not valid JSON"),
+        ("[]", "holds a json list; expected an object"),
+        ('{"images": [], "categories": []}', "has no images"),
         (
             '{"images": [{"id": "a"}], "annotations": [], "categories": []}',
-            "expected a non-negative",
+            "'height' is missing; expected an integer",
         ),
     ],
 )

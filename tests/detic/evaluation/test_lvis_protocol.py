@@ -132,7 +132,7 @@ def test_detections_of_unknown_category_are_refused(lvis_file, results_of):
 
 
 def test_unknown_frequency_is_refused(lvis_file, results_of):
-    with pytest.raises(InputError, match=r"category 1 \(class 1\) has the frequency 'x'"):
+    with pytest.raises(InputError, match=r"category number 1 \(id 1\): 'frequency' is 'x'; exp"):
         box_metrics(lvis_file([(1, 1, HERE)], frequencies="x"), results_of([]))
 
 

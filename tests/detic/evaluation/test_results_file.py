@@ -55,7 +55,7 @@ def test_other_json_is_refused(write):
 def test_truncated_json_is_refused(tmp_path):
     path = tmp_path / "results.json"
     path.write_text('[{"image_id": 1')
-    with pytest.raises(InputError, match=r"results\.json is not valid json"):
+    with pytest.raises(InputError, match=r"results\.json is not valid JSON"):
         read_results(path)
 
 

@@ -113,6 +113,27 @@ def test_run_length_masks_become_bitmasks(record):
     assert int(masks.tensor.sum()) == 5 * 10
 
 
+def test_images_with_run_length_masks_have_bitmasks_beside_those_with_polygons(record):
+    polygons = record["annotations"][0]
+    pixels = np.zeros((40, 60), dtype=np.uint8, order="F")
+    pixels[10:20, 6:26] = 1
+    mixed = record | {
+        "annotations": [polygons, polygons | {"segmentation": mask_util.encode(pixels)}]
+    }
+    assert isinstance(mapper()(record)["instances"].gt_masks, PolygonMasks)
+    masks = mapper()(mixed)["instances"].gt_masks
+    assert isinstance(masks, BitMasks)
+    assert masks.tensor.sum((1, 2)).tolist() == [10 * 5, 10 * 5]
+
+
+def test_boxes_that_stand_for_masks_are_marked(record):
+    with_mask = record["annotations"][0]
+    without = with_mask | {"segmentation": [[0, 0, 9, 0, 9, 9, 0, 9]], "has_mask": False}
+    instances = mapper()(record | {"annotations": [with_mask, without]})["instances"]
+    assert instances.gt_has_mask.tolist() == [True, False]
+    assert not mapper()(record)["instances"].has("gt_has_mask")
+
+
 def test_boxes_can_be_recomputed_from_masks(record):
     record["annotations"][0]["segmentation"] = [[6, 12, 20, 12, 20, 18]]
     boxes = mapper([T.NoOpTransform()], recompute_boxes=True)(record)["instances"].gt_boxes

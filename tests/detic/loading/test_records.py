@@ -6,7 +6,13 @@ import os
 import numpy as np
 import pytest
 
-from detic.loading.records import PackedRecords, pack_records, trainable_annotations
+from detic.errors import InputError
+from detic.loading.records import (
+    PackedRecords,
+    checked_annotations,
+    pack_records,
+    trainable_annotations,
+)
 from detic.loading.shared_memory import ArrayWriter, open_shared_arrays
 
 RECORDS = [{"image_id": i, "text": "x" * i, "annotations": []} for i in range(5)]
@@ -77,13 +83,28 @@ def test_boxes_become_floating_point():
     assert [type(value) for value in annotation["bbox"]] == [float] * 4
 
 
-def test_polygons_that_no_mask_can_be_made_of_are_left_out():
+def test_records_of_other_loaders_have_their_masks_looked_at():
     triangle, line = [0, 0, 4, 0, 0, 4], [0, 0, 4, 0]
-    annotations = [
-        {"bbox": [0, 0, 4, 4], "segmentation": [line, triangle]},
-        {"bbox": [0, 0, 4, 4], "segmentation": [line]},
-        {"bbox": [0, 0, 4, 4], "segmentation": {"size": [4, 4], "counts": b"04"}},
-    ]
-    kept = trainable_annotations(annotations)
-    assert [a["segmentation"] for a in kept] == [[triangle], annotations[2]["segmentation"]]
-    assert annotations[0]["segmentation"] == [line, triangle]
+    run_lengths = {"size": [4, 4], "counts": b"04<"}
+    masks = [[line, np.array(triangle)], [line], run_lengths, None]
+    annotations = [{"bbox": np.array([0, 0, 4, 4]), "segmentation": mask} for mask in masks]
+    record = {"height": 4, "width": 4, "image_id": 3, "annotations": annotations}
+    kept = checked_annotations(record, "pets")
+    assert [a.get("segmentation") for a in kept][:2] == [[triangle], None]
+    assert [len(a["bbox"]) for a in kept] == [4] * 4
+
+
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"segmentation": [[0, 0, 4, 0, None, 4]]}, "image 3: 'segmentation' has polygons with"),
+        ({"segmentation": {"size": [9, 9], "counts": b"04"}}, "of another size than their image"),
+        ({"bbox": None}, "image 3: 'bbox' is None; expected four numbers"),
+        ({"bbox": [0, 0, float("nan"), 4]}, "'bbox' is"),
+    ],
+)
+def test_malformed_records_of_other_loaders_are_named(wrong, message):
+    record = {"height": 4, "width": 4, "image_id": 3}
+    record["annotations"] = [{"bbox": [0, 0, 4, 4]} | wrong]
+    with pytest.raises(InputError, match=message):
+        checked_annotations(record, "pets")

@@ -85,15 +85,24 @@ def test_a_union_has_the_records_of_all_its_datasets(joint_cfg):
     assert len(load_source(union, drop_empty=False, **MODEL)) == 14
 
 
-def test_a_union_has_masks_only_if_all_its_boxes_do(joint_cfg, box_records):
+def test_boxes_stand_for_the_masks_that_a_union_lacks(joint_cfg, box_records):
     joint_cfg.DATASETS.TRAIN = ("pets, pets", "labels")
     union = TrainSources.from_config(joint_cfg, 1).entries[0]
-    assert all(
-        "segmentation" in r["annotations"][0] for r in load_source(union, drop_empty=False, **MODEL)
-    )
+    loaded = load_source(union, drop_empty=False, **MODEL)
+    assert not any("has_mask" in record["annotations"][0] for record in loaded)
     del box_records[3]["annotations"][0]["segmentation"]
     loaded = load_source(union, drop_empty=False, **MODEL)
-    assert not any("segmentation" in r["annotations"][0] for r in loaded)
+    assert all("segmentation" in record["annotations"][0] for record in loaded)
+    without = [i for i, r in enumerate(loaded) if not r["annotations"][0].get("has_mask", True)]
+    assert without == [3, 10]
+
+
+def test_masks_of_a_loader_that_is_not_ours_are_looked_at(joint_cfg, box_records):
+    joint_cfg.DATASETS.TRAIN = ("pets", "labels")
+    source = TrainSources.from_config(joint_cfg, 1).entries[0]
+    box_records[3]["annotations"][0]["segmentation"] = [[0, 0, 5, 0, 5, None]]
+    with pytest.raises(InputError, match="dataset 'pets', image 3: 'segmentation' has polygons wi"):
+        load_source(source, drop_empty=False, **MODEL)
 
 
 def test_only_sources_with_boxes_lose_their_empty_images(catalogs, sources, pets, box_records):

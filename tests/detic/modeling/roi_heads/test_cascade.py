@@ -2,7 +2,7 @@
 
 import pytest
 import torch
-from detectron2.structures import Boxes, Instances
+from detectron2.structures import Boxes, Instances, PolygonMasks
 from detectron2.utils.events import EventStorage
 
 from detic.annotation import AnnotationKind
@@ -101,6 +101,24 @@ def test_masks_have_a_weight(heads):
     heads.mask_weight = heads.mask_weight / 4
     quarter, _ = train(heads, "box")
     torch.testing.assert_close(quarter["loss_mask"], whole["loss_mask"] / 4)
+
+
+def test_the_mask_head_does_not_learn_from_boxes_that_stand_for_masks(heads):
+    def loss(masks, marks):
+        targets = make_batch("box", 0, 1)[0]["instances"]
+        targets.gt_masks, targets.gt_has_mask = masks, torch.tensor(marks)
+        torch.manual_seed(3)
+        with EventStorage():
+            _, losses = heads.train()(None, features(), proposals(), [targets])
+        return losses["loss_mask"]
+
+    whole = make_batch("box", 0, 1)[0]["instances"].gt_masks
+    halves = PolygonMasks([[polygon / 2 for polygon in mask] for mask in whole.polygons])
+    mixed = PolygonMasks([*whole.polygons[:3], *halves.polygons[3:]])
+    all_marked, some_marked = [True] * 5, [True] * 3 + [False] * 2
+    assert loss(whole, all_marked) != loss(mixed, all_marked)
+    assert loss(whole, some_marked) == loss(mixed, some_marked) > 0
+    assert loss(whole, [False] * 5) == 0
 
 
 def test_image_labels_train_the_classifier_of_all_stages_and_are_reported(heads):

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+from detectron2.structures import PolygonMasks
 from detectron2.utils.events import EventStorage
 
 from detic.annotation import AnnotationKind
@@ -36,6 +37,27 @@ def test_boxes_train_boxes_and_labels_train_the_classifier(heads, kind, trains):
     other = {"loss_cls": "image_loss", "image_loss": "loss_cls"}[trains]
     assert losses[other] == 0 < losses[trains]
     assert ("stats_l_image" in storage.latest()) == (kind == "image")
+
+
+def test_the_mask_head_does_not_learn_from_boxes_that_stand_for_masks(small_recipe):
+    torch.manual_seed(0)
+    overrides = ("MODEL.RESNETS.RES2_OUT_CHANNELS", "16", "MODEL.MASK_ON", "True")
+    model = build_detector(small_recipe("Detic_OVCOCO_CLIP_R50_1x_max-size", *overrides))
+
+    def loss(masks, marks):
+        targets = make_batch("box", 0, 1)[0]["instances"]
+        targets.gt_masks, targets.gt_has_mask = masks, torch.tensor(marks)
+        torch.manual_seed(3)
+        with EventStorage():
+            _, losses = model.roi_heads.train()(None, features(), proposals(), [targets])
+        return losses["loss_mask"]
+
+    whole = make_batch("box", 0, 1)[0]["instances"].gt_masks
+    halves = PolygonMasks([[polygon / 2 for polygon in mask] for mask in whole.polygons])
+    mixed = PolygonMasks([*whole.polygons[:3], *halves.polygons[3:]])
+    assert loss(whole, [True] * 5) != loss(mixed, [True] * 5)
+    some_marked = [True] * 3 + [False] * 2
+    assert loss(whole, some_marked) == loss(mixed, some_marked) > 0
 
 
 def test_proposal_scores_are_probabilities(heads):
