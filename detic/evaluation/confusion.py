@@ -114,15 +114,16 @@ def match(objects: ShownBoxes, detections: ShownBoxes) -> list[tuple[int, int]]:
         np.asarray(objects.boxes_xywh, dtype=np.float64),
         [False] * num_objects,
     )  # (N, G)
-    overlaps = np.asarray(ious >= MIN_IOU)
-    is_alarm = np.asarray(~overlaps.any(axis=1))
+    is_alarm = np.max(ious, axis=1) < MIN_IOU
     alarms = []
     for number in np.argsort(-np.asarray(detections.scores), kind="stable").tolist():
         class_index = detections.classes[number]
         if is_alarm[number]:
             alarms.append((NOTHING, class_index))
             continue
-        free = [g for g in np.flatnonzero(overlaps[number]).tolist() if seen_as[g] == NOTHING]
+        free = [
+            g for g in np.flatnonzero(ious[number] >= MIN_IOU).tolist() if seen_as[g] == NOTHING
+        ]
         if free:
             best = max(free, key=lambda g: (objects.classes[g] == class_index, ious[number, g]))
             seen_as[best] = class_index

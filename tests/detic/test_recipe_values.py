@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from detic.errors import InputError
-from detic.recipe_values import LENGTHS, RULES, find_mistake, leaves
+from detic.recipe_rules import LENGTHS, RULES
+from detic.recipe_values import find_mistake, leaves
 from detic.recipes import default_config, load_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
