@@ -1,19 +1,25 @@
 """What the command line programs share: their help pages and how they end."""
 
 import argparse
+import os
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from detic.errors import InputError
+from detic.files import reason_of
 from detic_commands.running import INTERRUPTED, USER_ERROR
+
+# What torch says where the memory does not suffice; a MemoryError is raised by Python and NumPy alone
+_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
 
 
 def run(command: Callable[..., int | None], *arguments) -> NoReturn:
     """Run a program to its end and leave with its exit status.
 
-    A mistake of the user ends in one ``error: ...`` on stderr and status 2, Ctrl-C in status 130.
-    Any other exception is a defect and keeps its traceback.
+    A mistake of the user, a refusal of the operating system and memory that does not suffice end in
+    one ``error: ...`` on stderr and status 2, Ctrl-C in status 130. Output that is not read any more,
+    as in ``| head``, ends the program quietly. Any other exception is a defect and keeps its traceback.
 
     Args:
         command: the program; returns its exit status, None for success.
@@ -23,14 +29,42 @@ def run(command: Callable[..., int | None], *arguments) -> NoReturn:
         SystemExit: always, unless the program itself raises something unforeseen.
     """
     try:
-        status = command(*arguments)
-    except InputError as error:
-        sys.stderr.write(f"error: {error}\n")
-        status = USER_ERROR
+        status = command(*arguments) or 0
+        sys.stdout.flush()
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         status = INTERRUPTED
-    sys.exit(status or 0)
+    except BrokenPipeError:
+        status = 0
+    except Exception as error:
+        message = explanation(error)
+        if message is None:
+            raise
+        sys.stderr.write(f"error: {message}\n")
+        status = USER_ERROR
+    _give_up_broken_output()
+    sys.exit(status)
+
+
+def explanation(error: Exception) -> str | None:
+    """Return what to tell the user about an error; None if it is a defect of ours."""
+    if isinstance(error, InputError):
+        return str(error)
+    if isinstance(error, OSError) and error.errno is not None:
+        place = "the output" if error.filename is None else error.filename
+        return f"cannot use {place}: {reason_of(error)}"
+    is_torchs = isinstance(error, RuntimeError) and any(w in str(error) for w in _OUT_OF_MEMORY)
+    if isinstance(error, MemoryError) or is_torchs:
+        return "the memory does not suffice; use smaller images, batches or vocabularies"
+    return None
+
+
+def _give_up_broken_output() -> None:
+    """Send to nowhere what cannot be written, or Python would complain when it ends."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def argument_parser(description: str, prog: str | None = None) -> argparse.ArgumentParser:

@@ -3,10 +3,12 @@
 And the commonest of them: a name that is not among those to choose from.
 """
 
+import reprlib
 from collections.abc import Collection
 from difflib import get_close_matches
 
 MAX_LISTED = 40  # more choices than this are counted rather than listed
+MAX_SHOWN = 80  # characters of what was found
 
 
 class InputError(ValueError):
@@ -14,6 +16,24 @@ class InputError(ValueError):
 
     The message says what was expected, what was found and what to do about it.
     """
+
+
+_shortening = reprlib.Repr()
+_shortening.maxstring = _shortening.maxother = MAX_SHOWN
+_shortening.maxlevel = 3
+
+
+def shown(value: object) -> str:
+    """Return what was found in a file, short enough for a message whatever it is.
+
+    >>> shown([[1, [2, [3]]], {"a": list(range(99))}])
+    "[[1, [2, [...]]], {'a': [0, 1, 2, 3, 4, 5, ...]}]"
+    """
+    try:
+        text = _shortening.repr(value)
+        return text if len(text) <= 2 * MAX_SHOWN else f"{text[: 2 * MAX_SHOWN]}..."
+    except ValueError:  # Python writes no whole number of more than 4300 digits
+        return f"a {type(value).__name__} with a number of thousands of digits"
 
 
 def unknown_choice(
@@ -30,6 +50,8 @@ def unknown_choice(
     >>> str(unknown_choice("vocabulary", "lviz", ["lvis", "coco"]))
     "unknown vocabulary 'lviz'; choose lvis or coco (did you mean 'lvis'?)"
     """
+    if len(given) > MAX_SHOWN:
+        given = f"{given[:MAX_SHOWN]}..."
     nearest = get_close_matches(given, choices, n=1)
     suggestion = f" (did you mean '{nearest[0]}'?)" if nearest else ""
     place = f"{where}: " if where else ""

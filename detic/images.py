@@ -9,15 +9,20 @@ import io
 import os
 import struct
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import BinaryIO
+from typing import IO, TypeVar
 
 import numpy as np
 from detectron2.utils.file_io import PathManager
-from PIL import Image, ImageFile
+from PIL import Image, ImageFile, UnidentifiedImageError
 
-from detic.files import is_hidden
+from detic.errors import InputError
+from detic.files import is_hidden, kind_of
+from detic.image_metadata import without_damaged_metadata
+
+T = TypeVar("T")
+Source = str | os.PathLike | bytes  # a path or address, or the content of a file
 
 # What Pillow's decoders raise for damaged files
 IMAGE_ERRORS = (
@@ -36,6 +41,8 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 CHANNEL_ORDERS = ("BGR", "RGB")
+NUM_NAMED = 3  # files that a message names
+PIXEL_LIMIT = "DETIC_MAX_IMAGE_PIXELS"  # environment: larger images are refused
 LARGEST_16_BIT = 65535  # 257 * 255
 WITH_DEEP_GREY = ("I", "F")  # and I;16 with its kin: Pillow's modes of more than 8 bits
 
@@ -60,34 +67,118 @@ def is_image_name(name: str) -> bool:
     return os.path.splitext(name)[1].lower() in IMAGE_SUFFIXES and not is_hidden(name)
 
 
-def read_image(source: str | os.PathLike | bytes, channel_order: str) -> np.ndarray:
+def no_images(names: Iterable[str]) -> list[str]:
+    """Return the names of files that are no images by their suffix; hidden ones need no word."""
+    return [name for name in names if not is_image_name(name) and not is_hidden(name)]
+
+
+def omission(left_out: Sequence[str], kind: str = "an image") -> str:
+    """Return a sentence on files that are left out because of their suffix, "" if there are none.
+
+    >>> omission(["a.txt", "b.csv"])
+    'left out 2 files without the suffix of an image: a.txt, b.csv'
+    """
+    if not left_out:
+        return ""
+    count = "1 file" if len(left_out) == 1 else f"{len(left_out)} files"
+    names = ", ".join(left_out[:NUM_NAMED]) + (", ..." if len(left_out) > NUM_NAMED else "")
+    return f"left out {count} without the suffix of {kind}: {names}"
+
+
+def read_image(source: Source, channel_order: str) -> np.ndarray:
     """Return an image, (H, W, 3) uint8, upright as its EXIF data say.
 
     Grey values of 16 bits are divided by 257. Larger ones, negative ones and fractions have no white
-    of their own: the darkest of an image becomes 0, the brightest 255.
+    of their own: the darkest of an image becomes 0, the brightest 255. Damage in what describes an
+    image, rather than in its pixels, is passed over.
 
     Args:
         source: a path or address that PathManager opens, or the content of a file.
         channel_order: BGR or RGB.
 
     Raises:
-        IMAGE_ERRORS: it is missing, damaged or cut short, or no image that Pillow can open.
+        IMAGE_ERRORS: it is missing, damaged or cut short, no image that Pillow can open, no regular
+            file, or larger than ``DETIC_MAX_IMAGE_PIXELS`` or the memory allow.
+        InputError: ``DETIC_MAX_IMAGE_PIXELS`` is no number.
     """
-    if not isinstance(source, bytes):
-        with PathManager.open(os.fspath(source), "rb") as file:
-            return _pixels(file, channel_order)
-    return _pixels(io.BytesIO(source), channel_order)
+    return _read(source, lambda file: _pixels(file, channel_order))
 
 
-def read_image_size(file: BinaryIO) -> tuple[int, int]:
+def read_image_size(source: Source) -> tuple[int, int]:
     """Return (height, width) in pixels, after turning the image as its EXIF data ask.
 
     The header tells, but for PNG and TIFF: the EXIF data of a PNG may follow its pixels, and TIFF
     images are turned as they are decoded.
 
+    Args:
+        source: as of ``read_image``.
+
     Raises:
-        IMAGE_ERRORS: it is no image that Pillow can open.
+        IMAGE_ERRORS: as ``read_image``.
     """
+    return _read(source, _size)
+
+
+def _read(source: Source, read: Callable[[IO[bytes]], T]) -> T:
+    """Return what is read from an image, once more without its metadata if it is damaged.
+
+    Decoders raise errors of all kinds for damaged files; here they become IMAGE_ERRORS.
+    """
+    _set_pixel_limit()
+    with _opened(source) as file:
+        try:
+            return read(file)
+        except Image.DecompressionBombError as error:
+            raise Image.DecompressionBombError(
+                f"{str(error).partition(',')[0]}; {PIXEL_LIMIT} in the environment raises it"
+            ) from error
+        except MemoryError as error:
+            size = f" ({error})" if str(error) else ""
+            raise OSError(f"it needs more memory than there is{size}") from error
+        except Exception as error:
+            file.seek(0)
+            rest = without_damaged_metadata(file)
+            if rest is not None:
+                return _read(rest, read)
+            if isinstance(error, UnidentifiedImageError):  # whose text names objects of Python
+                raise UnidentifiedImageError("it is no image, or damaged at its start") from error
+            if isinstance(error, IMAGE_ERRORS):
+                raise
+            raise OSError(f"it cannot be decoded ({type(error).__name__}: {error})") from error
+
+
+@contextmanager
+def _opened(source: Source) -> Iterator[IO[bytes]]:
+    if isinstance(source, bytes):
+        yield io.BytesIO(source)
+        return
+    path = os.fspath(source)
+    _check_is_file(path)
+    with PathManager.open(path, "rb") as file:
+        yield file
+
+
+def _check_is_file(path: str) -> None:
+    """Raise if something other than a file is at a path: a pipe would be waited for, for ever."""
+    try:
+        kind = kind_of(os.stat(path).st_mode)
+    except OSError:  # an address; or there is none, and opening it tells why
+        return
+    if kind != "file":
+        raise OSError(f"it is a {kind}, not a file")
+
+
+def _set_pixel_limit() -> None:
+    """Have Pillow refuse images as the environment says; it stops at twice its own number."""
+    asked = os.environ.get(PIXEL_LIMIT)
+    if asked is None:
+        return
+    if not asked.isdecimal() or int(asked) == 0:
+        raise InputError(f"{PIXEL_LIMIT} is {asked!r}; expected a number of pixels, as 400000000")
+    Image.MAX_IMAGE_PIXELS = (int(asked) + 1) // 2
+
+
+def _size(file: IO[bytes]) -> tuple[int, int]:
     with Image.open(file) as image:
         if image.format in ("PNG", "TIFF"):
             image.load()
@@ -95,13 +186,16 @@ def read_image_size(file: BinaryIO) -> tuple[int, int]:
         return (width, height) if _orientation(image) in SIDEWAYS else (height, width)
 
 
-def _pixels(file: BinaryIO, channel_order: str) -> np.ndarray:
+def _pixels(file: IO[bytes], channel_order: str) -> np.ndarray:
     with Image.open(file) as image, _whole_files_only():
-        image.load()
-        turn = TURNS.get(_orientation(image) or 0)
-        upright = image if turn is None else image.transpose(turn)
-        pixels = np.asarray(_eight_bit(upright).convert("RGB"))
-    return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "BGR" else pixels
+        try:
+            image.load()
+            turn = TURNS.get(_orientation(image) or 0)
+            upright = image if turn is None else image.transpose(turn)
+            pixels = np.asarray(_eight_bit(upright).convert("RGB"))
+            return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "BGR" else pixels
+        except MemoryError as error:
+            raise MemoryError(f"{image.width} x {image.height} pixels") from error
 
 
 @contextmanager

@@ -4,10 +4,18 @@ Recipes name files as they lie in a checkout: ``configs/...``, ``models/...``, `
 found from any working directory, in a checkout and in an installed package.
 """
 
+import logging
 import os
+import tempfile
 from collections.abc import Iterator
 from functools import cache
+from hashlib import sha256
 from pathlib import Path
+from urllib.parse import quote
+
+logger = logging.getLogger(__name__)
+
+MAX_NAME_BYTES = 100  # of a name in a path, which has room for 255 with what is added
 
 _PACKAGE = Path(__file__).resolve().parent
 _INSTALLED = _PACKAGE / "_resources"  # setup.py puts it into wheels
@@ -45,6 +53,46 @@ def dataset_path(path: str | os.PathLike) -> Path:
     return path
 
 
+def cache_folder() -> Path:
+    """Return where what can be made again is kept: ``$DETIC_CACHE``, else ``detic`` in the user's cache.
+
+    Where that cannot be written, as in some containers, it is a folder for temporary files.
+    """
+    if os.environ.get("DETIC_CACHE"):
+        return Path(os.environ["DETIC_CACHE"]).expanduser()
+    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "detic"
+    there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
+    if os.access(there, os.W_OK | os.X_OK):
+        return folder
+    return _cache_in_place_of(folder)
+
+
+@cache
+def _cache_in_place_of(folder: Path) -> Path:
+    """Return a folder that nobody else can write to, and say so once."""
+    own = Path(tempfile.gettempdir()) / f"detic-{os.getuid()}"
+    own.mkdir(mode=0o700, exist_ok=True)
+    if own.stat().st_uid != os.getuid():
+        own = Path(tempfile.mkdtemp(prefix="detic-"))
+    logger.warning("%s cannot be written; the cache is %s (DETIC_CACHE names another)", folder, own)
+    return own
+
+
+def as_file_name(name: str) -> str:
+    """Return a name, of a dataset for instance, as it can be part of the name of a file or folder.
+
+    What leads elsewhere, or is no sign, is encoded as in addresses; a long name ends in a digest.
+
+    >>> as_file_name("lvis_v1_val"), as_file_name("../../my val")
+    ('lvis_v1_val', '..%2F..%2Fmy val')
+    """
+    safe = quote(name, safe=" ", errors="surrogatepass")
+    readable = name if name.isprintable() and not set(name) & set('/\\:*?"<>|%') else safe
+    if len(readable.encode()) <= MAX_NAME_BYTES:
+        return readable
+    return f"{safe[:MAX_NAME_BYTES]}-{sha256(safe.encode()).hexdigest()[:16]}"
+
+
 def model_folders() -> Iterator[Path]:
     """Yield the folders to look for weights in: ``$DETIC_MODELS``, ``models`` here and ours."""
     if os.environ.get("DETIC_MODELS"):
@@ -75,7 +123,7 @@ def find_file(path: str | os.PathLike) -> Path:
     Whoever reads the file then says that it is missing, see ``looked_for``.
     """
     candidates = places(path)
-    return next((place for place in candidates if place.exists()), candidates[0])
+    return next((place for place in candidates if os.path.exists(place)), candidates[0])
 
 
 def looked_for(path: str | os.PathLike) -> str:

@@ -1,13 +1,11 @@
 """The released detectors: which recipe each belongs to and where its weights are."""
 
-import hashlib
 import logging
 import os
 from dataclasses import dataclass
 from pathlib import Path
 
-from detectron2.utils.file_io import PathManager
-
+from detic.downloads import fetch, sha256_of
 from detic.errors import InputError, unknown_choice
 from detic.paths import find_file, model_folders, resource
 from detic.vocabulary.text_weights import SHAPES_ENCODER
@@ -15,7 +13,6 @@ from detic.vocabulary.text_weights import SHAPES_ENCODER
 logger = logging.getLogger(__name__)
 
 PUBLISHED = "https://dl.fbaipublicfiles.com/detic"
-_READ_BYTES = 2**20
 
 
 @dataclass(frozen=True)
@@ -51,18 +48,18 @@ class ReleasedModel:
         if self.url is None:
             raise InputError(f"no weights of '{self.name}' at {place}; they come with the project")
         try:
-            return Path(PathManager.get_local_path(self.url))
-        except OSError as error:
+            return fetch(self.url, self.sha256)
+        except InputError as error:
             raise InputError(
-                f"cannot fetch {self.url} ({error}); download it by other means to {place}, or to "
-                "a folder that DETIC_MODELS names"
+                f"{error}, or to {place}, or to a folder that DETIC_MODELS names"
             ) from error
 
     def _verify(self, path: Path) -> None:
         if self.sha256 is None:
             logger.info("%s is not verified: its checksum is not known", path)
             return
-        found = _sha256(path)
+        with path.open("rb") as file:
+            found = sha256_of(file)
         if found != self.sha256:
             raise InputError(
                 f"{path} is damaged or another file: its SHA-256 is {found}, expected "
@@ -143,11 +140,3 @@ def _are_equal(recipe: Path, other: Path) -> bool:
     if recipe == other.resolve():
         return True
     return other.is_file() and other.read_bytes() == recipe.read_bytes()
-
-
-def _sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(_READ_BYTES):
-            digest.update(block)
-    return digest.hexdigest()

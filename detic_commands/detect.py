@@ -128,6 +128,11 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
         help="also write every object's score for every class (JSON and --features)",
     )
     group.add_argument("--overwrite", action="store_true", help="replace results that exist")
+    group.add_argument(
+        "--strict",
+        action="store_true",
+        help="end with status 3 if an input was left out because it cannot be read",
+    )
 
 
 def _add_drawing(group: argparse._ArgumentGroup) -> None:

@@ -40,6 +40,9 @@ def run(command: Callable[[Namespace], int | None], arguments: Namespace) -> NoR
             raise
         sys.stderr.write(f"error: {message}\n")
         sys.exit(USER_ERROR)
+    except OSError as error:  # the disk is full, say, and torch finds no place for its files
+        sys.stderr.write(f"error: the packages cannot be loaded: {error}\n")
+        sys.exit(USER_ERROR)
     except KeyboardInterrupt:  # while the packages are loaded
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)

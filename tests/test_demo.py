@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 
 import demo
+from detic.demo import run_images
+from detic.errors import InputError
 from detic.outputs import WRITERS
 from detic.rendering import PALETTES
 from detic.vocabulary import CANDIDATE_LISTS
@@ -91,7 +93,7 @@ def test_custom_vocabulary_to_drawings_and_every_kind_of_data(run, tmp_path):
     assert len((tmp_path / "found.csv").read_text().splitlines()) == count + 1
 
 
-def test_parent_queries_find_kinds(run, tmp_path, caplog):
+def test_parent_queries_find_kinds(run, tmp_path, caplog, capsys):
     arguments = "--input in/a.png --json found.json --confidence-threshold 0 --expand-parents"
     with caplog.at_level("INFO"):
         assert run(*arguments.split(), "--custom_vocabulary", "tools, xyzzy") == 0
@@ -100,7 +102,7 @@ def test_parent_queries_find_kinds(run, tmp_path, caplog):
     kinds = [found for found in image["detections"] if "parent" in found]
     assert kinds
     assert {found["parent"] for found in kinds} == {"tools"}
-    assert f"tools ({kinds[0]['name']})" in caplog.messages[-1]
+    assert f"tools ({kinds[0]['name']})" in capsys.readouterr().out
 
 
 def test_mistakes_end_in_one_line_and_status_2(run, tmp_path, capsys):
@@ -152,6 +154,41 @@ def test_some_readable_is_a_success(run, tmp_path, caplog):
         )
     assert status == 0
     assert "skipped: there is no image 'missing.jpg'" in caplog.text
+
+
+def test_left_out_inputs_have_a_status_of_their_own_if_asked_for(run):
+    arguments = ("--custom_vocabulary", "cat", "--json", "a.json", "--overwrite", "--strict")
+    assert run("--input", "in/a.png", *arguments) == 0
+    assert run("--input", "in/a.png", "missing.jpg", *arguments) == 3
+    assert run("--input", "missing.jpg", *arguments) == 2
+
+
+def test_the_summary_is_all_that_is_on_standard_output(run, capsys):
+    arguments = ("--input", "in", "--custom_vocabulary", "cat", "--confidence-threshold", "1")
+    assert run(*arguments, "--json", "a.json") == 0
+    assert capsys.readouterr().out == "0 objects in 2 inputs\n"
+    assert run(*arguments, "--json", "/dev/stdout", "--overwrite") == 0
+    assert "0 objects in 2 inputs\n" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("failure", "status"), [(KeyboardInterrupt(), 130), (InputError("the disk is full"), 2)]
+)
+def test_what_was_found_before_a_run_ends_early_is_kept(
+    run, tmp_path, capsys, monkeypatch, failure, status
+):
+    def write(path, image, real=run_images.write_image):
+        if path.name == "b.png":
+            raise failure
+        real(path, image)
+
+    monkeypatch.setattr(run_images, "write_image", write)
+    outputs = ("--output", "out", "--json", "found.json")
+    assert run("--input", "in", *outputs, "--custom_vocabulary", "cat") == status
+    assert [path.name for path in (tmp_path / "out").iterdir()] == ["a.png"]
+    found = json.loads((tmp_path / "found.json").read_text())
+    assert [image["file_name"] for image in found] == ["in/a.png", "in/b.png"]
+    assert "in 1 input" in capsys.readouterr().out
 
 
 def test_batch_size_must_be_positive(run, capsys):

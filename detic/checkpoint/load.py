@@ -56,8 +56,8 @@ def load_weights(
         allow_partial: accept files that leave any part of the model random.
 
     Raises:
-        InputError: the file cannot be read, or leaves parts of the model random. The model is
-            unchanged then.
+        InputError: the file cannot be read, holds values that are not finite, or leaves parts of the
+            model random. The model is unchanged then.
     """
     purpose = Purpose(purpose)
     if isinstance(model, DataParallel | DistributedDataParallel):
@@ -75,6 +75,7 @@ def load_weights(
         unexpected=fit.unexpected,
         vocabulary_sizes=fit.vocabulary_sizes,
     )
+    _check_finite(fit.tensors, report.path)
     unexplained = _unexplained(report, backbone_part(state), purpose)
     if not report.matched or (unexplained and not allow_partial):
         raise _refusal(report, unexplained, backbone_part(state))
@@ -82,6 +83,16 @@ def load_weights(
     model.load_state_dict(state)
     logger.log(logging.WARNING if unexplained else logging.INFO, "\n%s", report.table())
     return report
+
+
+def _check_finite(tensors: Mapping[str, Tensor], path: str) -> None:
+    """Refuse weights that are no numbers: the model would detect nothing, and not say why."""
+    broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
+    if broken:
+        raise InputError(
+            f"{path} holds values that are infinite or no numbers in {group_names(broken)}; the file "
+            "is damaged or its training diverged: take an earlier checkpoint"
+        )
 
 
 def _under_model_names(

@@ -2,17 +2,16 @@
 
 import logging
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-from tqdm import tqdm
-
-from detic.datasets.annotation_file import read_json
+from detic.documents import read_json
 from detic.errors import InputError
 from detic.files import fingerprint, write_json
 from detic.images import IMAGE_ERRORS, read_image_size
+from detic.progress import counter
 
 logger = logging.getLogger(__name__)
 
@@ -26,30 +25,36 @@ SizeHW = tuple[int, int]
 Entry = list[int]  # height and width, then the fingerprint of the file
 
 
-def read_remembered(path: Path) -> dict[str, Any]:
-    """Return what ``write_remembered`` wrote; nothing if there is no such file or it is damaged."""
-    if not path.exists():
+def read_remembered(path: Path, is_entry: Callable[[Any], bool]) -> dict[str, Any]:
+    """Return what ``write_remembered`` wrote; nothing if there is no such file or it is damaged.
+
+    Args:
+        path: the file.
+        is_entry: tells whether a value is of the form that was written.
+    """
+    if not os.path.lexists(path):
         return {}
     try:
-        content = read_json(path)
+        content: Any = read_json(path)
     except InputError as error:
         logger.warning("looking at all images again: %s", error)
         return {}
-    if not isinstance(content, dict) or content.get("version") != VERSION:
+    is_ours = isinstance(content, dict) and content.get("version") == VERSION
+    entries = content.get("entries") if is_ours else None
+    if not isinstance(entries, dict) or not all(map(is_entry, entries.values())):
         logger.warning("looking at all images again: %s was not written by this program", path)
         return {}
-    return content["entries"]
+    return entries
 
 
 def write_remembered(path: Path, entries: dict[str, Any]) -> None:
     """Write entries by name; a folder that cannot be written is left alone."""
     try:
         write_json(path, {"version": VERSION, "entries": entries})
-    except OSError as error:
+    except InputError as error:
         logger.warning(
-            "the sizes of images are not remembered, so the next start takes as long: cannot "
-            "write %s (%s); make its folder writable or name another index_file",
-            path,
+            "the sizes of images are not remembered, so the next start takes as long: %s; make its "
+            "folder writable or name another index_file",
             error,
         )
 
@@ -75,9 +80,9 @@ def image_sizes(
         index_file: where sizes are remembered, with the fingerprints of the files.
         workers: images that are looked at at the same time.
     """
-    known = read_remembered(index_file)
+    known = read_remembered(index_file, _is_entry)
     num_new = 0
-    bar = tqdm(total=len(names), desc=f"sizes of {root.name}", unit="image", disable=None)
+    bar = counter(f"sizes of {root.name}", total=len(names), unit="image")
     with bar, ThreadPoolExecutor(workers) as pool:
         for chunk in _chunks(names, CHUNK):
             found = pool.map(_entry, (root / name for name in chunk), map(known.get, chunk))
@@ -114,14 +119,17 @@ def read_image_sizes(
     return sizes
 
 
+def _is_entry(value: Any) -> bool:
+    return isinstance(value, list) and len(value) == 4 and all(type(n) is int for n in value)
+
+
 def _entry(path: Path, known: Entry | None) -> Entry | None:
     """Return what to remember of an image; None if it cannot be read."""
     try:
         file = fingerprint(path)
         if known is not None and known[2:] == file:
             return known
-        with open(path, "rb") as stream:
-            return [*read_image_size(stream), *file]
+        return [*read_image_size(path), *file]
     except IMAGE_ERRORS as error:
         logger.warning("%s cannot be read: %s", path, error)
         return None

@@ -9,7 +9,6 @@ int64. ``tar_files.npy`` lists the tar files; those
 without images are not in it. Image numbers run over all tar files in the order of that list.
 """
 
-import io
 import logging
 import os
 from bisect import bisect_right
@@ -21,7 +20,6 @@ from itertools import accumulate, pairwise
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from detic.datasets.tar_files import (
     BLOCK,
@@ -32,7 +30,8 @@ from detic.datasets.tar_files import (
 )
 from detic.errors import InputError
 from detic.files import fingerprint, unfinished_path
-from detic.images import IMAGE_ERRORS, is_image_name, read_image_size
+from detic.images import IMAGE_ERRORS, is_image_name, no_images, omission, read_image_size
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -53,9 +52,9 @@ class TarCollection:
         names = _load(tar_list)
         self.tar_paths = [tar_list.parent / str(name) for name in names]  # absolute ones stay
         self._offset_files = [index_dir / f"{path.stem}_offsets.npy" for path in self.tar_paths]
-        counts = (len(_load(path)) - 1 for path in self._offset_files)
+        counts = (len(_load_offsets(path)) - 1 for path in self._offset_files)
         self._ends = list(accumulate(counts))
-        self._offsets = RecentlyUsed[Path, np.ndarray](256, _load)
+        self._offsets = RecentlyUsed[Path, np.ndarray](256, _load_offsets)
         self._reader = TarReader()
 
     def __len__(self) -> int:
@@ -118,7 +117,7 @@ def write_tar_collection(
     _check_names_differ(paths)
     with ThreadPoolExecutor() as pool:
         indices = pool.map(partial(index_tar, index_dir=index_dir), paths)
-        bar = tqdm(indices, desc="index", total=len(paths), unit="tar", disable=not progress)
+        bar = track(indices, description="index", total=len(paths), unit="tar", show=progress)
         with_images = [
             os.path.relpath(tar, Path(tar_list).parent)
             for tar, index in zip(paths, bar, strict=True)
@@ -151,6 +150,8 @@ def index_tar(
             path.unlink(missing_ok=True)
         members, end = tar_members(tar)
         images = [member for member in members if is_image_name(member.name)]
+        if left_out := omission(no_images(member.name for member in members)):
+            logger.warning("%s: %s", tar, left_out)
         starts = [member.header_offset for member in images] + [end]
         _save(names, np.array([member.name for member in images], dtype=str))
         _save(offsets, np.array(starts, dtype=np.int64) // BLOCK)
@@ -168,7 +169,7 @@ def _image_sizes(tar: Path, offsets: np.ndarray) -> np.ndarray:
     for position, (start, end) in enumerate(pairwise(offsets.tolist())):
         try:
             entry = reader.read(tar, start * BLOCK, (end - start) * BLOCK)
-            sizes[position] = read_image_size(io.BytesIO(content_of_entry(entry)))
+            sizes[position] = read_image_size(content_of_entry(entry))
         except IMAGE_ERRORS as error:
             logger.info("%s: image %d cannot be read: %s", tar, position, error)
     return sizes
@@ -190,11 +191,22 @@ def _load(path: str | os.PathLike) -> np.ndarray:
         raise InputError(
             f"{path} not found; make the tar index with `python tools/preprocess_imagenet22k.py`"
         ) from error
-    except (ValueError, EOFError) as error:
+    except Exception as error:  # damaged headers raise errors of many kinds
         raise InputError(
             f"{path} is no array that can be mapped ({error}); make the tar index anew with "
             "`python tools/preprocess_imagenet22k.py`"
         ) from error
+
+
+def _load_offsets(path: str | os.PathLike) -> np.ndarray:
+    """Return the offsets of a tar file, (N + 1,) integers."""
+    offsets = _load(path)
+    if offsets.ndim != 1 or offsets.dtype.kind not in "iu" or not len(offsets):
+        raise InputError(
+            f"{path} holds {offsets.dtype} of shape {offsets.shape}; expected (N + 1,) integers; make "
+            "the tar index anew with `python tools/preprocess_imagenet22k.py`"
+        )
+    return offsets
 
 
 def _save(path: str | os.PathLike, array: np.ndarray) -> None:

@@ -1,6 +1,7 @@
 """Reading the members of tar files without unpacking them."""
 
 import gzip
+import io
 import logging
 import os
 import tarfile
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Generic, TypeVar
 
 from detic.errors import InputError
-from detic.files import is_hidden
+from detic.files import is_hidden, open_to_read
 
 logger = logging.getLogger(__name__)
 
@@ -19,6 +20,7 @@ Key = TypeVar("Key", bound=Hashable)
 Thing = TypeVar("Thing")
 
 BLOCK = 512  # bytes; headers and contents start at multiples
+MAX_UNPACKED_BYTES = 2**28  # of one image
 GZIP_MAGIC = b"\x1f\x8b"
 # Headers that only add to the header that follows
 EXTENSION_TYPES = (
@@ -50,19 +52,29 @@ def tar_members(path: str | os.PathLike) -> tuple[list[TarMember], int]:
     Links, and names that lead out of the archive (absolute ones, or with ``..``), are left out.
 
     Raises:
-        InputError: the file cannot be read as a tar file.
+        InputError: the file cannot be read as a tar file, or was cut after one of its members.
     """
     members, end, num_unsafe = [], 0, 0
     try:
-        with tarfile.open(path, "r:") as tar:
+        with open_to_read(path) as file, tarfile.open(fileobj=file, mode="r:") as tar:
             for info in tar:
+                if info.size < 0 or info.offset < end:  # it would go round in circles
+                    raise tarfile.ReadError(f"a damaged header at byte {info.offset}")
                 content_end = info.offset_data + (info.size if info.isreg() else 0)
                 end = max(end, -(-content_end // BLOCK) * BLOCK)
                 if info.isreg() and not info.issparse() and _stays_inside(info.name):
                     members.append(TarMember(info.name, info.offset, info.offset_data, info.size))
                 elif not info.isdir():
                     num_unsafe += 1
-    except (tarfile.TarError, OSError) as error:
+            file.seek(end)
+            if file.read(BLOCK) != bytes(BLOCK):
+                raise tarfile.ReadError(
+                    "it ends without the mark of its end: it was cut short; if not, "
+                    f"`truncate -s +{2 * BLOCK} {path}` adds that mark"
+                )
+    except (tarfile.TarError, OSError, ValueError, OverflowError) as error:
+        if isinstance(error, InputError):
+            raise
         raise InputError(
             f"{path} cannot be read as an uncompressed tar file ({error}); fetch it again"
         ) from error
@@ -114,13 +126,23 @@ def content_of_entry(entry: bytes) -> bytes:
         except tarfile.HeaderError as error:
             raise OSError(f"no tar header where the index says ({error})") from error
         position += BLOCK
+        if info.size < 0:
+            raise OSError("a tar header with a negative size")
         if info.type not in EXTENSION_TYPES:
             break
         position += -(-info.size // BLOCK) * BLOCK
     content = entry[position : position + info.size]
     if not info.isreg() or len(content) != info.size:
         raise OSError("the index does not point at a regular file")
-    return gzip.decompress(content) if content.startswith(GZIP_MAGIC) else content
+    return _unpacked(content) if content.startswith(GZIP_MAGIC) else content
+
+
+def _unpacked(content: bytes) -> bytes:
+    with gzip.GzipFile(fileobj=io.BytesIO(content)) as file:
+        unpacked = file.read(MAX_UNPACKED_BYTES + 1)
+    if len(unpacked) > MAX_UNPACKED_BYTES:
+        raise OSError(f"a gzip file of more than {MAX_UNPACKED_BYTES} bytes")
+    return unpacked
 
 
 def _open_file(path: str) -> int:

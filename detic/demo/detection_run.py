@@ -1,7 +1,10 @@
 """One run of the program: the detector, what becomes of detections, and what it came to."""
 
+import signal
+import threading
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import TypeVar
@@ -11,6 +14,7 @@ import numpy as np
 from detic.demo.destination import Destination
 from detic.demo.live import show
 from detic.detections import Detections
+from detic.memory_errors import is_out_of_memory
 from detic.outputs import ImageRecord, Write
 from detic.predictor import Detector
 from detic.rendering import DrawStyle, draw
@@ -49,6 +53,7 @@ class DetectionRun:
         self.options = options
         self.tally = Tally()
         self.has_quit = False  # the user closed the show
+        self.is_whole = True  # no record was broken off in the middle of being written
 
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """Return the detections of each image (H, W, 3) uint8 BGR."""
@@ -56,9 +61,15 @@ class DetectionRun:
         return self.detector(list(images), features=options.features, all_scores=options.all_scores)
 
     def record(self, image: ImageRecord, detections: Detections) -> None:
-        """Write the data of an image wherever it is wanted."""
-        for write in self.options.sinks:
-            write(image, detections)
+        """Write the data of an image wherever it is wanted; Ctrl-C waits until that is done."""
+        with _uninterrupted():
+            try:
+                for write in self.options.sinks:
+                    write(image, detections)
+            except Exception as error:
+                # An image that is too large for the memory is so before anything of it is written.
+                self.is_whole = is_out_of_memory(error)
+                raise
         self.tally.objects.update(detections.shown_names)
 
     def draw(self, image_bgr: np.ndarray, detections: Detections) -> np.ndarray:
@@ -75,3 +86,19 @@ class DetectionRun:
         iterator = iter(items)
         while not self.has_quit and (batch := list(islice(iterator, self.options.batch_size))):
             yield batch
+
+
+@contextmanager
+def _uninterrupted() -> Iterator[None]:
+    """Put off Ctrl-C until the end of the block."""
+    if threading.current_thread() is not threading.main_thread():  # which alone gets signals
+        yield
+        return
+    came: list[int] = []
+    previous = signal.signal(signal.SIGINT, lambda number, _: came.append(number))
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGINT, previous)
+    if came:
+        raise KeyboardInterrupt

@@ -4,12 +4,13 @@ import glob
 import os
 import sys
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import takewhile
 from pathlib import Path
 
 from detic.errors import InputError
-from detic.images import IMAGE_SUFFIXES
+from detic.files import is_hidden, reason_of
+from detic.images import IMAGE_SUFFIXES, omission
 from detic.outputs import ImageRecord
 
 VIDEO_SUFFIXES = frozenset(
@@ -41,9 +42,22 @@ class InputFile:
         return ImageRecord(file_name, image_id, stem, frame)
 
 
+@dataclass
+class FoundInputs:
+    """The files that a command line names, and what was left out."""
+
+    files: list[InputFile] = field(default_factory=list)
+    left_out: list[Path] = field(default_factory=list)  # in folders: no images by their suffix
+    unreadable: list[str] = field(default_factory=list)  # folders that cannot be looked into: why
+
+    def omission(self) -> str:
+        """Return a sentence on the files that were left out, "" if there are none."""
+        return omission(list(map(str, self.left_out)), "an image or video")
+
+
 def find_inputs(
     arguments: Sequence[str], *, recursive: bool = False, output: str | None = None
-) -> list[InputFile]:
+) -> FoundInputs:
     """Return the files that the arguments name, each once and in order.
 
     Args:
@@ -56,20 +70,29 @@ def find_inputs(
         InputError: they name no file.
     """
     drawings = None if output is None else _absolute(Path(output).expanduser())
+    found = FoundInputs()
     roots: list[str] = []  # absolute folders
     paths: dict[str, Path] = {}  # by absolute path
     for argument in _with_stdin(arguments):
-        for found, root in _expand(Path(argument).expanduser(), recursive, drawings):
-            paths.setdefault(os.path.abspath(found), found)
+        for path, root in _expand(Path(argument).expanduser(), recursive, drawings, found):
+            paths.setdefault(os.path.abspath(path), path)
             roots.append(os.path.abspath(root))
     if not paths:
-        hint = "" if recursive else "; --recursive looks into folders of folders"
-        raise InputError(f"no images or videos in {', '.join(arguments)}{hint}")
+        raise InputError(_nothing_found(arguments, recursive, found))
     shared = os.path.commonpath(roots)
-    return [
+    found.files = [
         InputFile(path, Path(os.path.relpath(absolute, shared)), _has_suffix(path, VIDEO_SUFFIXES))
         for absolute, path in paths.items()
     ]
+    return found
+
+
+def _nothing_found(arguments: Sequence[str], recursive: bool, found: FoundInputs) -> str:
+    if found.unreadable:
+        return "; ".join(found.unreadable)
+    hint = "" if recursive else "; --recursive looks into folders of folders"
+    omission = found.omission() and f"; {found.omission()}"
+    return f"no images or videos in {', '.join(arguments)}{hint}{omission}"
 
 
 def video_file(argument: str) -> InputFile:
@@ -101,14 +124,18 @@ def _with_stdin(arguments: Sequence[str]) -> Iterator[str]:
             yield argument
 
 
-def _expand(path: Path, recursive: bool, drawings: Path | None) -> Iterator[tuple[Path, Path]]:
+def _expand(
+    path: Path, recursive: bool, drawings: Path | None, found: FoundInputs
+) -> Iterator[tuple[Path, Path]]:
     """Yield the files of a path or pattern, each with the folder it was looked for in."""
-    if path.is_dir():
-        files = _files_of(path, recursive)
-        yield from ((file, path) for file in _without(drawings, files, path))
-    elif _PATTERN_CHARACTERS & set(str(path)) and not path.exists():
+    if os.path.isdir(path):
+        files = _without(drawings, _files_of(path, recursive, found), path)
+        known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
+        found.left_out += [file for file in files if not _has_suffix(file, known)]
+        yield from ((file, path) for file in files if _has_suffix(file, known))
+    elif _PATTERN_CHARACTERS & set(str(path)) and not os.path.exists(path):
         matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
-        files = [match for match in matches if match.is_file()]
+        files = [match for match in matches if os.path.isfile(match)]
         searched = Path(*takewhile(lambda part: not _PATTERN_CHARACTERS & set(part), path.parts))
         yield from ((file, file.parent) for file in _without(drawings, files, searched))
     else:
@@ -122,10 +149,21 @@ def _without(drawings: Path | None, files: Sequence[Path], searched: Path) -> Se
     return [file for file in files if drawings not in _absolute(file).parents]
 
 
-def _files_of(folder: Path, recursive: bool) -> list[Path]:
-    known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-    entries = folder.rglob("*") if recursive else folder.iterdir()
-    return sorted(path for path in entries if _has_suffix(path, known) and path.is_file())
+def _files_of(folder: Path, recursive: bool, found: FoundInputs) -> list[Path]:
+    """Return what is in a folder and is no folder itself, without hidden files, in order.
+
+    Links that lead nowhere and the like are among them: reading tells what they are.
+    """
+
+    def note(error: OSError) -> None:
+        found.unreadable.append(f"cannot look into the folder {error.filename}: {reason_of(error)}")
+
+    files = []
+    for parent, folders, names in os.walk(folder, onerror=note):
+        files += [Path(parent, name) for name in names if not is_hidden(name)]
+        if not recursive:
+            folders.clear()
+    return sorted(files)
 
 
 def _has_suffix(path: Path, suffixes: frozenset[str]) -> bool:

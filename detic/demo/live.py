@@ -8,7 +8,7 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from detic.demo.video import Video, open_video
+from detic.demo.video import Video, open_video, steady_frames
 from detic.errors import InputError
 
 SCREEN = "screen"
@@ -42,7 +42,7 @@ def _open_screen() -> Iterator[Video]:
         raise InputError("capturing the screen needs mss; install it with `pip install mss`") from e
     with mss.mss() as grabber:
         primary = grabber.monitors[1]  # monitors[0] is all of them together
-        yield Video(_SCREEN_FPS, None, _screenshots(grabber, primary))
+        yield Video(_SCREEN_FPS, None, steady_frames(_screenshots(grabber, primary), _SCREEN_FPS))
 
 
 def _screenshots(grabber, monitor: dict) -> Iterator[np.ndarray]:

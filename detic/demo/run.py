@@ -2,16 +2,19 @@
 
 import argparse
 import logging
+import os
+import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
+from typing import TextIO
 
 from detic.cli import USER_ERROR
 from detic.demo.arguments import chosen_categories, chosen_model, chosen_vocabulary, data_files
 from detic.demo.destination import Destination, plan_destination, plan_recording
 from detic.demo.detection_run import DetectionRun, RunOptions, Tally
-from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
+from detic.demo.inputs import FoundInputs, InputFile, find_inputs, image_ids, video_file
 from detic.demo.live import check_display, open_live
 from detic.demo.output_checks import DataFile, check_clashes, check_data_files
 from detic.demo.run_images import run_images
@@ -21,6 +24,9 @@ from detic.outputs import WRITERS
 from detic.predictor import Detector
 from detic.rendering import DrawStyle, vocabulary_colors
 from detic.vocabulary.vocabulary_reader import VocabularyLike
+
+LEFT_OUT = 3  # exit status: an input could not be read, with --strict
+_STDOUT = ("-", "/dev/stdout")  # as a file of results
 
 logger = logging.getLogger(__name__)
 
@@ -42,7 +48,7 @@ def run_demo(args: argparse.Namespace) -> int:
     if has_window:
         check_display()
     with ExitStack() as stack:
-        detect_all, destination = _plan(args, outputs, stack)
+        detect_all, destination, unreadable = _plan(args, outputs, stack)
         detector = _build_detector(args, vocabulary)
         categories = chosen_categories(vocabulary, detector.vocabulary)
         options = RunOptions(
@@ -55,14 +61,41 @@ def run_demo(args: argparse.Namespace) -> int:
             all_scores=args.all_scores,
         )
         run = DetectionRun(detector, options)
+        run.tally.unreadable += unreadable
+        failure = _failure_of(detect_all, run)
+    # Here all files of results are complete.
+    status = _report(run.tally, sys.stderr if _is_stdout_taken(outputs) else sys.stdout)
+    if failure is not None:
+        raise failure
+    return LEFT_OUT if args.strict and run.tally.unreadable and not status else status
+
+
+def _failure_of(
+    detect_all: Callable[[DetectionRun], None], run: DetectionRun
+) -> KeyboardInterrupt | Exception | None:
+    """Return what ended a run too early; what was found before is written all the same.
+
+    Raises:
+        Exception: a file of results could not be written to.
+    """
+    try:
         detect_all(run)
-    return _report(run.tally)
+    except (KeyboardInterrupt, Exception) as error:
+        if not run.is_whole:
+            raise
+        logger.warning("the run has ended early; what was found so far is kept")
+        return error
+    return None
+
+
+def _is_stdout_taken(outputs: Sequence[DataFile]) -> bool:
+    return any(str(path) in _STDOUT for _, path in outputs)
 
 
 def _plan(
     args: argparse.Namespace, outputs: Sequence[DataFile], stack: ExitStack
-) -> tuple[Callable[[DetectionRun], None], Destination | None]:
-    """Return what to run and where the drawings of files go.
+) -> tuple[Callable[[DetectionRun], None], Destination | None, list[str]]:
+    """Return what to run, where the drawings of files go, and what cannot be looked into.
 
     Args:
         outputs: the files of results, which must replace nothing of these.
@@ -71,16 +104,29 @@ def _plan(
     if args.webcam is not None:
         recording = plan_recording(args.output, overwrite=args.overwrite)
         video = stack.enter_context(open_live(args.webcam))
-        return partial(run_live, video=video, path=recording), None
+        return partial(run_live, video=video, path=recording), None, []
     if args.video_input is not None:
-        files = [video_file(args.video_input)]
+        found = FoundInputs([video_file(args.video_input)])
     else:
-        files = find_inputs(args.input, recursive=args.recursive, output=args.output)
-    if not any(file.path.exists() for file in files):  # before any weights are fetched
+        found = find_inputs(args.input, recursive=args.recursive, output=args.output)
+    files = found.files
+    if found.left_out:
+        logger.info(found.omission())
+    if all(map(_is_missing, files)):  # before any weights are fetched
         raise InputError(f"there is no file {', '.join(str(file.path) for file in files[:3])}")
     destination = plan_destination(args.output, files, overwrite=args.overwrite)
     check_clashes(outputs, files, destination.paths.values() if destination else ())
-    return partial(_run_files, files=files), destination
+    return partial(_run_files, files=files), destination, found.unreadable
+
+
+def _is_missing(file: InputFile) -> bool:
+    try:
+        os.lstat(file.path)
+    except (FileNotFoundError, NotADirectoryError):
+        return True
+    except OSError:  # reading the file will say what is wrong
+        return False
+    return False
 
 
 def _run_files(run: DetectionRun, files: Sequence[InputFile]) -> None:
@@ -117,8 +163,8 @@ def _style(args: argparse.Namespace) -> DrawStyle:
     )
 
 
-def _report(tally: Tally) -> int:
-    """Log what the run came to; return the exit status."""
+def _report(tally: Tally, stream: TextIO) -> int:
+    """Say what the run came to, in one line on a stream after what is logged; return the status."""
     for reason in tally.unreadable:
         logger.warning("skipped: %s", reason)
     if tally.num_kept:
@@ -130,5 +176,5 @@ def _report(tally: Tally) -> int:
     total = tally.objects.total()
     inputs = "1 input" if tally.num_read == 1 else f"{tally.num_read} inputs"
     objects = "1 object" if total == 1 else f"{total} objects"
-    logger.info("%s in %s%s", objects, inputs, counts and f": {counts}")
+    stream.write(f"{objects} in {inputs}{counts and f': {counts}'}\n")
     return 0

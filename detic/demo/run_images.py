@@ -1,27 +1,65 @@
 """Detecting in image files."""
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 
+import cv2
 import numpy as np
-from tqdm import tqdm
 
 from detic.demo.destination import write_image
 from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.detections import Detections
 from detic.errors import InputError
+from detic.memory_errors import is_out_of_memory
+from detic.predictor.detector import LackOfMemory
 from detic.predictor.input_format import load_image
+from detic.progress import track
 
 Numbered = tuple[InputFile, int]  # an image and its image id
 
 
 def run_images(run: DetectionRun, numbered: Sequence[Numbered]) -> None:
     """Detect in images; those that cannot be read are noted and left out."""
-    with tqdm(numbered, unit="image", disable=len(numbered) < 2) as bar:
+    with track(numbered, unit="image", show=len(numbered) > 1) as bar:
         for batch in run.batches(_readable(run, bar)):
-            images = [image for _, image in batch]
-            for (entry, image), detections in zip(batch, run.detect(images), strict=True):
-                _hand_on(run, entry, image, detections)
+            for (entry, image), detections in _detected(run, batch):
+                with _noting_lack_of_memory(run, entry[0], image.shape[:2]):
+                    _hand_on(run, entry, image, detections)
+                    run.tally.num_read += 1
+
+
+def _detected(
+    run: DetectionRun, batch: list[tuple[Numbered, np.ndarray]]
+) -> Iterator[tuple[tuple[Numbered, np.ndarray], Detections]]:
+    """Yield images with what is detected; one that needs too much memory alone is noted."""
+    try:
+        found = run.detect([image for _, image in batch])
+    except LackOfMemory as error:
+        if len(batch) > 1:
+            for one in batch:
+                yield from _detected(run, [one])
+            return
+        ((file, _), _) = batch[0]
+        run.tally.unreadable.append(f"{file.path}: {error}")
+        return
+    yield from zip(batch, found, strict=True)
+
+
+@contextmanager
+def _noting_lack_of_memory(
+    run: DetectionRun, file: InputFile, size_hw: tuple[int, int]
+) -> Iterator[None]:
+    """Note an image whose data or drawing need more memory than there is."""
+    try:
+        yield
+    except (RuntimeError, MemoryError, cv2.error) as error:
+        if not (is_out_of_memory(error) or "Insufficient memory" in str(error)):
+            raise
+        size = f"{size_hw[1]} x {size_hw[0]}"
+        run.tally.unreadable.append(
+            f"{file.path}: results of {size} pixels need more memory than there is"
+        )
 
 
 def _readable(
@@ -37,7 +75,6 @@ def _readable(
         except InputError as error:
             run.tally.unreadable.append(str(error))
             continue
-        run.tally.num_read += 1
         yield (file, image_id), image
 
 

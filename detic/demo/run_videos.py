@@ -6,18 +6,18 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.demo.video import Video, open_video, video_writer
 from detic.errors import InputError
+from detic.progress import counter
 
 logger = logging.getLogger(__name__)
 
 _CAMERA = InputFile(Path("camera"), Path("camera"), is_video=True)
 
-Put = Callable[[np.ndarray], None]  # takes a drawn frame
+Put = Callable[[np.ndarray, float], None]  # takes a drawn frame and the second at which it ends
 
 
 def run_videos(run: DetectionRun, files: Sequence[InputFile], first_id: int) -> None:
@@ -74,17 +74,16 @@ def _run_frames(
 ) -> int:
     """Detect in frames; return how many there were."""
     number = 0
-    with tqdm(total=video.num_frames, unit="frame", desc=file.path.name) as bar:
+    with counter(file.path.name, total=video.num_frames, unit="frame") as bar:
         for frames in run.batches(video.frames):
-            for frame, detections in zip(frames, run.detect(frames), strict=True):
+            found = run.detect([frame.image for frame in frames])
+            for frame, detections in zip(frames, found, strict=True):
                 number += 1
                 run.record(file.record(first_id + number - 1, frame=number), detections)
                 if put is not None or run.options.has_window:
-                    drawn = run.draw(frame, detections)
+                    drawn = run.draw(frame.image, detections)
                     if put is not None:
-                        put(drawn)
+                        put(drawn, frame.end_s)
                     run.show(drawn, wait_ms=1)
             bar.update(len(frames))
-    if video.num_frames is not None and number < video.num_frames and not run.has_quit:
-        logger.warning("%s: %d of %d frames could be read", file.path, number, video.num_frames)
     return number

@@ -2,20 +2,26 @@
 
 import hashlib
 import logging
+from contextlib import ExitStack
 from pathlib import Path
 
 import torch
 from detectron2.evaluation import inference_context, print_csv_format
 from detectron2.utils import comm
-from tqdm import tqdm
 
+from detic.errors import InputError
 from detic.evaluation import DetectionEvaluator, build_evaluator
 from detic.files import fingerprint
-from detic.loading.build import build_test_loader
+from detic.loading.build import build_test_loader, check_test_images
+from detic.loading.image_reader import image_name
+from detic.loading.unreadable import FILE_NAME, UnreadableImages
+from detic.memory_errors import is_out_of_memory
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads.zero_shot_classifier import with_background
+from detic.paths import as_file_name
 from detic.plan.evaluation import EvaluationPlan, TestSet
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -36,7 +42,7 @@ def evaluate_model(
     for test_set in plan.sets:
         evaluator = build_evaluator(
             test_set.name,
-            plan.output_dir / f"inference_{test_set.name}",
+            plan.output_dir / f"inference_{as_file_name(test_set.name)}",
             tasks=plan.tasks,
             fixed_ap=plan.fixed_ap,
             force_lvis=plan.force_lvis,
@@ -46,6 +52,26 @@ def evaluate_model(
         )
         results[test_set.name] = _evaluate_set(plan, model, test_set, evaluator)
     return results if comm.is_main_process() else {}
+
+
+def check_images(plan: EvaluationPlan) -> None:
+    """Look, before anything is computed, whether the images of all test sets are there.
+
+    The main process looks, and all of them end alike.
+
+    Raises:
+        InputError: more are missing than ``DATALOADER.MAX_BAD_FRACTION`` allows.
+    """
+    problem = None
+    if comm.is_main_process():
+        try:
+            for test_set in plan.sets:
+                check_test_images(plan.data, test_set.name)
+        except InputError as error:
+            problem = str(error)
+    problem = comm.all_gather(problem)[0]
+    if problem is not None:
+        raise InputError(problem)
 
 
 def flat_metrics(results: Results) -> dict[str, float]:
@@ -66,12 +92,50 @@ def _evaluate_set(
     logger.info("%s: %d images to go, %d finished", test_set.name, len(loader), len(finished))
     request = _request(plan, test_set, model.device)
     evaluator.reset()
-    with inference_context(model), torch.no_grad():
-        for batch in tqdm(loader, test_set.name, unit="img", disable=not comm.is_main_process()):
-            evaluator.process(batch, model.inference(batch, request))
+    unreadable = UnreadableImages(plan.data.max_bad_fraction)
+    if comm.is_main_process():
+        unreadable.count(len(finished), ())
+    with ExitStack() as stack:
+        stack.callback(unreadable.write, plan.output_dir)
+        stack.enter_context(inference_context(model))
+        stack.enter_context(torch.no_grad())
+        for batch in track(loader, test_set.name, unit="img", show=comm.is_main_process()):
+            images = unreadable.readable(batch)
+            if images:
+                evaluator.process(images, _detections(model, images, request))
+    total = unreadable.together(comm.all_gather(unreadable))
+    total.check()
     results = evaluator.evaluate() or {}
     print_csv_format(results)
+    _warn_of(total, test_set.name)
     return results
+
+
+def _detections(model: CustomRCNN, images: list[dict], request: DetectionRequest) -> list[dict]:
+    """Return what the model finds; where the memory does not suffice, the error names the images."""
+    try:
+        return model.inference(images, request)
+    except (RuntimeError, MemoryError) as error:
+        if not is_out_of_memory(error):
+            raise
+        names = ", ".join(f"{image_name(x)} ({x['width']} x {x['height']})" for x in images)
+        raise InputError(
+            f"detection in {names} needs more memory than there is; free some, or take it out of the "
+            "dataset, and go on with --resume-eval"
+        ) from error
+
+
+def _warn_of(unreadable: UnreadableImages, dataset_name: str) -> None:
+    """Say after the scores that they are those of a pass in which images were missing."""
+    if unreadable.num_unreadable:
+        logger.warning(
+            "%s: %d of %d images could not be read and were scored as images in which nothing was "
+            "detected; %s lists them",
+            dataset_name,
+            unreadable.num_unreadable,
+            unreadable.num_seen,
+            FILE_NAME,
+        )
 
 
 def _request(plan: EvaluationPlan, test_set: TestSet, device: torch.device) -> DetectionRequest:

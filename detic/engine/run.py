@@ -20,7 +20,7 @@ from torch.nn.parallel import DistributedDataParallel
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.ends import ended_by_sigterm, explained_ends, tell_full_disks_once
-from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.evaluation import check_images, evaluate_model, flat_metrics
 from detic.engine.logs import start_logging
 from detic.engine.optimizer import build_optimizer
 from detic.engine.output_folder import claimed_folder
@@ -138,6 +138,7 @@ def weights_to_evaluate(
 
 def evaluate(plan: EvaluationPlan, resume: bool) -> None:
     """Evaluate weights; ``resume``: skip the images of an interrupted evaluation."""
+    check_images(plan)
     model = build_detector(plan.cfg)
     load_initial_weights(plan.weights, model, purpose="inference")
     evaluate_model(plan, model, resume=resume)
@@ -145,6 +146,7 @@ def evaluate(plan: EvaluationPlan, resume: bool) -> None:
 
 def train(plan: TrainPlan, resume: bool) -> None:
     """Train; ``resume``: from the last checkpoint if there is one."""
+    check_images(plan.evaluation)
     trainer = build_trainer(plan, build_detector(plan.cfg))
     resumed_from = resume_newest(trainer) if resume else None
     if resumed_from is not None:

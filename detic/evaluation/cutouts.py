@@ -135,9 +135,7 @@ def _cutout(
     scale = TILE_PX / max(right - left, bottom - top)
     tile = cv2.resize(
         image[top:bottom, left:right],
-        None,
-        fx=scale,
-        fy=scale,
+        (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))),
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
     )
 

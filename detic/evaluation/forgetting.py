@@ -15,6 +15,7 @@ from tabulate import tabulate
 
 from detic.errors import InputError, unknown_choice
 from detic.files import write_json, write_text
+from detic.spreadsheet import from_cell
 from detic.vocabulary.names import loose_name
 
 FILE_NAME = "per_class.csv"
@@ -184,7 +185,7 @@ def _read_classes(path: Path, metric: str) -> list[tuple[str, float]]:
         raise InputError(f"{path} has no precisions of classes; evaluate again")
     if metric not in metrics:
         raise unknown_choice("metric", metric, metrics, where=str(path))
-    return [(row["name"], float(row[metric] or "nan")) for row in rows]
+    return [(from_cell(row["name"]), float(row[metric] or "nan")) for row in rows]
 
 
 def _mean_change(group: str, classes: Sequence[ClassChange]) -> GroupChange:

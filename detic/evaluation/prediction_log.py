@@ -1,15 +1,17 @@
 """A folder in which the processes of an evaluation write down their detections as they come.
 
 Each process appends to a file of its own: a line for each detection of an image, then a line that
-says the image is finished. What follows the last such line, left by an interrupted process, does
-not count. So memory stays flat, processes meet in the file system (which they have to share), and
-a run that was stopped can go on.
+says the image is finished, with a checksum of all these lines. What follows the last such line, left
+by an interrupted process, does not count, nor does an image whose checksum is wrong. So memory stays
+flat, processes meet in the file system (which they have to share), and a run that was stopped can go
+on.
 """
 
 import json
 import logging
 import os
 import shutil
+import zlib
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,10 +24,11 @@ from detectron2.utils import comm
 from detic.datasets.annotation_file import read_json
 from detic.errors import InputError
 from detic.evaluation.results_file import ResultsFile
-from detic.files import unfinished_path, write_json
+from detic.files import unfinished_path, write_json, writing
 from detic.result_rows import ImageId, ResultRows
 
 FINISHED = b'{"finished_image": '  # how the line starts that ends the lines of an image
+CHECKSUM = b', "crc32": '  # the last field of that line; of all bytes before, but for this field
 DESCRIPTION = "run.json"
 
 logger = logging.getLogger(__name__)
@@ -56,7 +59,7 @@ class PredictionLog:
         """
         if not self._resume:
             return set()
-        return {entry.image_id for path in self._paths() for entry in finished_images(path)}
+        return {entry.image_id for path in self._paths() for entry in _told_of_damage(path)}
 
     def start(self) -> None:
         """Begin a pass. All processes call it; only the first pass of a log resumes."""
@@ -65,21 +68,26 @@ class PredictionLog:
             self._prepare_folder()
         comm.synchronize()
         self._path.touch()
-        os.truncate(
-            self._path, max((image.end for image in finished_images(self._path)), default=0)
-        )
+        ends = (image.end for image in finished_images(self._path) if image is not None)
+        os.truncate(self._path, max(ends, default=0))
         self._resume = False
 
     def append(self, rows: ResultRows) -> None:
-        """Write down the detections of one image."""
+        """Write down the detections of one image.
+
+        Raises:
+            InputError: the disk cannot take it.
+        """
         summary = {
             "finished_image": rows.image_id,
             "category_ids": rows.category_ids,
             "scores": rows.scores,
             "mask_areas": rows.mask_areas,
         }
-        with open(self._path, "a", encoding="ascii") as file:
-            file.write("\n".join([*map(json.dumps, rows), json.dumps(summary), ""]))
+        lines = "\n".join([*map(json.dumps, rows), json.dumps(summary)]).encode("ascii")
+        end = CHECKSUM + b"%d}\n" % zlib.crc32(lines)
+        with writing(self._path), open(self._path, "ab") as file:
+            file.write(lines.removesuffix(b"}") + end)
 
     def finish(self, path: str | Path) -> ResultsFile | None:
         """End a pass: gather all detections, by image id, in one file of COCO's result format.
@@ -94,7 +102,7 @@ class PredictionLog:
             return None
         entries: dict[ImageId, FinishedImage] = {}
         for source in self._paths():
-            for entry in finished_images(source):
+            for entry in filter(None, finished_images(source)):
                 entries.setdefault(entry.image_id, entry)
         ordered = [entries[image_id] for image_id in sorted(entries)]
         _concatenate(ordered, Path(path))
@@ -115,6 +123,8 @@ class PredictionLog:
         if not path.is_file():
             return False
         earlier: Any = read_json(path)
+        if not isinstance(earlier, dict):
+            raise InputError(f"{path} is damaged; start over without resuming")
         for name, value in self._run.items():
             if earlier.get(name) != value:
                 raise InputError(
@@ -139,27 +149,50 @@ class FinishedImage:
     mask_areas: np.ndarray | None  # (N,)
 
 
-def finished_images(path: Path) -> Iterator[FinishedImage]:
-    """Yield the images that a process has finished, in its order."""
-    start = end = 0
+def finished_images(path: Path) -> Iterator[FinishedImage | None]:
+    """Yield the images that a process has finished, in its order; None for one that is damaged."""
+    start = end = checksum = 0
     with open(path, "rb") as file:
         for line in file:
             rows_end, end = end, end + len(line)
             if not line.startswith(FINISHED) or not line.endswith(b"\n"):
+                checksum = zlib.crc32(line, checksum)
                 continue
-            summary = json.loads(line)
-            areas = summary["mask_areas"]
-            yield FinishedImage(
-                image_id=summary["finished_image"],
-                path=path,
-                start=start,
-                rows_end=rows_end,
-                end=end,
-                category_ids=np.array(summary["category_ids"], dtype=np.int64),
-                scores=np.array(summary["scores"], dtype=np.float64),
-                mask_areas=None if areas is None else np.array(areas, dtype=np.float64),
-            )
-            start = end
+            content, _, expected = line.removesuffix(b"}\n").rpartition(CHECKSUM)
+            if expected == b"%d" % zlib.crc32(content + b"}", checksum):
+                yield _finished_image(json.loads(line), path, (start, rows_end, end))
+            else:
+                yield None
+            start, checksum = end, 0
+
+
+def _finished_image(summary: dict, path: Path, places: tuple[int, int, int]) -> FinishedImage:
+    start, rows_end, end = places
+    areas = summary["mask_areas"]
+    return FinishedImage(
+        image_id=summary["finished_image"],
+        path=path,
+        start=start,
+        rows_end=rows_end,
+        end=end,
+        category_ids=np.array(summary["category_ids"], dtype=np.int64),
+        scores=np.array(summary["scores"], dtype=np.float64),
+        mask_areas=None if areas is None else np.array(areas, dtype=np.float64),
+    )
+
+
+def _told_of_damage(path: Path) -> Iterator[FinishedImage]:
+    """Yield the whole images of a file, then warn of the others."""
+    num_damaged = 0
+    for image in finished_images(path):
+        if image is None:
+            num_damaged += 1
+        else:
+            yield image
+    if num_damaged:
+        logger.warning(
+            "%s is damaged in %d places; the images there are predicted again", path, num_damaged
+        )
 
 
 def _concatenate(entries: list[FinishedImage], path: Path) -> None:

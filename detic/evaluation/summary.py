@@ -10,6 +10,7 @@ from tabulate import tabulate
 
 from detic.evaluation.scores import Evaluation
 from detic.files import unfinished_path, unfinished_text, write_json
+from detic.spreadsheet import as_cell
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +28,8 @@ def write_per_class(evaluation: Evaluation, folder: Path) -> None:
     """Write per_class.csv: for each class its name, group, number of annotations and precisions.
 
     Precisions are in percent, empty for a class without annotations. The group is the frequency
-    in LVIS, and seen or unseen in open-vocabulary COCO.
+    in LVIS, and seen or unseen in open-vocabulary COCO. Names are cells as ``detic.spreadsheet`` has
+    them.
     """
     classes = evaluation.classes
     columns = {
@@ -43,7 +45,7 @@ def write_per_class(evaluation: Evaluation, folder: Path) -> None:
             classes.names, classes.groups, precisions, classes.num_gt, strict=True
         ):
             written = ["" if math.isnan(value) else f"{value:.4f}" for value in values]
-            writer.writerow([name, group, *written, num_gt])
+            writer.writerow([as_cell(name), group, *written, num_gt])
 
 
 def write_class_array(evaluation: Evaluation, path: Path) -> None:

@@ -79,6 +79,28 @@ class ResizeCropTransform(Transform):
         return coords
 
 
+class KeepSides(T.Augmentation):
+    """Another resize, after which an image is at least one pixel wide and high.
+
+    Detectron2's rounds the short side of a very long image to nothing: 2 x 30 000 becomes 0 x 1333.
+
+    Args:
+        resize: gives a ResizeTransform, or none that changes the size.
+    """
+
+    def __init__(self, resize: T.ResizeShortestEdge):
+        super().__init__()
+        self.resize = resize
+
+    def get_transform(self, image: np.ndarray) -> Transform:
+        """Return the resize of an image of this size."""
+        transform = self.resize.get_transform(image)
+        if not isinstance(transform, T.ResizeTransform):
+            return transform
+        new_h, new_w = max(1, transform.new_h), max(1, transform.new_w)
+        return T.ResizeTransform(transform.h, transform.w, new_h, new_w, transform.interp)
+
+
 class EfficientDetResizeCrop(T.Augmentation):
     """A fit into a square of random side, then a random window of a fixed side.
 
@@ -118,7 +140,7 @@ def _resize_shortest_edge(params: "AugmentationParams", source: TrainSource) -> 
             f"INPUT.MIN_SIZE_TRAIN_SAMPLING is 'range', so sizes of {source.name!r} must be the "
             f"lowest and the highest, not {list(source.min_sizes)}; or set it to 'choice'"
         )
-    return T.ResizeShortestEdge(source.min_sizes, source.max_size, style)
+    return KeepSides(T.ResizeShortestEdge(source.min_sizes, source.max_size, style))
 
 
 # By INPUT.CUSTOM_AUG
@@ -154,7 +176,7 @@ class AugmentationParams:
         node = cfg.INPUT
         if node.CUSTOM_AUG == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
             crops = [T.RandomCrop(node.CROP.TYPE, node.CROP.SIZE)] if node.CROP.ENABLED else []
-            return cls(detectron2=(*crops, *utils.build_augmentation(cfg, is_train=True)))
+            return cls(detectron2=(*crops, *_detectron2_steps(cfg, is_train=True)))
         if node.CUSTOM_AUG not in RESIZES:
             raise unknown_choice("resize", node.CUSTOM_AUG, RESIZES, where="INPUT.CUSTOM_AUG")
         if node.RANDOM_FLIP not in FLIPS:
@@ -185,5 +207,11 @@ def build_test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:
     training images are resized to fit a square: then test images are, too.
     """
     if cfg.INPUT.TEST_INPUT_TYPE == "default" or cfg.INPUT.CUSTOM_AUG != "EfficientDetResizeCrop":
-        return utils.build_augmentation(cfg, is_train=False)
+        return _detectron2_steps(cfg, is_train=False)
     return [EfficientDetResizeCrop(cfg.INPUT.TEST_SIZE, (1, 1))]
+
+
+def _detectron2_steps(cfg: CfgNode, *, is_train: bool) -> list[T.Augmentation]:
+    """Return detectron2's own resize and flip."""
+    steps = utils.build_augmentation(cfg, is_train)
+    return [KeepSides(step) if isinstance(step, T.ResizeShortestEdge) else step for step in steps]

@@ -18,6 +18,7 @@ from detic.datasets.segmentation import keep_all_masks_or_none
 from detic.loading.augmentation import build_test_augmentations
 from detic.loading.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
 from detic.loading.image_reader import ImageReader
+from detic.loading.image_search import missing_images
 from detic.loading.loader import TrainLoader
 from detic.loading.mapper import EvaluationMapper, MapperParams, build_train_mapper
 from detic.loading.records import PackedRecords
@@ -115,13 +116,15 @@ class TestData:
     augmentations: Sequence[T.Augmentation]
     image_format: str  # RGB or BGR
     num_workers: int = 0
+    max_bad_fraction: float = 0.01  # share of unreadable images that is tolerated
 
     __test__ = False  # not a test case, whatever pytest thinks of the name
 
     @classmethod
     def from_config(cls, cfg) -> "TestData":
         augmentations = build_test_augmentations(cfg)
-        return cls(augmentations, cfg.INPUT.FORMAT, cfg.DATALOADER.NUM_WORKERS)
+        node = cfg.DATALOADER
+        return cls(augmentations, cfg.INPUT.FORMAT, node.NUM_WORKERS, node.MAX_BAD_FRACTION)
 
 
 def build_test_loader(
@@ -132,6 +135,8 @@ def build_test_loader(
     skip_image_ids: Collection[int | str] = (),
 ) -> DataLoader:
     """Return a loader that gives every image of a test set once over all processes.
+
+    Among the inputs of a batch are an UnreadableImage for each image that cannot be read.
 
     Args:
         data: what becomes of the images.
@@ -151,6 +156,23 @@ def build_test_loader(
     return build_detection_test_loader(
         records, mapper=mapper, batch_size=batch_size, num_workers=data.num_workers
     )
+
+
+def check_test_images(data: TestData, dataset_name: str) -> None:
+    """Look, before anything is computed, whether the images of a test set are there.
+
+    Raises:
+        InputError: more images are missing than ``data`` tolerates, or a record does not say where
+            its image is.
+    """
+    records = load_dataset(dataset_name)
+    reader = ImageReader(data.image_format)
+    for record in records:
+        reader.check_place(record)
+    missing = missing_images(records)
+    unreadable = UnreadableImages(data.max_bad_fraction)
+    unreadable.count(len(records), missing)
+    unreadable.check()
 
 
 def _return_free_memory() -> None:

@@ -7,7 +7,6 @@ from typing import Any
 
 from detic.errors import InputError
 from detic.loading.batching import PlannedBatch, PlannerFactory
-from detic.loading.image_reader import UnreadableImage
 from detic.loading.index_stream import StreamElement
 from detic.loading.unreadable import UnreadableImages
 from detic.loading.workers import Example, WorkerParams, read_batches
@@ -60,7 +59,7 @@ class TrainLoader:
         arriving = self._turn
         plan = self._plan(ahead)
         for batch in read_batches(self.records, self.mapper, plan, self.seed, self.workers):
-            waiting[arriving].append((ahead.popleft(), self._readable(batch)))
+            waiting[arriving].append((ahead.popleft(), self.unreadable.readable(batch)))
             arriving = (arriving + 1) % len(self.ranks)
             while waiting[self._turn]:
                 planned, examples = waiting[self._turn].popleft()
@@ -76,12 +75,6 @@ class TrainLoader:
             planned = planners[position % len(planners)].next_batch()
             ahead.append(planned)
             yield planned.elements
-
-    def _readable(self, batch: list[Example | UnreadableImage]) -> list[Example]:
-        """Return the examples of a batch that could be read, and count the others."""
-        failures = [item for item in batch if isinstance(item, UnreadableImage)]
-        self.unreadable.count(len(batch), failures)
-        return [item for item in batch if not isinstance(item, UnreadableImage)]
 
     def state_dict(self) -> dict[str, Any]:
         """Return the position after the last batch handed out: numbers and small tensors."""

@@ -18,7 +18,6 @@ from hotcoco import mask as rle
 
 from detic.annotation import AnnotationKind
 from detic.datasets.tar_collection import TarCollection
-from detic.errors import InputError
 from detic.loading.augmentation import AugmentationParams, build_train_augmentations
 from detic.loading.image_reader import ImageReader, UnreadableImage
 from detic.loading.train_source import TrainSource
@@ -108,19 +107,16 @@ class EvaluationMapper:
         self.read_image = read_image
         self.augmentations = T.AugmentationList(augmentations)
 
-    def __call__(self, record: dict) -> dict:
+    def __call__(self, record: dict) -> dict | UnreadableImage:
         """Return the record with ``image``, (3, H, W) uint8, and without ``annotations``.
 
-        Raises:
-            InputError: the image cannot be used; it names it.
+        An image that cannot be used is returned as what is wrong with it.
         """
         example = {key: value for key, value in record.items() if key != "annotations"}
         try:
             aug_input = T.AugInput(self.read_image(example))
         except UnreadableImage as error:
-            raise InputError(
-                f"cannot evaluate on {error}; repair the image or take it out of the dataset"
-            ) from error
+            return error
         self.augmentations(aug_input)
         example["image"] = _image_tensor(aug_input.image)
         return example

@@ -1,10 +1,11 @@
-"""Keeping count of the images that could not be read."""
+"""Keeping count of the images that could not be read, in training and in evaluation."""
 
 import logging
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from detic.errors import InputError
 from detic.files import write_text
@@ -13,13 +14,15 @@ from detic.loading.image_reader import UnreadableImage
 logger = logging.getLogger(__name__)
 
 FILE_NAME = "unreadable_images.txt"
-MIN_SEEN = 20  # images, before a share means anything
+MIN_SEEN = 20  # images, before a share of some of them means anything
 LOG_PERIOD = 10.0  # seconds between messages
-NUM_NAMED = 3  # unreadable images in the message that stops a training
+NUM_NAMED = 3  # unreadable images in the message that stops a program
+
+T = TypeVar("T")
 
 
 class UnreadableImages:
-    """The unreadable images that one process has met.
+    """The unreadable images that a process has met, or all processes together.
 
     Args:
         max_fraction: share of all images seen above which they are too many; 1: never.
@@ -38,6 +41,16 @@ class UnreadableImages:
         self.num_unreadable = 0
         self.reasons: dict[str, str] = {}  # by image
         self._logged_at = -math.inf
+
+    def readable(self, batch: Sequence[T | UnreadableImage]) -> list[T]:
+        """Return the items of a batch that could be read, and count the others.
+
+        Raises:
+            InputError: too many images are unreadable.
+        """
+        failures = [item for item in batch if isinstance(item, UnreadableImage)]
+        self.count(len(batch), failures)
+        return [item for item in batch if not isinstance(item, UnreadableImage)]
 
     def count(self, num_seen: int, failures: Sequence[UnreadableImage]) -> None:
         """Add images that were seen, among them failures.
@@ -58,8 +71,26 @@ class UnreadableImages:
                 self.num_unreadable,
                 self.num_seen,
             )
+        if self.num_seen >= MIN_SEEN:
+            self.check()
+
+    def check(self) -> None:
+        """Check the share of unreadable images; for all images of a set, however few.
+
+        Raises:
+            InputError: too many images are unreadable.
+        """
         if self._are_too_many():
             raise InputError(self._complaint())
+
+    def together(self, others: Iterable["UnreadableImages"]) -> "UnreadableImages":
+        """Return what several processes have met."""
+        total = UnreadableImages(self.max_fraction)
+        for other in others:
+            total.num_seen += other.num_seen
+            total.num_unreadable += other.num_unreadable
+            total.reasons |= other.reasons
+        return total
 
     def write(self, folder: str | Path) -> None:
         """Add the images to the list in a folder; without any, leave it alone.
@@ -87,7 +118,7 @@ class UnreadableImages:
         """
         expected = self.max_fraction * self.num_seen
         chance = 3 * math.sqrt(expected * (1 - self.max_fraction))
-        return self.num_seen >= MIN_SEEN and self.num_unreadable > expected + chance
+        return self.num_unreadable > expected + chance
 
     def _complaint(self) -> str:
         examples = "; ".join(

@@ -9,6 +9,7 @@ from detic.detections import Detections
 from detic.files import unfinished_text
 from detic.outputs.writer import Category, ImageRecord, Write
 from detic.result_rows import rounded_box, rounded_score
+from detic.spreadsheet import as_cell
 
 COLUMNS = (
     *("file_name", "frame", "image_width", "image_height"),
@@ -20,7 +21,8 @@ COLUMNS = (
 def write_csv(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
     """Yield a function that writes the rows of an image.
 
-    ``frame`` is empty but in videos, ``parent`` is empty for classes without.
+    ``frame`` is empty but in videos, ``parent`` is empty for classes without. Texts are cells as
+    ``detic.spreadsheet`` has them.
     """
     with unfinished_text(path) as file:
         rows = csv.writer(file)
@@ -31,9 +33,9 @@ def write_csv(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
             frame = "" if image.frame is None else image.frame
             for i in range(len(detections)):
                 label, name = int(detections.labels[i]), str(detections.names[i])
-                parent = detections.parent(i) or ""
                 score, box = detections.scores[i], detections.boxes_xyxy[i]
-                values = (label, name, parent, rounded_score(score), *rounded_box(box))
-                rows.writerow((image.file_name, frame, width, height, *values))
+                texts = as_cell(name), as_cell(detections.parent(i) or "")
+                values = (label, *texts, rounded_score(score), *rounded_box(box))
+                rows.writerow((as_cell(image.file_name), frame, width, height, *values))
 
         yield write

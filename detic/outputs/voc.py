@@ -1,5 +1,6 @@
 """Pascal VOC: an XML file per image."""
 
+import re
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +12,9 @@ from detic.detections import Detections
 from detic.files import write_bytes
 from detic.outputs.writer import Category, ImagePaths, ImageRecord, Write
 from detic.result_rows import rounded_score
+
+# What XML 1.0 has no place for: controls, halves of characters, noncharacters
+_NOT_IN_XML = re.compile(r"[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
 
 
 @contextmanager
@@ -47,6 +51,15 @@ def annotation(image: ImageRecord, detections: Detections) -> ElementTree.Elemen
     return root
 
 
+def xml_text(value: object) -> str:
+    """Return a text without the signs that XML has no place for, which names of files may have.
+
+    >>> xml_text("a" + chr(11) + "b")
+    'a\\\\x0bb'
+    """
+    return _NOT_IN_XML.sub(lambda match: f"\\x{ord(match[0]):02x}", str(value))
+
+
 def pixel_box(box_xyxy: np.ndarray, image_size_hw: tuple[int, int]) -> tuple[int, int, int, int]:
     """Return the first and the last pixel inside a box, counted from 1 as VOC does.
 
@@ -76,4 +89,4 @@ def _add_object(root: ElementTree.Element, detections: Detections, i: int) -> No
 
 
 def _add(parent: ElementTree.Element, name: str, value: object) -> None:
-    ElementTree.SubElement(parent, name).text = str(value)
+    ElementTree.SubElement(parent, name).text = xml_text(value)

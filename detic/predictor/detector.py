@@ -11,6 +11,8 @@ import torch
 
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
+from detic.errors import InputError
+from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest
@@ -22,6 +24,21 @@ from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.vocabulary import EmbeddedVocabulary
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
+
+
+class LackOfMemory(InputError):
+    """Images that need more memory than there is.
+
+    Args:
+        sizes_hw: of the images that went through the network together, pixels.
+    """
+
+    def __init__(self, sizes_hw: Sequence[tuple[int, int]]):
+        sizes = ", ".join(f"{width} x {height}" for height, width in sizes_hw)
+        super().__init__(
+            f"detection in {sizes} pixels needs more memory than there is; make the images smaller, "
+            "or give fewer at once"
+        )
 
 
 class Detector:
@@ -201,6 +218,9 @@ class Detector:
                 of them.
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
+
+        Raises:
+            InputError: an image cannot be read, or LackOfMemory.
         """
         if isinstance(images, list | tuple):
             return self._detect(images, features, all_scores) if images else []
@@ -216,8 +236,14 @@ class Detector:
             class_scores=all_scores,
             backbone_dtype=torch.float16 if self.half else None,
         )
-        inputs = [self.input_format.model_input(load_image(image)) for image in images]
-        return [
-            from_instances(output["instances"], prepared.names, prepared.parents)
-            for output in self.model.inference(inputs, request)
-        ]
+        arrays = [load_image(image) for image in images]
+        try:
+            inputs = [self.input_format.model_input(array) for array in arrays]
+            return [
+                from_instances(output["instances"], prepared.names, prepared.parents)
+                for output in self.model.inference(inputs, request)
+            ]
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+            raise LackOfMemory([array.shape[:2] for array in arrays]) from error

@@ -13,6 +13,7 @@ from detectron2.data import transforms as T
 from PIL import UnidentifiedImageError
 
 from detic.errors import InputError
+from detic.files import reason_of
 from detic.images import IMAGE_ERRORS, read_image
 from detic.loading.augmentation import build_test_augmentations
 
@@ -51,7 +52,8 @@ def _read_file(path: str) -> np.ndarray:
     except UnidentifiedImageError as e:
         raise InputError(f"{path!r} is not an image, or it is damaged") from e
     except IMAGE_ERRORS as e:
-        raise InputError(f"cannot read the image {path!r}: {e}") from e
+        reason = reason_of(e) if isinstance(e, OSError) else e
+        raise InputError(f"cannot read the image {path!r}: {reason}") from e
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,8 @@ caption models were trained: "a dog." and "two dogs" do not mention a dog.
 from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 
-from tqdm import tqdm
-
 from detic.errors import InputError
+from detic.progress import track
 
 Words = tuple[str, ...]
 
@@ -21,7 +20,7 @@ def captions_by_image(document: dict) -> dict:
         InputError: an annotation is no caption.
     """
     captions = defaultdict(list)
-    for annotation in tqdm(document["annotations"], desc="captions", unit="caption"):
+    for annotation in track(document["annotations"], description="captions", unit="caption"):
         if not {"image_id", "caption"} <= annotation.keys():
             raise InputError(
                 f"{annotation} has no image_id or no caption; expected COCO's captions"
@@ -109,7 +108,7 @@ def tag_images(
     """
     find_classes = TagMatcher(categories)
     tagged = []
-    for image in tqdm(images, desc="classes in captions", unit="image"):
+    for image in track(images, description="classes in captions", unit="image"):
         if "captions" not in image:
             raise InputError(
                 f"image {image['id']} has no 'captions'; give --convert_caption for a COCO caption "

@@ -3,14 +3,10 @@
 Source: Sharma et al., Conceptual Captions, ACL 2018.
 """
 
-import errno
 import http.client
-import io
 import logging
 import os
-import socket
 import time
-import urllib.error
 import urllib.request
 from collections.abc import Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, ThreadPoolExecutor, wait
@@ -20,12 +16,12 @@ from pathlib import Path
 from typing import NamedTuple
 from urllib.parse import quote
 
-from tqdm import tqdm
-
 from detic.datasets.image_sizes import read_image_sizes
+from detic.downloads import is_unreached, may_pass
 from detic.errors import InputError
 from detic.files import write_bytes
 from detic.images import IMAGE_ERRORS, read_image_size
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -34,8 +30,6 @@ PIECE_BYTES = 64 * 2**10
 PATIENCE = 5  # an image may take this many times as long as a step of its connection
 USER_AGENT = "Mozilla/5.0 (compatible; image dataset download)"
 URL_CHARACTERS = "/:?&=%#+,;@!$'()*~[]"  # stay as they are; spaces and letters beyond ASCII do not
-# Errors of a connection if the network is down; a server that is gone for good gives the same
-NO_NETWORK = (errno.ENETDOWN, errno.ENETUNREACH, errno.EHOSTUNREACH)
 FETCH_ERRORS = (OSError, http.client.HTTPException, ValueError, *IMAGE_ERRORS)
 
 
@@ -116,7 +110,7 @@ def fetch_images(
     num_failed = num_unreached = 0
     with open(failures, "a", encoding="utf-8") as notes:
         results = _fetch_all(pending, folder, params)
-        for address, failure in tqdm(results, total=len(pending), unit="image"):
+        for address, failure in track(results, total=len(pending), unit="image"):
             num_failed += failure is not None
             if failure is not None and failure.is_final:
                 notes.write(f"{address.number}\t{failure.reason}\n")
@@ -167,34 +161,16 @@ def _fetch(address: CaptionedAddress, folder: Path, params: FetchParams) -> Fail
             time.sleep(params.pause_s * 2 ** (attempt - 1))
         try:
             content = _download(address.url, params.timeout_s)
-            read_image_size(io.BytesIO(content))
+            read_image_size(content)
         except FETCH_ERRORS as error:
             reason = " ".join(f"{type(error).__name__}: {error}".split())
-            failure = Failure(reason, is_final=not _is_unreached(error))
-            if not _may_pass(error):
+            failure = Failure(reason, is_final=not is_unreached(error))
+            if not may_pass(error):
                 break
         else:
             write_bytes(folder / f"{address.number}.jpg", content)
             return None
     return failure
-
-
-def _is_unreached(error: Exception) -> bool:
-    """Return whether no connection came about: an unknown name, a refusal, no way to the server."""
-    cause = error.reason if isinstance(error, urllib.error.URLError) else None
-    if isinstance(cause, socket.gaierror | ConnectionError):
-        return True
-    return isinstance(cause, OSError) and cause.errno in NO_NETWORK
-
-
-def _may_pass(error: Exception) -> bool:
-    """Return whether another try is worth it: not for addresses that say no, nor for no image."""
-    if isinstance(error, urllib.error.HTTPError):
-        return error.code in (408, 429) or error.code >= 500
-    return isinstance(
-        error,
-        urllib.error.URLError | TimeoutError | ConnectionError | http.client.HTTPException,
-    )
 
 
 def _download(url: str, timeout_s: float) -> bytes:

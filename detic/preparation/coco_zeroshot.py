@@ -6,9 +6,8 @@ al., Open-Vocabulary Object Detection Using Captions (arXiv 2011.10678) for the 
 
 from collections.abc import Sequence
 
-from tqdm import tqdm
-
 from detic.datasets.class_lists import zeroshot_categories
+from detic.progress import track
 
 # Split file: the group of classes it keeps, for the COCO file of train and of val
 GROUPS = {"train2017": ("seen",), "val2017": ("seen", "unseen", "all")}
@@ -24,7 +23,7 @@ def keep_group(document: dict, group: str) -> dict:
         group: seen, unseen or all (both; the 15 classes in neither are left out).
     """
     wanted = {category["id"] for category in zeroshot_categories(group)}
-    bar = tqdm(document["annotations"], desc=f"{group} classes", unit="annotation")
+    bar = track(document["annotations"], description=f"{group} classes", unit="annotation")
     annotations = [a for a in bar if a["category_id"] in wanted]
     with_annotation = {a["image_id"] for a in annotations}
     return {

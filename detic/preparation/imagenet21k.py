@@ -9,12 +9,12 @@ from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
-from tqdm import tqdm
 
 from detic.datasets.class_lists import builtin
 from detic.datasets.tar_collection import TarCollection, index_tar
 from detic.errors import InputError
 from detic.preparation.tables import imagenet_class_ids
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -44,7 +44,7 @@ def tar_images(
     sizes_of = partial(_sizes_hw, index_dir=index_dir, wanted=set(class_ids))
     with ThreadPoolExecutor(workers) as pool:
         of_tars = pool.map(sizes_of, collection.tar_paths)
-        sizes = list(tqdm(of_tars, total=len(collection.tar_paths), unit="tar"))
+        sizes = list(track(of_tars, total=len(collection.tar_paths), unit="tar"))
     starts = [0, *accumulate(map(len, sizes))]
     images: list[dict] = []
     for path, start, sizes_hw in zip(collection.tar_paths, starts, sizes, strict=False):
@@ -129,7 +129,7 @@ def with_merged_ids(images: Sequence[dict], categories: Sequence[dict]) -> list[
     id_of = {category["synset"]: category["id"] for category in builtin("imagenet21k")}
     merged_id = {c["id"]: id_of[c["synset"]] for c in categories if c["synset"] in id_of}
     remapped = []
-    for image in tqdm(images, desc="joint classes", unit="image"):
+    for image in track(images, description="joint classes", unit="image"):
         ids = {merged_id[i] for i in image.get("pos_category_ids", ()) if i in merged_id}
         if ids:
             remapped.append({**image, "pos_category_ids": sorted(ids)})

@@ -8,12 +8,11 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from detic.datasets.image_sizes import read_image_sizes
 from detic.errors import InputError
 from detic.files import unfinished_folder
 from detic.images import is_image_name
+from detic.progress import track
 
 
 def read_wnids(path: str | os.PathLike) -> list[str]:
@@ -63,7 +62,7 @@ def unpack_classes(
     pending = [w for w in wnids if w not in missing and not (destination / w).is_dir()]
     unpack = partial(_unpack, source=source, destination=destination)
     with ThreadPoolExecutor(workers) as pool:
-        for _ in tqdm(pool.map(unpack, pending), total=len(pending), unit="class"):
+        for _ in track(pool.map(unpack, pending), total=len(pending), unit="class"):
             pass
     return missing
 

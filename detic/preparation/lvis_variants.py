@@ -10,9 +10,9 @@ from itertools import chain
 
 import numpy as np
 from hotcoco import mask as rle
-from tqdm import tqdm
 
 from detic.errors import InputError
+from detic.progress import track
 
 FILE_NAME_LENGTH = len("000000391895.jpg")
 SAME_OBJECT_IOU = 0.7
@@ -25,7 +25,7 @@ def without_rare(document: dict) -> dict:
     that lose all their boxes, and the counts of the rare classes.
     """
     rare = {c["id"] for c in document["categories"] if _frequency(c) == "r"}
-    bar = tqdm(document["annotations"], desc="without rare classes", unit="annotation")
+    bar = track(document["annotations"], description="without rare classes", unit="annotation")
     kept = [a for a in bar if a["category_id"] not in rare]
     return {**document, "annotations": kept}
 
@@ -46,7 +46,7 @@ def count_classes(document: dict) -> list[dict]:
     """
     images: dict[int, set[int]] = defaultdict(set)
     instances: dict[int, int] = defaultdict(int)
-    for annotation in tqdm(document["annotations"], desc="counts", unit="annotation"):
+    for annotation in track(document["annotations"], description="counts", unit="annotation"):
         images[annotation["category_id"]].add(annotation["image_id"])
         instances[annotation["category_id"]] += 1
     return [
@@ -96,7 +96,7 @@ def merge_coco(lvis: dict, coco: dict, lvis_id_of: Mapping[int, int]) -> dict:
     of_coco = _by_image(coco["annotations"])
     coco_boxes = {_file_name(i): of_coco.get(i["id"], []) for i in coco["images"]}
     merged = []
-    for image in tqdm(lvis["images"], desc="boxes of COCO", unit="image"):
+    for image in track(lvis["images"], description="boxes of COCO", unit="image"):
         present = of_lvis.get(image["id"], [])
         merged.append(present)
         # The released models were trained without COCO's boxes in images that LVIS left empty.

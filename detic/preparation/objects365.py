@@ -5,9 +5,8 @@ import os
 from collections.abc import Mapping
 from pathlib import Path
 
-from tqdm import tqdm
-
 from detic.errors import InputError
+from detic.progress import track
 
 
 def read_name_fixes(path: str | os.PathLike) -> dict[int, tuple[str, str]]:
@@ -73,7 +72,7 @@ def without_missing_images(document: dict, image_dir: str | os.PathLike) -> tupl
     if unnamed:
         raise InputError(f"image {unnamed[0]} has no 'file_name'")
     there = _files_below(image_dir, {os.path.dirname(i["file_name"]) for i in document["images"]})
-    bar = tqdm(document["images"], desc="images on disk", unit="image")
+    bar = track(document["images"], description="images on disk", unit="image")
     images = [i for i in bar if os.path.normpath(i["file_name"]) in there]
     kept = {image["id"] for image in images}
     missing = [i["file_name"] for i in document["images"] if i["id"] not in kept]
@@ -87,7 +86,7 @@ def _files_below(root: str | os.PathLike, folders: set[str]) -> set[str]:
     A folder is listed once, which is far quicker than asking for each of millions of files.
     """
     there: set[str] = set()
-    for folder in tqdm(sorted(folders), desc="folders", unit="folder"):
+    for folder in track(sorted(folders), description="folders", unit="folder"):
         path = Path(root) / folder
         if path.is_dir():
             there.update(os.path.normpath(os.path.join(folder, name)) for name in os.listdir(path))

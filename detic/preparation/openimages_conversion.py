@@ -17,9 +17,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from tqdm import tqdm
 
 from detic.errors import InputError
+from detic.progress import track
 
 # Column of a table: how its text is read
 BOX_FIELDS = {
@@ -69,7 +69,7 @@ def read_table(path: str | os.PathLike, fields: Mapping[str, Callable]) -> Itera
             if missing:
                 raise InputError(f"{path} has no column {', '.join(missing)}")
             readers = [(header.index(field), read) for field, read in fields.items()]
-            for row in tqdm(rows, desc=Path(path).name, unit="line", unit_scale=True):
+            for row in track(rows, description=Path(path).name, unit="line", scale=True):
                 yield _read_row(path, rows.line_num, row, readers)
     except OSError as error:
         raise InputError(f"{path} cannot be read: {error.strerror}") from error

@@ -5,9 +5,8 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from tqdm import tqdm
-
 from detic.files import unfinished_text
+from detic.progress import counter
 
 CHUNK = 10_000  # records that are encoded together; one by one takes several times as long
 SEPARATORS = (",", ":")
@@ -26,7 +25,7 @@ def marked(path: str | os.PathLike, mark: str) -> Path:
 def save(path: str | os.PathLike, document: dict) -> str:
     """Write an annotation file, with a progress bar, and return a sentence on what is in it."""
     total = sum(len(value) for value in document.values() if isinstance(value, list))
-    bar = tqdm(total=total, desc=Path(path).name, unit="record", unit_scale=True)
+    bar = counter(Path(path).name, total=total, unit="record", scale=True)
     with bar, unfinished_text(path) as file:
         for text, num_records in encoded(document):
             file.write(text)

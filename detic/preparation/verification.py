@@ -7,8 +7,6 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 
-from tqdm import tqdm
-
 from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
 from detic.datasets.registration import load_records
 from detic.datasets.segmentation import NO_AREA_PX2, mask_problem, polygon_area
@@ -17,6 +15,7 @@ from detic.datasets.tar_collection import TarCollection, index_tar
 from detic.errors import InputError
 from detic.images import IMAGE_ERRORS, read_image_size
 from detic.preparation.sources import TAR_INDEX
+from detic.progress import track
 
 NUM_EXAMPLES = 3
 MARGIN_PX = 1.5  # annotators' tools let boxes and polygons end a pixel outside
@@ -81,9 +80,9 @@ def verify_dataset(spec: DatasetSpec, root: Path, workers: int = 8) -> Findings:
 
 def _check_content(spec: DatasetSpec, content: AnnotationFile, findings: Findings) -> None:
     classes: set[int] = set()
-    bar = tqdm(
+    bar = track(
         content.images_with_annotations(),
-        desc=f"{spec.name} annotations",
+        description=f"{spec.name} annotations",
         total=len(content.images),
         unit="image",
     )
@@ -179,14 +178,13 @@ def _image_problems(name: str, records: list[dict], workers: int) -> Iterator[Pr
     with_file = [record for record in records if "file_name" in record]
     with ThreadPoolExecutor(workers) as pool:
         checked = pool.map(_image_problem, with_file)
-        bar = tqdm(checked, desc=f"{name} images", total=len(with_file), unit="image")
+        bar = track(checked, description=f"{name} images", total=len(with_file), unit="image")
         yield from filter(None, bar)
 
 
 def _image_problem(record: dict) -> Problem | None:
     try:
-        with open(record["file_name"], "rb") as file:
-            size_hw = read_image_size(file)
+        size_hw = read_image_size(record["file_name"])
     except FileNotFoundError:
         return "missing images", record["file_name"]
     except IMAGE_ERRORS as error:
@@ -224,7 +222,9 @@ def _tar_problems(name: str, records: list[dict], root: Path, workers: int) -> I
     paths = [collection.tar_paths[tar] for tar in in_tar]
     with ThreadPoolExecutor(workers) as pool:
         checked = pool.map(partial(_problems_in_tar, index_dir), paths, in_tar.values())
-        for problems in tqdm(checked, desc=f"{name} tar files", total=len(paths), unit="tar"):
+        for problems in track(
+            checked, description=f"{name} tar files", total=len(paths), unit="tar"
+        ):
             yield from problems
 
 

@@ -26,10 +26,10 @@ from pathlib import Path
 import numpy as np
 import torch
 from safetensors.torch import save
-from tqdm import trange
 
 from detic import cli
 from detic.files import unfinished_path, write_bytes, write_text
+from detic.progress import track
 from detic.shapes.captions import draw_caption
 from detic.shapes.classes import ShapeClass, every_class
 from detic.shapes.clip_model import TinyCLIP, contrastive_loss, standardized
@@ -85,7 +85,7 @@ def train_tiny_clip(recipe: Recipe, seed: int, progress: bool = True) -> TinyCLI
             clip.parameters(), recipe.learning_rate, weight_decay=recipe.weight_decay
         )
         schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, recipe.rate_at)
-        bar = trange(recipe.iterations, desc="tiny CLIP", disable=not progress)
+        bar = track(range(recipe.iterations), "tiny CLIP", unit="it", show=progress)
         for iteration in bar:
             rng = generator(seed, Stream.CAPTIONS, iteration)
             loss = contrastive_loss(clip(*_batch(objects, classes, recipe.batch_size, rng)))
@@ -93,7 +93,7 @@ def train_tiny_clip(recipe: Recipe, seed: int, progress: bool = True) -> TinyCLI
             loss.backward()
             optimizer.step()
             schedule.step()
-            bar.set_postfix(loss=f"{loss.item():.2f}")
+            bar.set_postfix_str(f"loss {loss.item():.2f}")
     return clip
 
 

@@ -27,11 +27,11 @@ from multiprocessing import get_context
 from pathlib import Path
 
 import cv2
-from tqdm import tqdm
 
 from detic.errors import InputError
 from detic.files import unfinished_folder, write_json
 from detic.preparation.lvis_variants import count_classes, without_rare
+from detic.progress import track
 from detic.shapes.annotation import category, document, with_novel_as_rare
 from detic.shapes.classes import check_nouns
 from detic.shapes.images import (
@@ -130,7 +130,7 @@ def _draw_world(root: Path, spec: WorldSpec, workers: int, progress: bool) -> No
     def drawn(parallel_map: Callable, write: Callable, name: str, count: int) -> list:
         entries = parallel_map(partial(write, **shared), range(1, count + 1))
         label = f"{FOLDER}/{name}"
-        return list(tqdm(entries, desc=label, total=count, unit="image", disable=not progress))
+        return list(track(entries, description=label, total=count, unit="image", show=progress))
 
     write_train = partial(write_scene, split=TRAIN_SPLIT)
     write_val = partial(write_scene, split=VAL_SPLIT)

@@ -20,14 +20,6 @@ Features = Mapping[str, torch.Tensor]  # (D,) float32 by text
 logger = logging.getLogger(__name__)
 
 
-def default_cache_dir() -> Path:
-    """Return ``$DETIC_CACHE``, else ``detic`` in the user's cache folder."""
-    if os.environ.get("DETIC_CACHE"):
-        return Path(os.environ["DETIC_CACHE"]).expanduser()
-    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    return Path(base).expanduser() / "detic"
-
-
 class EmbeddingCache:
     """Features of texts by template, for one text encoder.
 
@@ -94,11 +86,10 @@ class EmbeddingCache:
                 features = {**self.load(template), **features}
                 write_embeddings(path, self._table(template, features))
                 self._in_memory[template] = (_version(path), features)
-        except OSError as error:
+        except (OSError, InputError) as error:
             logger.warning(
-                "class embeddings are not remembered: cannot write %s (%s); name a writable "
-                "folder in the environment variable DETIC_CACHE",
-                path,
+                "class embeddings are not remembered: %s; name a writable folder in the environment "
+                "variable DETIC_CACHE",
                 error,
             )
 

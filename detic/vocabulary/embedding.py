@@ -14,7 +14,8 @@ import torch
 from torch.nn import functional as F
 from tqdm import tqdm
 
-from detic.vocabulary.cache import EmbeddingCache, default_cache_dir
+from detic.paths import cache_folder
+from detic.vocabulary.cache import EmbeddingCache
 from detic.vocabulary.prompts import DEFAULT_TEMPLATE, fill_template, resolve_templates
 from detic.vocabulary.text_encoder import CLIPTextEncoder, text_encoder_from_weights
 from detic.vocabulary.text_weights import (
@@ -72,7 +73,7 @@ class TextEmbedder:
         self.model = OPENAI_MODEL if os.fspath(source) == OPENAI else Path(source).name
         self.fingerprint = weights_fingerprint(self._weights)
         self.embed_dim = text_encoder_sizes(self._weights).embed_dim
-        self.cache = EmbeddingCache(cache_dir or default_cache_dir(), self.fingerprint)
+        self.cache = EmbeddingCache(cache_dir or cache_folder(), self.fingerprint)
 
     def __getstate__(self) -> dict[str, Any]:
         """Leave out the encoder, which is built of the weights when it is needed."""

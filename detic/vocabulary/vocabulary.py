@@ -3,12 +3,13 @@
 Shapes: C classes, D embedding width.
 """
 
+import unicodedata
 from collections.abc import Iterable
 from dataclasses import dataclass
 
 import torch
 
-from detic.errors import InputError
+from detic.errors import InputError, shown
 
 
 @dataclass(frozen=True)
@@ -86,8 +87,27 @@ def parse_names(text: str) -> tuple[str, ...]:
     return names
 
 
+# Controls (among them ends of lines), halves of characters, separators of lines and paragraphs
+_UNPRINTABLE = {"Cc", "Cs", "Zl", "Zp"}
+_NONCHARACTERS = "\ufffe\uffff"  # which XML does not admit either
+
+
+def check_text(text: str, where: str) -> None:
+    """Refuse a text with signs that files of results, or their lines, cannot hold.
+
+    Args:
+        text: a name, or another text of a vocabulary.
+        where: what it was read from, for the message.
+    """
+    for sign in text:
+        if unicodedata.category(sign) in _UNPRINTABLE or sign in _NONCHARACTERS:
+            raise InputError(
+                f"{where}: {shown(text)} has the unprintable sign U+{ord(sign):04X}; remove it"
+            )
+
+
 def check_names(names: Iterable[str], where: str):
-    """Refuse empty and repeated names, which are slips when a person wrote the list.
+    """Refuse empty, repeated and unprintable names, slips when a person wrote the list.
 
     Args:
         names: the names in order.
@@ -95,6 +115,7 @@ def check_names(names: Iterable[str], where: str):
     """
     positions: dict[str, int] = {}
     for position, name in enumerate(names, start=1):
+        check_text(name, f"{where}: name {position}")
         if not name:
             raise InputError(f"{where}: name {position} is empty; fill it in or remove it")
         if name in positions:

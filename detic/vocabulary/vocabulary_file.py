@@ -1,17 +1,15 @@
 """Reading vocabularies that people write: YAML, JSON or plain text."""
 
-import json
 import os
 import re
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
-from detic.errors import InputError, unknown_choice
+from detic.documents import parse_json, parse_yaml, read_text
+from detic.errors import InputError, shown, unknown_choice
 from detic.paths import find_file, looked_for
-from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, check_names
+from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, check_names, check_text
 
 
 def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
@@ -28,7 +26,8 @@ def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
     path = Path(path)
     if path.suffix not in LIST_READERS:
         raise unknown_choice("vocabulary file format", path.suffix or path.name, LIST_READERS)
-    items = LIST_READERS[path.suffix](_read_text(path), path)
+    text = read_text(find_file(path), if_missing=looked_for(path))
+    items = LIST_READERS[path.suffix](text, path)
     entries = tuple(
         _entry(item, f"{path}, entry {position}") for position, item in enumerate(items, start=1)
     )
@@ -39,32 +38,17 @@ def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
     return Vocabulary(entries)
 
 
-def _read_text(path: Path) -> str:
-    try:
-        return find_file(path).read_text(encoding="utf-8-sig")
-    except FileNotFoundError:
-        raise InputError(f"no vocabulary file at {path}; {looked_for(path)}") from None
-    except UnicodeDecodeError as error:
-        raise InputError(f"{path} is not UTF-8 text ({error}); save it as UTF-8") from error
-
-
 def _text_lines(text: str, path: Path) -> list[str]:
     lines = (re.sub(r"(^|\s)#.*", "", line).strip() for line in text.splitlines())
     return [line for line in lines if line]
 
 
 def _yaml_list(text: str, path: Path) -> list:
-    try:
-        return _as_list(yaml.safe_load(text), path)
-    except yaml.YAMLError as error:
-        raise InputError(f"{path} is not valid YAML: {error}") from error
+    return _as_list(parse_yaml(text, path), path)
 
 
 def _json_list(text: str, path: Path) -> list:
-    try:
-        return _as_list(json.loads(text), path)
-    except json.JSONDecodeError as error:
-        raise InputError(f"{path} is not valid JSON: {error}") from error
+    return _as_list(parse_json(text, path), path)
 
 
 def _as_list(document: object, path: Path) -> list:
@@ -99,17 +83,22 @@ def _entry(item: object, where: str) -> ClassEntry:
 
 def _field(field: str, value: Any, where: str) -> Any:
     if field not in FIELD_READERS:
-        raise unknown_choice("field", str(field), FIELD_READERS, where=where)
+        given = field if isinstance(field, str) else shown(field)
+        raise unknown_choice("field", given, FIELD_READERS, where=where)
     reader, expected = FIELD_READERS[field]
     try:
-        return reader(value)
-    except (TypeError, ValueError):
+        read = reader(value)
+    except (TypeError, ValueError, OverflowError):
         message = f"{where}: '{field}' is {_describe(value)}; expected {expected}"
         raise InputError(message) from None
+    for text in read if isinstance(read, tuple) else (read,):
+        if isinstance(text, str):
+            check_text(text, f"{where}: '{field}'")
+    return read
 
 
 def _describe(value: object) -> str:
-    return f"{type(value).__name__} {value!r}" if value is not None else "nothing"
+    return f"{type(value).__name__} {shown(value)}" if value is not None else "nothing"
 
 
 def _text(value: object) -> str:

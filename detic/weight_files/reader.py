@@ -12,8 +12,9 @@ import torch
 from detectron2.utils.file_io import PathManager
 from torch import Tensor
 
+from detic.downloads import fetch
 from detic.errors import InputError
-from detic.files import unfinished_path
+from detic.files import is_file, open_to_read, unfinished_path
 from detic.paths import find_file, looked_for
 from detic.weight_files.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.weight_files.torchscript import is_torchscript, read_torchscript
@@ -35,6 +36,13 @@ _NUMPY_SCALARS: list[Any] = [
     *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
 ]
 
+DETECTRON2_MODELS = "detectron2://"
+DETECTRON2_STORE = "https://dl.fbaipublicfiles.com/detectron2/"
+
+MAX_REASON = 200  # characters of what a reader says
+MAX_GROWTH = 16  # from a file to its tensors
+SMALL_BYTES = 2**31  # which fit any machine that runs a detector
+
 _ZIP = b"PK\x03\x04"
 _PICKLE = b"\x80"
 # torch.save's format up to version 1.5 starts with this number, pickled.
@@ -55,9 +63,10 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         InputError: the file is missing, damaged, not a weight file, or would need to import code.
     """
     file = _local_file(os.fspath(path))
-    reader = _reader(file)
     try:
-        content = reader(file)
+        content = _reader(file)(file)
+    except InputError:
+        raise
     except RefusedImport as error:
         raise InputError(_refusal(path, error.wanted)) from error
     except Exception as error:  # torch, safetensors and pickle each have exceptions of their own
@@ -65,45 +74,64 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         if isinstance(error, pickle.UnpicklingError) and wanted:
             raise InputError(_refusal(path, wanted[1])) from error
         # What follows torch's first sentence is the advice to do without the protection.
-        reason = re.split(r"\.\s", str(error).strip(), maxsplit=1)[0] or type(error).__name__
+        reason = re.split(r"\.\s", str(error).strip(), maxsplit=1)[0][:MAX_REASON]
+        reason = reason or type(error).__name__
         raise InputError(
             f"{path} cannot be read as weights ({reason}); if its download was interrupted, delete "
             "the file and fetch it again"
         ) from error
-    return _tensors(content, path)
+    tensors = _tensors(content, path)
+    _check_sizes(tensors, file, path)
+    return tensors
 
 
 def write_checkpoint(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
     """Write ``content`` by torch.save; the file appears under its name when it is complete."""
     with unfinished_path(path) as unfinished:
-        torch.save(dict(content), unfinished)
+        try:
+            torch.save(dict(content), unfinished)
+        except RuntimeError:
+            _raise_cause(unfinished)
+            raise
+
+
+def _raise_cause(path: Path) -> None:
+    """Raise what the operating system has against a file growing; torch does not tell."""
+    with path.open("ab") as file:
+        file.write(bytes(2**16))
 
 
 def _local_file(path: str) -> Path:
     if not path:
         raise InputError("MODEL.WEIGHTS is empty; name the weights to load")
-    try:
-        file = Path(PathManager.get_local_path(path)) if "://" in path else find_file(path)
-    except OSError as error:
-        raise InputError(
-            f"cannot fetch {path} ({error}); check the address and the network, or download it by "
-            "other means and put the local path into MODEL.WEIGHTS"
-        ) from error
-    if file.is_file():
+    file = _fetched(path) if "://" in path else find_file(path)
+    if os.path.exists(file):
         return file
     message = (
         f"no weights at {path}; MODEL.WEIGHTS must name a local file or an address that starts with "
         f"http://, https:// or detectron2://; {looked_for(path)}"
     )
-    twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if p.is_file()]
+    twins = [p for p in (file.with_suffix(s) for s in (".pth", ".pkl", ".pt")) if is_file(p)]
     if twins:
         message += f". {twins[0]} exists and may be what you mean: files need no conversion"
     raise InputError(message)
 
 
+def _fetched(address: str) -> Path:
+    """Return the local copy of a file with an address; detectron2's PathManager may know more kinds."""
+    if address.startswith(DETECTRON2_MODELS):
+        address = DETECTRON2_STORE + address.removeprefix(DETECTRON2_MODELS)
+    if address.startswith(("http://", "https://")):
+        return fetch(address)
+    try:
+        return Path(PathManager.get_local_path(address))
+    except Exception as error:  # of whatever handler the address has
+        raise InputError(f"cannot fetch {address} ({error}); download it by other means") from error
+
+
 def _reader(file: Path) -> Callable[[Path], Any]:
     """Return the function that reads a file with this beginning."""
-    with file.open("rb") as f:
+    with open_to_read(file) as f:
         start = f.read(64)
     header_bytes = int.from_bytes(start[:8], "little")
     if start[8:9] == b"{" and header_bytes < file.stat().st_size:
@@ -137,7 +165,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _refusal(path: str | os.PathLike, wanted: str) -> str:
     return (
-        f"{path} is refused: reading it would import {wanted}, and a file that imports can run code. "
+        f"{path} is refused: reading it would import {wanted[:MAX_REASON]}, and a file that imports can run code. "
         "Expected tensors, arrays and plain containers only. If you trust its origin, keep its weights "
         "alone where they were made: torch.save({'model': model.state_dict()}, 'weights.pth'), or, for "
         "mmdetection, tools/model_converters/publish_model.py"
@@ -159,6 +187,16 @@ def _tensors(content: Any, path: str | os.PathLike) -> dict[str, Tensor]:
             f"under a key {', '.join(_WEIGHT_KEYS)}"
         )
     return _without_prefix(tensors, "module.")  # of models wrapped for data-parallel training
+
+
+def _check_sizes(tensors: Mapping[str, Tensor], file: Path, path: str | os.PathLike) -> None:
+    """Refuse tensors that repeat a few bytes of a file until they fill the memory."""
+    num_bytes = sum(tensor.numel() * tensor.element_size() for tensor in tensors.values())
+    if num_bytes > MAX_GROWTH * file.stat().st_size + SMALL_BYTES:
+        raise InputError(
+            f"{path} has {file.stat().st_size} bytes, its tensors {num_bytes}; no weight file grows "
+            f"more than {MAX_GROWTH} times"
+        )
 
 
 def _unwrapped(content: Any) -> Any:

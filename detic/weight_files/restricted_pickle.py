@@ -53,7 +53,8 @@ class Admitted:
         raise pickle.UnpicklingError("it wants to change a function")
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    # Written in Python: the compiled one allocates as much memory as an instruction asks for.
     def find_class(self, module: str, name: str) -> Any:
         # numpy 2 renamed the package that its arrays refer to.
         key = f"{module}.{name}".replace("numpy._core.", "numpy.core.")
@@ -72,6 +73,16 @@ def _encode(text: str, encoding: str) -> bytes:
 def _empty_bytes() -> bytes:
     """Return what old pickle protocols build by calling ``bytes`` without arguments."""
     return b""
+
+
+def _empty_array(*_unused: Any) -> np.ndarray:
+    """Return an array that the following instruction of the pickle gives its shape and content."""
+    return np.ndarray((0,), np.uint8)
+
+
+def _no_array(*_unused: Any) -> None:
+    """Stand for the type of arrays, which is named and never called: it would take any size."""
+    raise pickle.UnpicklingError("it wants to make an array of nothing")
 
 
 def _dtype(*args: Any) -> np.dtype:
@@ -93,9 +104,9 @@ _ADMITTED = {
     "collections.OrderedDict": OrderedDict,
     "_codecs.encode": Admitted(_encode),
     "__builtin__.bytes": Admitted(_empty_bytes),
-    "numpy.ndarray": np.ndarray,
+    "numpy.ndarray": Admitted(_no_array),
     "numpy.dtype": Admitted(_dtype),
-    "numpy.core.multiarray._reconstruct": Admitted(_rebuilder(np.empty(1).__reduce__())),
+    "numpy.core.multiarray._reconstruct": Admitted(_empty_array),
     "numpy.core.multiarray.scalar": Admitted(_rebuilder(np.float32(0).__reduce__())),
     "numpy.core.numeric._frombuffer": Admitted(_rebuilder(np.empty(1).__reduce_ex__(5))),
     "torch.Size": torch.Size,

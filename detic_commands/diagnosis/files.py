@@ -64,18 +64,17 @@ def dataset_lines() -> list[Line]:
 
 def cache_lines() -> list[Line]:
     """Return what was fetched or computed before, and where."""
-    from iopath.common.file_io import get_cache_dir
-
-    from detic.vocabulary.cache import default_cache_dir
+    from detic.downloads import DOWNLOADS
+    from detic.paths import cache_folder
     from detic.vocabulary.text_weights import OPENAI, local_text_weights
 
-    cache = default_cache_dir()
+    cache = cache_folder()
     num_files = len(list(cache.glob("texts_*"))) if cache.is_dir() else 0
     encoder = str(_try(local_text_weights, OPENAI) or "")
     return [
         Line("embedded names", f"{cache}: {num_files} files", cannot_write(cache, "DETIC_CACHE")),
         Line("CLIP", encoder or "not here; fetched when class names are first embedded"),
-        Line("downloads", str(get_cache_dir())),
+        Line("downloads", str(cache / DOWNLOADS)),
     ]
 
 

@@ -1,5 +1,9 @@
 """How command line programs end."""
 
+import os
+import subprocess
+import sys
+
 import pytest
 
 from detic import cli
@@ -39,6 +43,43 @@ def test_defects_keep_their_traceback():
 
     with pytest.raises(ValueError, match="a defect"):
         cli.run(command)
+
+
+@pytest.mark.parametrize(
+    ("error", "message"),
+    [
+        (
+            PermissionError(13, "Permission denied", "a.json"),
+            "cannot use a.json: permission denied",
+        ),
+        (OSError(28, "No space left on device"), "cannot use the output: no space left on device"),
+        (MemoryError(), "the memory does not suffice"),
+        (RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried"), "the memory does"),
+    ],
+)
+def test_refusals_of_the_system_are_one_line(error, message, capsys):
+    def command():
+        raise error
+
+    assert end(command) == 2
+    assert message in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(("output", "status"), [("/dev/full", 2), (None, 0)])
+def test_output_that_cannot_be_written(output, status):
+    code = "from detic import cli; cli.run(lambda: print('x' * 100))"
+    if output is None:  # a pipe that nobody reads, as after `| head`
+        read, write = os.pipe()
+        os.close(read)
+    else:
+        write = os.open(output, os.O_WRONLY)
+    ended = subprocess.run(
+        [sys.executable, "-c", code], stdout=write, stderr=subprocess.PIPE, text=True
+    )
+    os.close(write)
+    assert ended.returncode == status
+    expected = "error: cannot use the output: no space left on device\n" if status else ""
+    assert ended.stderr == expected
 
 
 def test_help_shows_the_docstring_line_by_line(capsys):

@@ -1,8 +1,16 @@
 """Files and folders that appear when they are complete."""
 
+import os
+import signal
+import stat
+import subprocess
+import sys
+
 import pytest
 
+from detic.errors import InputError
 from detic.files import (
+    check_writable,
     unfinished_folder,
     unfinished_path,
     unfinished_text,
@@ -56,3 +64,118 @@ def test_failure_leaves_no_folder(tmp_path):
     with pytest.raises(FileNotFoundError), unfinished_folder(tmp_path / "world") as unfinished:
         (unfinished / "missing.txt").read_text()
     assert not list(tmp_path.iterdir())
+
+
+def test_replaced_file_keeps_its_permissions(tmp_path):
+    path = tmp_path / "private.json"
+    path.write_text("old")
+    path.chmod(0o600)
+    with unfinished_path(path) as unfinished:
+        assert stat.S_IMODE(unfinished.stat().st_mode) == 0o600
+        unfinished.write_text("new")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)
+
+
+def test_link_is_followed(tmp_path):
+    (tmp_path / "there").mkdir()
+    (tmp_path / "link.json").symlink_to("there/target.json")
+    for content in (["old"], ["new"]):
+        write_json(tmp_path / "link.json", content)
+        assert (tmp_path / "link.json").is_symlink()
+        assert (tmp_path / "there" / "target.json").read_text() == f'["{content[0]}"]'
+
+
+def test_device_is_written_to_and_stays_one():
+    write_bytes("/dev/null", b"x")
+    assert stat.S_ISCHR(os.stat("/dev/null").st_mode)
+
+
+def test_pipe_is_written_to_if_somebody_reads(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    with pytest.raises(InputError, match=r"cannot write .*pipe: no such device"):
+        write_bytes(pipe, b"nobody reads")
+    file = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_bytes(pipe, b"content")
+    assert os.read(file, 99) == b"content"
+    assert stat.S_ISFIFO(pipe.stat().st_mode)
+    os.close(file)
+
+
+# What can stand in the way: the path below the folder of the test, and the reason
+OBSTACLES = [
+    ("folder", "is a directory|it is a folder"),
+    ("file/a.json", "not a directory"),
+    ("loop", "too many levels"),
+    ("n" * 300, "file name too long"),
+    ("a\0b", "null"),
+]
+
+
+@pytest.mark.parametrize(("name", "reason"), OBSTACLES)
+def test_what_cannot_be_written_is_one_message(tmp_path, name, reason):
+    (tmp_path / "folder").mkdir()
+    (tmp_path / "file").touch()
+    (tmp_path / "loop").symlink_to("loop")
+    before = sorted(tmp_path.iterdir())
+    with pytest.raises(InputError, match=rf"cannot write .*({reason})"):
+        write_bytes(f"{tmp_path}/{name}", b"x")
+    if name != "folder":
+        with pytest.raises(InputError, match=rf"cannot write .*({reason})"):
+            check_writable(f"{tmp_path}/{name}")
+    assert sorted(tmp_path.iterdir()) == before
+
+
+def test_full_disk_is_named_with_the_file(tmp_path):
+    code = (
+        "import resource, sys; from detic.files import write_bytes;"
+        "resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000)); write_bytes(sys.argv[1], bytes(5000))"
+    )
+    path = tmp_path / "a.json"
+    ended = subprocess.run([sys.executable, "-c", code, path], capture_output=True, text=True)
+    assert f"InputError: cannot write {path}: file too large" in ended.stderr
+    assert not list(tmp_path.iterdir())
+
+
+def test_errors_of_other_files_are_not_blamed_on_this_one(tmp_path):
+    with pytest.raises(FileNotFoundError), unfinished_text(tmp_path / "a.json"):
+        (tmp_path / "other").read_text()
+
+
+def test_checking_leaves_nothing(tmp_path):
+    check_writable(tmp_path / "new" / "a.json")
+    check_writable(tmp_path)
+    assert not list(tmp_path.iterdir())
+
+
+def test_bytes_of_file_names_become_escapes_that_json_reads(tmp_path):
+    name = os.fsdecode(b"\xff.jpg")
+    with unfinished_text(tmp_path / "a.json") as file:
+        file.write(f'"{name}"')
+    assert (tmp_path / "a.json").read_bytes() == b'"\\udcff.jpg"'
+
+
+def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
+    code = (
+        "import os, sys, signal; from detic.files import *;"
+        "a = unfinished_path(sys.argv[1] + '/a.json'); a.__enter__().write_text('half');"
+        "b = unfinished_folder(sys.argv[1] + '/b'); (b.__enter__() / 'c').touch();"
+        "os.kill(os.getpid(), signal.SIGKILL)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code, tmp_path])
+    assert ended.returncode == -signal.SIGKILL
+    assert len(list(tmp_path.iterdir())) == 2
+    (tmp_path / ".hidden.json").touch()
+    write_bytes(tmp_path / "a.json", b"whole")
+    assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden.json", "a.json"]
+
+
+def test_what_another_process_is_writing_stays(tmp_path):
+    # The parent of this process is alive, for one.
+    with unfinished_path(tmp_path / "a.json") as mine:
+        theirs = mine.with_name(mine.name.replace(f"-{os.getpid():x}-", f"-{os.getppid():x}-"))
+        mine.rename(theirs)
+        mine.touch()
+        code = "import sys; from detic.files import write_bytes; write_bytes(sys.argv[1], b'x')"
+        subprocess.run([sys.executable, "-c", code, tmp_path / "b.json"], check=True)
+        assert theirs.exists()

@@ -1,14 +1,16 @@
 """Images in files: their pixels and sizes, in all kinds of files."""
 
 import io
+import os
 import struct
 
 import cv2
 import numpy as np
 import pytest
 from detectron2.data import detection_utils
-from PIL import Image, ImageFile, ImageOps, PngImagePlugin
+from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from detic.errors import InputError
 from detic.images import IMAGE_ERRORS, IMAGE_SUFFIXES, is_image_name, read_image, read_image_size
 
 ORIENTATION = 0x0112
@@ -65,8 +67,7 @@ def test_images_are_turned_as_detectron2_turns_them(tmp_path, orientation, file_
     path = tmp_path / "a"
     path.write_bytes(encoded(of_mode("RGB"), file_format, exif=exif(orientation)))
     assert_read_as_detectron2_reads(path)
-    with open(path, "rb") as file:
-        assert read_image_size(file) == read_image(path, "RGB").shape[:2]
+    assert read_image_size(path) == read_image(path, "RGB").shape[:2]
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -78,7 +79,7 @@ def test_tiff_images_are_turned_once(orientation):
     ]
     upright, tiff = (read_image(content, "RGB") for content in in_files)
     np.testing.assert_array_equal(tiff, upright)
-    assert read_image_size(io.BytesIO(in_files[1])) == upright.shape[:2]
+    assert read_image_size(in_files[1]) == upright.shape[:2]
 
 
 def test_files_are_read_as_opencv_reads_them(tmp_path):
@@ -121,6 +122,48 @@ def test_damaged_exif_data_do_not_lose_the_image():
     assert read_image(unreadable, "RGB").shape == (30, 40, 3)
 
 
+def with_a_byte_changed(content, mark, offset):
+    position = content.index(mark) + offset
+    return content[:position] + bytes([content[position] ^ 0xFF]) + content[position + 1 :]
+
+
+def png_with_texts():
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("comment", "a text" * 20, zip=True)
+    texts.add_itxt("comment", "a text" * 20, zip=True)
+    return encoded(Image.fromarray(noise()), "PNG", pnginfo=texts, exif=exif(6))
+
+
+@pytest.mark.parametrize("chunk", [b"zTXt", b"iTXt"])
+def test_damaged_texts_do_not_lose_the_image(chunk):
+    expected = read_image(png_with_texts(), "RGB")
+    damaged = with_a_byte_changed(png_with_texts(), chunk, 14)
+    with pytest.raises(UnidentifiedImageError):
+        Image.open(io.BytesIO(damaged))
+    np.testing.assert_array_equal(read_image(damaged, "RGB"), expected)  # upright all the same
+    assert read_image_size(damaged) == expected.shape[:2]
+
+
+def test_damaged_exif_data_of_a_png_do_not_lose_the_image():
+    damaged = with_a_byte_changed(png_with_texts(), b"eXIf", 6)
+    np.testing.assert_array_equal(read_image(damaged, "RGB"), noise())
+
+
+@pytest.mark.skipif(".avif" not in Image.registered_extensions(), reason="came with Pillow 11.3")
+def test_damaged_exif_data_of_avif_do_not_lose_the_image():
+    data = exif(6)
+    data[0x0110] = "some camera"
+    content = encoded(Image.fromarray(noise()), "AVIF", exif=data)
+    expected = read_image(content, "RGB")
+    assert expected.shape == (40, 30, 3)
+    damaged = content.replace(b"MM\0*", b"????")
+    assert damaged != content
+    np.testing.assert_array_equal(read_image(damaged, "RGB"), expected)  # it is turned elsewhere
+    broken = with_a_byte_changed(content, b"\x12\x00\n", 0)  # where the pixels begin
+    with pytest.raises(IMAGE_ERRORS):  # Pillow raises a RuntimeError
+        read_image(broken, "RGB")
+
+
 def truncated(content):
     return content[: len(content) // 2]
 
@@ -135,6 +178,11 @@ def with_wrong_checksum(content):
 def test_a_damaged_image_raises(file_format, damage):
     with pytest.raises(IMAGE_ERRORS):
         read_image(damage(encoded(Image.fromarray(noise()), file_format)), "RGB")
+
+
+def test_what_is_no_image_is_told_in_words():
+    with pytest.raises(UnidentifiedImageError, match="it is no image, or damaged at its start"):
+        read_image(b"text", "RGB")
 
 
 def test_a_wrong_checksum_raises():
@@ -154,7 +202,7 @@ def test_a_truncated_image_raises_also_where_a_library_lets_pillow_pass_it(
 
 def test_the_size_of_a_jpeg_needs_the_header_only():
     jpeg = encoded(Image.new("RGB", (300, 200)), "JPEG")
-    assert read_image_size(io.BytesIO(jpeg[:700])) == (200, 300)
+    assert read_image_size(jpeg[:700]) == (200, 300)
 
 
 def test_the_orientation_of_a_png_may_follow_its_pixels():
@@ -162,8 +210,43 @@ def test_the_orientation_of_a_png_may_follow_its_pixels():
     stream = io.BytesIO()
     PngImagePlugin.putchunk(stream, b"eXIf", exif(6).tobytes()[6:])
     turned = png[:-12] + stream.getvalue() + png[-12:]
-    assert read_image_size(io.BytesIO(turned)) == (40, 30)
+    assert read_image_size(turned) == (40, 30)
     assert read_image(turned, "RGB").shape == (40, 30, 3)
+
+
+def test_what_is_no_file_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    for read in (read_image_size, lambda path: read_image(path, "RGB")):
+        with pytest.raises(OSError, match="it is a pipe, not a file"):
+            read(tmp_path / "pipe.png")
+        with pytest.raises(OSError, match="it is a device, not a file"):
+            read("/dev/zero")
+        with pytest.raises(OSError, match="it is a folder, not a file"):
+            read(tmp_path)
+
+
+@pytest.mark.filterwarnings("ignore::PIL.Image.DecompressionBombWarning")
+def test_the_limit_of_pixels_is_named_and_can_be_raised(monkeypatch):
+    png = encoded(Image.new("L", (40, 30)), "PNG")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    with pytest.raises(IMAGE_ERRORS, match="exceeds limit of 1000 pixels; DETIC_MAX_IMAGE_PIXELS"):
+        read_image(png, "RGB")
+    monkeypatch.setenv("DETIC_MAX_IMAGE_PIXELS", "1200")
+    assert read_image(png, "RGB").shape == (30, 40, 3)
+    monkeypatch.setenv("DETIC_MAX_IMAGE_PIXELS", "many")
+    with pytest.raises(InputError, match="DETIC_MAX_IMAGE_PIXELS is 'many'"):
+        read_image(png, "RGB")
+
+
+def test_lack_of_memory_tells_the_size(monkeypatch):
+    def fail(*_):
+        raise MemoryError
+
+    monkeypatch.setattr(Image.Image, "convert", fail)
+    with pytest.raises(
+        IMAGE_ERRORS, match=r"it needs more memory than there is \(40 x 30 pixels\)"
+    ):
+        read_image(encoded(Image.fromarray(noise()), "PNG"), "RGB")
 
 
 def test_images_are_told_by_their_names():

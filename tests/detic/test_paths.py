@@ -9,7 +9,16 @@ from pathlib import Path
 import pytest
 
 from detic.errors import InputError
-from detic.paths import RESOURCES, dataset_path, datasets_root, find_file, looked_for, resource
+from detic.paths import (
+    RESOURCES,
+    as_file_name,
+    cache_folder,
+    dataset_path,
+    datasets_root,
+    find_file,
+    looked_for,
+    resource,
+)
 from detic.recipes import load_recipe
 from detic.vocabulary import read_vocabulary_file
 from detic.vocabulary.text_weights import SHAPES_ENCODER, find_text_weights
@@ -118,3 +127,46 @@ def test_the_root_is_settled_by_the_first_question(monkeypatch):
     assert datasets_root() == Path("datasets")
     monkeypatch.setenv("DETECTRON2_DATASETS", "/another")
     assert dataset_path("datasets/x") == Path("datasets/x")
+
+
+@pytest.mark.parametrize(
+    "name", ["../../x", "/x", "a\\b", "a\0b", "a\nb", "n" * 999, "é" * 999, "\udcff", "..", ""]
+)
+def test_names_lead_nowhere(name, tmp_path):
+    folder = tmp_path / f"inference_{as_file_name(name)}"
+    folder.mkdir()
+    assert [path.name for path in tmp_path.iterdir() if path.name != "elsewhere"] == [folder.name]
+
+
+def test_names_that_differ_stay_different():
+    names = ["a/b", "a%2Fb", "a%252Fb", "n" * 200, "n" * 201]
+    assert len({as_file_name(name) for name in names}) == len(names)
+
+
+@pytest.mark.parametrize("name", ["lvis_v1_val", "my boxes", "Größe", "v1.0+cc"])
+def test_ordinary_names_stay(name):
+    assert as_file_name(name) == name
+
+
+class TestCache:
+    @pytest.fixture(autouse=True)
+    def environment(self, monkeypatch):
+        for name in ("DETIC_CACHE", "XDG_CACHE_HOME"):
+            monkeypatch.delenv(name, raising=False)
+
+    def test_variables_come_first(self, monkeypatch, tmp_path):
+        monkeypatch.setenv("HOME", str(tmp_path))
+        assert cache_folder() == tmp_path / ".cache" / "detic"
+        monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+        assert cache_folder() == tmp_path / "xdg" / "detic"
+        monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "own"))
+        assert cache_folder() == tmp_path / "own"
+
+    def test_a_home_that_cannot_be_written_is_said_once(self, monkeypatch, tmp_path, caplog):
+        monkeypatch.setenv("HOME", "/proc/none")
+        monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+        monkeypatch.setattr(os, "access", lambda path, mode: False)
+        folders = {cache_folder() for _ in range(3)}
+        assert folders == {tmp_path / f"detic-{os.getuid()}"}
+        assert folders.pop().stat().st_mode & 0o77 == 0  # nobody else writes there
+        assert caplog.text.count("cannot be written; the cache is") == 1

@@ -36,16 +36,16 @@ def test_local_copies_come_first(model, tmp_path):
 
 
 def test_missing_copies_are_fetched(model, tmp_path, monkeypatch):
-    fetched = {model.url: str(tmp_path / "cached.pth")}
-    monkeypatch.setattr(released_models.PathManager, "get_local_path", fetched.get)
+    fetched = {(model.url, None): tmp_path / "cached.pth"}
+    monkeypatch.setattr(released_models, "fetch", lambda *asked: fetched[asked])
     assert model.find_weights() == tmp_path / "cached.pth"
 
 
 def test_failed_download_says_where_to_put_the_file(model, tmp_path, monkeypatch):
-    def refuse(url):
-        raise OSError("no route to host")
+    def refuse(url, sha256):
+        raise InputError(f"cannot fetch {url} (no route to host)")
 
-    monkeypatch.setattr(released_models.PathManager, "get_local_path", refuse)
+    monkeypatch.setattr(released_models, "fetch", refuse)
     with pytest.raises(InputError, match="no route to host") as error:
         model.find_weights()
     assert model.url in str(error.value)

@@ -5,7 +5,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
-from detic.datasets.annotation_file import read_json
+from detic.documents import read_json
 from detic.errors import InputError, unknown_choice
 from detic.vocabulary.names import loose_name
 

@@ -3,13 +3,12 @@
 from itertools import pairwise
 from pathlib import Path
 
-from tqdm import tqdm
-
 from detic.datasets.image_labels.class_index import ClassIndex
 from detic.datasets.image_labels.labelled_image import image_label_record
 from detic.datasets.tar_collection import index_tar
 from detic.datasets.tar_files import BLOCK, visible_tars
 from detic.errors import InputError
+from detic.progress import track
 
 INDEX_FOLDER = "tarindex_npy"
 
@@ -29,7 +28,7 @@ def load_class_tars(root: Path, classes: ClassIndex, index_dir: Path | None = No
     index_dir = index_dir or root / INDEX_FOLDER
     records: list[dict] = []
     matched = classes.match_names(visible_tars(root))
-    for tar, label in tqdm(matched, desc="tar files", unit="tar", disable=None):
+    for tar, label in track(matched, description="tar files", unit="tar"):
         try:
             index = index_tar(tar, index_dir, with_sizes=True)
         except PermissionError as error:

@@ -1,12 +1,12 @@
 """Images listed in a table, each with any number of labels."""
 
-import csv
 from pathlib import Path
 
 from detic.datasets.image_labels.class_index import ClassIndex, report_left_out
 from detic.datasets.image_labels.labelled_image import image_label_record
 from detic.datasets.image_sizes import image_sizes
-from detic.errors import InputError
+from detic.documents import read_rows
+from detic.errors import InputError, shown
 
 HEADER = ["path", "labels"]
 SEPARATOR = "|"
@@ -49,19 +49,12 @@ def load_csv_table(
 
 def _read_rows(csv_file: Path) -> list[tuple[str, list[str]]]:
     """Return path and labels of each image; blank lines are passed over."""
-    try:
-        with open(csv_file, newline="", encoding="utf-8-sig") as file:
-            reader = csv.reader(file)
-            header = next(reader, [])
-            rows = [(reader.line_num, row) for row in reader if "".join(row).strip()]
-    except FileNotFoundError as error:
-        raise InputError(f"no table at {csv_file}") from error
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InputError(f"{csv_file} is no table in UTF-8 ({error})") from error
+    rows = list(read_rows(csv_file))
+    header = rows.pop(0)[1] if rows else []
     if header != HEADER:
         raise InputError(
             f"{csv_file} must have the header 'path,labels' in its first line, not "
-            f"{','.join(header)!r}"
+            f"{shown(','.join(header))}"
         )
     for line, row in rows:
         if len(row) != len(HEADER):

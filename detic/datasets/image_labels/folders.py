@@ -9,7 +9,7 @@ from detic.datasets.image_labels.class_index import ClassIndex
 from detic.datasets.image_labels.labelled_image import image_label_record
 from detic.datasets.image_sizes import INDEX_NAME, image_sizes
 from detic.errors import InputError
-from detic.images import is_image_name
+from detic.images import is_image_name, no_images, omission
 
 logger = logging.getLogger(__name__)
 
@@ -30,14 +30,17 @@ def load_image_folder(
     if not root.is_dir():
         raise InputError(f"{root} is no folder; it should hold one folder for each class")
     folders = sorted(p for p in root.iterdir() if p.is_dir() and not p.name.startswith("."))
-    names, labels, subfolders = [], [], []
+    names, labels, subfolders, files = [], [], [], []
     for folder, label in classes.match_names(folders):
         entries = list(os.scandir(folder))
         subfolders += [Path(entry.path) for entry in entries if entry.is_dir()]
+        files += [entry.path for entry in entries if entry.is_file()]
         images = sorted(entry.name for entry in entries if is_image_name(entry.name))
         names += [f"{folder.name}/{image}" for image in images]
         labels += [label] * len(images)
     _warn_of_images_in(subfolders)
+    if left_out := omission(no_images(files)):
+        logger.warning(left_out)
     sizes = image_sizes(root, names, index_file or root / INDEX_NAME)
     return [
         image_label_record(number, {"file_name": str(root / name)}, sizes.get(name), [label])

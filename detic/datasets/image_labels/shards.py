@@ -4,16 +4,12 @@ The members of a sample share their name up to the first dot: ``000017.jpg`` wit
 ``000017.json``. Labels are class names, or numbers counted from 0, as WebDataset has them.
 """
 
-import io
-import json
 import logging
 from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path, PurePosixPath
 from typing import Any
-
-from tqdm import tqdm
 
 from detic.datasets.image_labels.class_index import ClassIndex, report_left_out
 from detic.datasets.image_labels.labelled_image import image_label_record
@@ -29,9 +25,11 @@ from detic.datasets.tar_files import (
     tar_members,
     visible_tars,
 )
-from detic.errors import InputError
-from detic.files import fingerprint
+from detic.documents import parse_json
+from detic.errors import InputError, shown
+from detic.files import fingerprint, is_file
 from detic.images import IMAGE_ERRORS, IMAGE_SUFFIXES, is_image_name, read_image_size
+from detic.progress import track
 
 logger = logging.getLogger(__name__)
 
@@ -65,7 +63,7 @@ def load_shards(path: Path, classes: ClassIndex, index_file: Path | None = None)
     """
     shards = visible_tars(path) if path.is_dir() else [path]
     folder = path if path.is_dir() else path.parent
-    if not shards or not shards[0].is_file():
+    if not shards or not is_file(shards[0]):
         raise InputError(f"no shards at {path}; expected a .tar file or a folder with some")
     contents = _contents(shards, index_file or folder / INDEX_NAME)
     _warn_of_dotted([f"{shard}/{name}" for shard, content in contents for name in content.dotted])
@@ -83,9 +81,9 @@ def load_shards(path: Path, classes: ClassIndex, index_file: Path | None = None)
 
 def _contents(shards: list[Path], index_file: Path) -> list[tuple[Path, ShardContent]]:
     """Return what is in each shard, looking into those that are not remembered as they are now."""
-    known = read_remembered(index_file)
+    known = read_remembered(index_file, _is_remembered)
     num_new = 0
-    for shard in tqdm(shards, desc="shards", unit="shard", disable=None):
+    for shard in track(shards, description="shards", unit="shard"):
         file = fingerprint(shard)
         if known.get(shard.name, {}).get("file") != file:
             known[shard.name] = {"file": file, **asdict(read_shard(shard))}
@@ -99,6 +97,31 @@ def _contents(shards: list[Path], index_file: Path) -> list[tuple[Path, ShardCon
         (shard, ShardContent(known[shard.name]["samples"], known[shard.name]["dotted"]))
         for shard in shards
     ]
+
+
+def _is_remembered(value: Any) -> bool:
+    """Return whether a value is the content of a shard with the fingerprint of its file."""
+    if not isinstance(value, dict) or set(value) != {"file", "samples", "dotted"}:
+        return False
+    lists = [value["file"], value["samples"], value["dotted"]]
+    return all(isinstance(part, list) for part in lists) and all(map(_is_sample, value["samples"]))
+
+
+def _is_sample(value: Any) -> bool:
+    if not isinstance(value, list) or len(value) != 4:
+        return False
+    member, span, size_hw, labels = value
+    return (
+        isinstance(member, str)
+        and _are_integers(span)
+        and (size_hw is None or _are_integers(size_hw))
+        and isinstance(labels, list)
+        and all(isinstance(label, int | str) for label in labels)
+    )
+
+
+def _are_integers(pair: Any) -> bool:
+    return isinstance(pair, list) and len(pair) == 2 and all(type(n) is int for n in pair)
 
 
 def _warn_of_dotted(images: list[str]) -> None:
@@ -149,7 +172,7 @@ def _key_and_suffix(name: str) -> tuple[str, str]:
 
 def _size(entry: bytes) -> list[int] | None:
     try:
-        return list(read_image_size(io.BytesIO(content_of_entry(entry))))
+        return list(read_image_size(content_of_entry(entry)))
     except IMAGE_ERRORS:
         return None
 
@@ -170,29 +193,32 @@ def _labels(
 
 
 def _read_labels(
-    shard: Path, member: TarMember, parse: Callable[[str], list[Label]], reader: TarReader
+    shard: Path, member: TarMember, parse: Callable[[str, str], list[Label]], reader: TarReader
 ) -> list[Label]:
     content = reader.read(shard, member.offset, member.size)
+    path = f"{shard}/{member.name}"
     try:
-        return parse(content.decode("utf-8"))
-    except ValueError as error:
-        raise InputError(f"{shard}/{member.name}: {error}") from error
+        return parse(content.decode("utf-8"), path)
+    except UnicodeDecodeError as error:
+        raise InputError(f"{path} is not UTF-8 text ({error})") from error
 
 
-def _parse_cls(text: str) -> list[Label]:
+def _parse_cls(text: str, path: str) -> list[Label]:
     """Return the labels in e.g. ``7``, ``cup`` or ``cup|spoon``."""
     labels = [label.strip() for label in text.split(LABEL_SEPARATOR)]
     return [int(label) if label.isdecimal() else label for label in labels if label]
 
 
-def _parse_json(text: str) -> list[Label]:
+def _parse_json(text: str, path: str) -> list[Label]:
     """Return the labels in, say, ``["cup", "spoon"]``, ``{"labels": [7, 12]}``, ``{"label": 7}``."""
-    content: Any = json.loads(text)
+    content = parse_json(text, path)
     if isinstance(content, dict):
         content = next((content[field] for field in JSON_FIELDS if field in content), None)
     labels = content if isinstance(content, list) else [content]
     if not all(isinstance(label, int | str) and not isinstance(label, bool) for label in labels):
-        raise ValueError(f"labels are {labels!r}; expected class names or numbers from 0")
+        raise InputError(
+            f"{path}: labels are {shown(labels)}; expected class names or numbers from 0"
+        )
     return labels
 
 

@@ -123,6 +123,16 @@ def test_detector_with_random_parts_is_refused_and_unchanged(tmp_path):
     assert not any(tensor.any() for tensor in model.state_dict().values())
 
 
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -float("inf")])
+def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
+    model, tensors = toy_model(DETECTOR), distinct(DETECTOR)
+    before = {name: tensor.clone() for name, tensor in model.state_dict().items()}
+    tensors["roi_heads.box_head.0.fc1.weight"][0, 0] = value
+    with pytest.raises(InputError, match=r"infinite or no numbers in roi_heads\.box_head\.0\.fc1"):
+        load_weights(model, save(tensors, tmp_path))
+    assert_same(model.state_dict(), before)
+
+
 def test_wrong_shape_is_refused_with_both_shapes(tmp_path):
     name = "roi_heads.box_predictor.0.cls_score.linear.weight"
     path = save(distinct(DETECTOR | {name: (8, 3)}), tmp_path)

@@ -111,3 +111,34 @@ def test_only_the_things_used_last_are_kept():
     assert recent.get(1) is first
     recent.get(3)
     assert discarded == ["2"]
+
+
+def test_archive_cut_between_members_is_refused(tmp_path):
+    path = write_tar(tmp_path / "a.tar", [("one.txt", b"1"), ("two.txt", b"2")])
+    path.write_bytes(path.read_bytes()[:1024])  # the first member, as a whole
+    with pytest.raises(InputError, match=r"a\.tar .*ends without the mark of its end: it was cut"):
+        tar_members(path)
+
+
+@pytest.mark.parametrize("size", [-512, -(2**40)])
+def test_negative_sizes_come_to_an_end(tmp_path, size):
+    # Sizes of 8 GB and more are written to the base 256, which has a sign.
+    info = tarfile.TarInfo("one.txt")
+    header = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    header[124:136] = size.to_bytes(12, "big", signed=True)
+    header[148:156] = b"        "
+    header[148:156] = b"%06o\0 " % sum(header)
+    path = tmp_path / "a.tar"
+    path.write_bytes(bytes(header) * 3 + bytes(1024))
+    with pytest.raises(InputError, match=r"a\.tar cannot be read as an uncompressed tar file"):
+        tar_members(path)
+    with pytest.raises(OSError, match="negative size"):
+        content_of_entry(bytes(header))
+
+
+def test_what_a_gzip_member_becomes_is_limited(tmp_path, monkeypatch):
+    monkeypatch.setattr("detic.datasets.tar_files.MAX_UNPACKED_BYTES", 1000)
+    path = write_tar(tmp_path / "a.tar", [("a.JPEG", gzip.compress(bytes(1001)))])
+    (member,), _ = tar_members(path)
+    with pytest.raises(OSError, match="more than 1000 bytes"):
+        content_of_entry(entry_of(path, member))

@@ -34,6 +34,29 @@ class CatDetector:
         )
 
 
+def variable_rate(times_ms, fps, count):
+    """Return a class like cv2.VideoCapture whose frames come at given times."""
+    real = cv2.VideoCapture
+
+    class Capture:
+        def __init__(self, path):
+            self.real = real(path)
+            self.number = -1
+
+        def __getattr__(self, name):
+            return getattr(self.real, name)
+
+        def read(self):
+            self.number += 1
+            return self.real.read() if self.number < len(times_ms) else (False, None)
+
+        def get(self, key):
+            known = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
+            return known[key] if key in known else times_ms[self.number]
+
+    return lambda path: Capture(path) if str(path).endswith("clip.avi") else real(path)
+
+
 @pytest.fixture
 def make_run():
     return lambda **options: DetectionRun(CatDetector(), RunOptions(**options))

@@ -1,4 +1,6 @@
+import errno
 import io
+import os
 from pathlib import Path
 
 import pytest
@@ -8,7 +10,9 @@ from detic.errors import InputError
 
 
 def names(*arguments, **options):
-    return [file.name.as_posix() for file in find_inputs([str(a) for a in arguments], **options)]
+    return [
+        file.name.as_posix() for file in find_inputs([str(a) for a in arguments], **options).files
+    ]
 
 
 def test_folder_gives_its_images_in_order(photos):
@@ -20,12 +24,57 @@ def test_folders_of_folders_are_looked_into_if_asked_for(photos):
 
 
 def test_single_file_keeps_its_name(photos):
-    (file,) = find_inputs([str(photos / "more" / "c.png")])
+    (file,) = find_inputs([str(photos / "more" / "c.png")]).files
     assert file == InputFile(photos / "more" / "c.png", Path("c.png"))
 
 
 def test_names_are_below_the_folder_that_inputs_share(photos):
     assert names(photos / "more" / "c.png", photos / "a.png") == ["more/c.png", "a.png"]
+
+
+def test_files_left_out_by_their_suffix_are_told(photos):
+    found = find_inputs([str(photos)])
+    assert found.omission() == (
+        f"left out 1 file without the suffix of an image or video: {photos}/note.txt"
+    )
+    for name in ("b.psd", "c.heic", "d"):
+        (photos / "more" / name).touch()
+    (photos / ".hidden.txt").touch()
+    assert find_inputs([str(photos)]).left_out == [photos / "note.txt"]
+    found = find_inputs([str(photos)], recursive=True)
+    assert found.omission().startswith("left out 4 files without the suffix of an image or")
+    assert found.omission().endswith(f"/b.psd, {photos}/more/c.heic, {photos}/more/d, ...")
+    assert find_inputs([str(photos / "a.png")]).omission() == ""
+
+
+def test_a_folder_of_other_files_says_so(photos):
+    for path in photos.glob("*.*g"):
+        path.unlink()
+    (photos / "b.JPG").unlink()
+    with pytest.raises(InputError, match=r"folders; left out 1 file .*note\.txt"):
+        find_inputs([str(photos)])
+
+
+def test_links_that_lead_nowhere_are_found_out_when_they_are_read(photos):
+    (photos / "loop.png").symlink_to("loop.png")
+    os.mkfifo(photos / "pipe.png")
+    assert names(photos)[-2:] == ["loop.png", "pipe.png"]
+    assert names(photos / "loop.png") == ["loop.png"]
+
+
+def test_a_folder_that_cannot_be_looked_into_is_told(photos, monkeypatch):
+    def scandir(path, real=os.scandir):
+        if str(path).endswith("more"):
+            raise PermissionError(errno.EACCES, "Permission denied", str(path))
+        return real(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = find_inputs([str(photos)], recursive=True)
+    assert len(found.files) == 3
+    message = f"cannot look into the folder {photos}/more: permission denied"
+    assert found.unreadable == [message]
+    with pytest.raises(InputError, match=message):
+        find_inputs([str(photos / "more")])
 
 
 def test_patterns_are_expanded(photos):
@@ -70,7 +119,7 @@ def test_own_drawings_are_no_inputs(photos):
 
 @pytest.mark.parametrize("name", ["a.MP4", "a.ts", "a.mts", "a.wmv", "a.flv", "a.3gp", "a.ogv"])
 def test_videos_are_told_by_their_suffix(name):
-    (video, image) = find_inputs([name, "a.jpg"])
+    (video, image) = find_inputs([name, "a.jpg"]).files
     assert video.is_video
     assert not image.is_video
 

@@ -27,7 +27,7 @@ class FakeScreen:
 def test_screen_is_a_stream_of_bgr_frames(monkeypatch):
     monkeypatch.setitem(sys.modules, "mss", SimpleNamespace(mss=FakeScreen))
     with open_live("screen") as video:
-        frame = next(video.frames)
+        frame = next(video.frames).image
     assert frame.shape == (4, 6, 3)
     assert frame[0, 0].tolist() == [1, 2, 3]
 

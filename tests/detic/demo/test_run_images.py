@@ -1,14 +1,22 @@
+import signal
+
 import cv2
 import numpy as np
+import pytest
 
 from detic.demo import detection_run
 from detic.demo.destination import plan_destination
 from detic.demo.inputs import find_inputs
 from detic.demo.run_images import run_images
+from detic.errors import InputError
+from detic.predictor.detector import LackOfMemory
+from tests.detic.demo.conftest import CatDetector
 
 
 def numbered(folder, **options):
-    return [(file, i) for i, file in enumerate(find_inputs([str(folder)], **options), start=1)]
+    return [
+        (file, i) for i, file in enumerate(find_inputs([str(folder)], **options).files, start=1)
+    ]
 
 
 def destination(folder, images, overwrite=False):
@@ -77,6 +85,60 @@ def test_images_go_through_in_batches(make_run, photos):
     run = make_run(batch_size=2)
     run_images(run, numbered(photos, recursive=True))
     assert run.detector.batch_sizes == [2, 1]
+
+
+def test_an_image_that_needs_too_much_memory_is_noted_and_passed_over(make_run, photos):
+    class SmallDetector(CatDetector):
+        def __call__(self, images, **options):
+            if any(image.shape[1] > 64 for image in images):
+                raise LackOfMemory([image.shape[:2] for image in images])
+            return super().__call__(images, **options)
+
+    cv2.imwrite(str(photos / "b.JPG"), np.zeros((48, 65, 3), np.uint8))
+    records = []
+    run = make_run(sinks=[lambda image, found: records.append(image.stem)], batch_size=3)
+    run.detector = SmallDetector()
+    run_images(run, [entry for entry in numbered(photos, recursive=True) if entry[1] != 3])
+    assert records == ["a", "more/c"]
+    assert run.tally.num_read == 2
+    (reason,) = run.tally.unreadable
+    assert "b.JPG: detection in 65 x 48 pixels needs more memory than there is" in reason
+
+
+def test_results_that_need_too_much_memory_are_noted_and_passed_over(make_run, photos):
+    def write(image, found):
+        if image.stem == "a":
+            raise MemoryError
+
+    run = make_run(sinks=[write])
+    run_images(run, numbered(photos))
+    assert run.tally.num_read == 1
+    assert "a.png: results of 64 x 48 pixels need more memory" in run.tally.unreadable[0]
+    assert run.is_whole
+
+
+def test_ctrl_c_waits_until_a_record_is_written(make_run, photos):
+    written = []
+
+    def write(image, found):
+        signal.raise_signal(signal.SIGINT)
+        written.append(image.stem)
+
+    run = make_run(sinks=[write])
+    with pytest.raises(KeyboardInterrupt):
+        run_images(run, numbered(photos))
+    assert written == ["a"]
+    assert run.is_whole
+
+
+def test_a_record_that_cannot_be_written_is_told_apart(make_run, photos):
+    def write(image, found):
+        raise InputError("the disk is full")
+
+    run = make_run(sinks=[write])
+    with pytest.raises(InputError):
+        run_images(run, numbered(photos))
+    assert not run.is_whole
 
 
 def test_closing_the_window_ends_the_run(make_run, photos, monkeypatch):

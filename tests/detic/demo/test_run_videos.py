@@ -1,5 +1,3 @@
-from dataclasses import replace
-
 import pytest
 
 from detic.demo import detection_run
@@ -7,11 +5,11 @@ from detic.demo.destination import plan_destination
 from detic.demo.inputs import find_inputs, video_file
 from detic.demo.run_videos import run_live, run_videos
 from detic.demo.video import open_video
-from tests.detic.demo.conftest import FPS, NUM_FRAMES
+from tests.detic.demo.conftest import FPS, NUM_FRAMES, variable_rate
 
 
 def test_video_is_drawn_frame_by_frame(make_run, clip, tmp_path):
-    files = find_inputs([str(clip)])
+    files = find_inputs([str(clip)]).files
     destination = plan_destination(str(tmp_path / "out"), files, overwrite=False)
     run = make_run(destination=destination, batch_size=2)
     run_videos(run, files, first_id=1)
@@ -32,7 +30,7 @@ def test_video_without_a_suffix_is_read(make_run, clip):
 def test_frames_are_records_with_numbers(make_run, clip):
     records = []
     run = make_run(sinks=[lambda image, found: records.append(image)])
-    run_videos(run, find_inputs([str(clip)]), first_id=10)
+    run_videos(run, find_inputs([str(clip)]).files, first_id=10)
     assert [r.frame for r in records] == [1, 2, 3, 4, 5]
     assert [r.image_id for r in records] == [10, 11, 12, 13, 14]
     assert records[2].stem == "clip_000003"
@@ -42,7 +40,7 @@ def test_frames_are_records_with_numbers(make_run, clip):
 def test_unreadable_videos_are_noted(make_run, tmp_path):
     (tmp_path / "text.mp4").write_text("no video")
     run = make_run()
-    run_videos(run, find_inputs([str(tmp_path)]), first_id=1)
+    run_videos(run, find_inputs([str(tmp_path)]).files, first_id=1)
     assert "cannot read the video" in run.tally.unreadable[0]
     assert run.tally.num_read == 0
 
@@ -51,7 +49,7 @@ def test_existing_drawing_of_a_video_is_kept(make_run, clip, tmp_path):
     out = tmp_path / "out"
     out.mkdir()
     (out / "clip.mp4").write_text("mine")
-    files = find_inputs([str(clip)])
+    files = find_inputs([str(clip)]).files
     run = make_run(destination=plan_destination(str(out), files, overwrite=False))
     run_videos(run, files, first_id=1)
     assert (out / "clip.mp4").read_text() == "mine"
@@ -79,7 +77,14 @@ def test_ctrl_c_ends_a_recording_in_good_order(make_run, clip, tmp_path):
         assert len(list(video.frames)) == 2
 
 
-def test_frames_that_cannot_be_read_are_reported(make_run, clip, caplog):
-    with open_video(clip) as video:
-        run_live(make_run(), replace(video, num_frames=9), None)
-    assert "5 of 9 frames could be read" in caplog.text
+def test_drawing_of_a_variable_rate_keeps_the_times(make_run, clip, tmp_path, monkeypatch):
+    times_ms = [0, 33, 500, 520, 2000]
+    monkeypatch.setattr("cv2.VideoCapture", variable_rate(times_ms, fps=10, count=25))
+    files = find_inputs([str(clip)]).files
+    run = make_run(destination=plan_destination(str(tmp_path / "out"), files, overwrite=False))
+    run_videos(run, files, first_id=1)
+    monkeypatch.undo()
+    assert run.tally.objects == {"cat": NUM_FRAMES}
+    with open_video(tmp_path / "out" / "clip.mp4") as video:
+        assert video.fps == 10
+        assert len(list(video.frames)) == 25

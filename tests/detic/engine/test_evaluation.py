@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import nn
 from torch.nn import functional as F
 
-from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.evaluation import check_images, evaluate_model, flat_metrics
 from detic.errors import InputError
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.plan import EvaluationPlan
@@ -219,6 +219,52 @@ def test_resumed_evaluation_does_not_ask_how_images_are_loaded(recipe, model):
     again = recipe("DATALOADER.NUM_WORKERS", "1", "SOLVER.BASE_LR", "7.0")
     assert precision(again, model, resume=True) == pytest.approx(before)
     assert len(model.seen) == 3  # nothing was predicted again
+
+
+@pytest.mark.parametrize("damage", ["missing", "cut", "other size"])
+def test_an_image_that_cannot_be_read_is_listed_and_scored_as_empty(
+    recipe, model, tmp_path, caplog, damage
+):
+    image = tmp_path / "2.png"
+    if damage == "missing":
+        image.unlink()
+    elif damage == "cut":
+        image.write_bytes(image.read_bytes()[:60])
+    else:
+        cv2.imwrite(str(image), np.zeros((50, 51, 3), np.uint8))
+    cfg = recipe("DATALOADER.MAX_BAD_FRACTION", "0.4")
+    assert precision(cfg, model) == pytest.approx(100 * 2 / 3)
+    assert model.seen == [1, 3]
+    assert "1 of 3 images could not be read and were scored as images in" in caplog.messages[-1]
+    assert str(image) in (tmp_path / "output" / "unreadable_images.txt").read_text()
+    # A resumed evaluation tries it again.
+    cv2.imwrite(str(image), np.full((50, 50, 3), 120, np.uint8))
+    assert precision(cfg, model, resume=True) == pytest.approx(100)
+    assert model.seen == [1, 3, 2]
+
+
+def test_too_many_unreadable_images_end_an_evaluation(recipe, model, tmp_path):
+    (tmp_path / "2.png").write_bytes(b"no image")
+    with pytest.raises(InputError, match=r"1 of 3 images cannot be read, more than .*2\.png"):
+        evaluate(recipe(), model)
+    assert "2.png" in (tmp_path / "output" / "unreadable_images.txt").read_text()
+
+
+def test_missing_images_are_found_before_the_model_runs(recipe, tmp_path):
+    plan = EvaluationPlan.from_config(recipe())
+    check_images(plan)
+    (tmp_path / "2.png").unlink()
+    with pytest.raises(InputError, match=r"1 of 3 images cannot be read.*2\.png \(FileNotFound"):
+        check_images(plan)
+
+
+def test_lack_of_memory_names_the_image(recipe, model, monkeypatch):
+    def fail(batch, request):
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(model, "inference", fail)
+    with pytest.raises(InputError, match=r"1\.png \(50 x 50\) needs more memory than there is"):
+        evaluate(recipe(), model)
 
 
 def test_resuming_with_another_configuration_names_the_key(recipe, model):

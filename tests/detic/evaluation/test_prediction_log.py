@@ -66,6 +66,45 @@ def test_resumed_run_keeps_finished_images_only(tmp_path):
     assert [(row["image_id"], row["score"]) for row in rows] == [(1, 0.5), (2, 0.5), (3, 0.75)]
 
 
+@pytest.mark.parametrize(
+    ("damage", "lost"),
+    [
+        (lambda log: log.replace(b"0.5", b"0.6", 1), {1}),  # in a detection
+        (lambda log: log.replace(b'"scores": [0.5', b'"scores": [0.7', 1), {1}),
+        (lambda log: log.replace(b'{"finished_image": 1', b'{"finished_image": 9'), {1}),
+        (lambda log: log.replace(b'{"finished_image": 1', b'["finished_image": 1'), {1, 2}),
+        (lambda log: log.replace(b'"crc32": ', b'"crc32": 1', 1), {1}),
+        (lambda log: log.replace(b"\n", b"\0", 2), {1, 2}),
+        (lambda log: log[:50] + bytes(40) + log[90:], {1}),
+        (lambda log: log[60:], {1}),
+        (lambda log: log[:-3], {3}),  # as an interrupted process leaves it
+    ],
+)
+def test_damaged_images_are_predicted_again(tmp_path, caplog, damage, lost):
+    images = {number: image(number, 0.5, 0.25) for number in (1, 2, 3)}
+    whole = log_of(tmp_path, *images.values()).finish(tmp_path / "whole.json")
+    path = tmp_path / "log" / "rank0.jsonl"
+    before = path.read_bytes()
+    path.write_bytes(damage(before))
+    assert path.read_bytes() != before
+    log = PredictionLog(tmp_path / "log", run={"dataset": "pets"}, resume=True)
+    assert log.finished_image_ids() == {1, 2, 3} - lost
+    assert ("rank0.jsonl is damaged in 1 places" in caplog.text) == bool(lost - {3})
+    log.start()
+    for number in lost:
+        log.append(images[number])
+    again = log.finish(tmp_path / "again.json")
+    assert again.path.read_bytes() == whole.path.read_bytes()
+    assert again.scores.tolist() == whole.scores.tolist()
+
+
+def test_a_damaged_description_is_named(tmp_path):
+    log_of(tmp_path, image(1, 0.5))
+    (tmp_path / "log" / "run.json").write_text("[]")
+    with pytest.raises(InputError, match=r"run\.json is damaged; start over without resuming"):
+        log_of(tmp_path, resume=True)
+
+
 def test_run_that_is_not_resumed_starts_over(tmp_path):
     log_of(tmp_path, image(1, 0.5))
     log = log_of(tmp_path, image(2, 0.5))

@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detic.evaluation.cutouts import cutouts_of_classes
+from detic.evaluation.cutouts import cutouts_of_classes, draw_rectangles
 from detic.evaluation.plot import MIN_LABEL_DISTANCE, class_plot, group_order
 from detic.evaluation.report import best_and_worst, write_report
 from detic.evaluation.scores import Evaluation, TaskScore, class_table
@@ -103,6 +103,16 @@ def test_cut_out_stays_inside_the_image(image_file, results_of):
     images = cutouts_of_classes([1], lambda _: objects, results_of([]), {}, files, draw)
     assert shapes == [(150, 200, 3)]  # the whole 120 x 160 pixels
     assert images[1][0].caption == "not detected"
+
+
+@pytest.mark.parametrize("size_hw", [(1, 5000), (5000, 1)])
+def test_a_cutout_of_a_very_long_object_has_no_empty_side(tmp_path, results_of, size_hw):
+    height, width = size_hw
+    cv2.imwrite(str(tmp_path / "a.png"), np.zeros((*size_hw, 3), np.uint8))
+    objects = [annotation(1, 1, 1, (0, 0, width, height))]
+    files = {1: str(tmp_path / "a.png")}
+    cutouts = cutouts_of_classes([1], lambda _: objects, results_of([]), {}, files, draw_rectangles)
+    assert len(cutouts[1]) == 1
 
 
 def test_unreadable_image_is_left_out_with_a_warning(tmp_path, results_of, caplog):

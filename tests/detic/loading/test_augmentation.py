@@ -10,6 +10,7 @@ from detic.errors import InputError
 from detic.loading.augmentation import (
     AugmentationParams,
     EfficientDetResizeCrop,
+    KeepSides,
     ResizeCropTransform,
     build_test_augmentations,
     build_train_augmentations,
@@ -103,6 +104,35 @@ def test_boxes_move_with_the_points():
     np.testing.assert_allclose(box, [[0, 8, 15, 13]])
 
 
+@pytest.mark.parametrize("size_hw", [(1, 3000), (3000, 1), (2, 30_000), (60_000, 2), (5000, 1)])
+@pytest.mark.parametrize("resize", ["EfficientDetResizeCrop", "ResizeShortestEdge", ""])
+def test_no_side_of_a_training_image_vanishes(cfg, resize, size_hw):
+    cfg.INPUT.CUSTOM_AUG = resize
+    cfg.INPUT.MAX_SIZE_TRAIN = 1333
+    source = TrainSources.from_config(cfg, 1).entries[0]
+    aug_input = T.AugInput(np.zeros((*size_hw, 3), dtype=np.uint8))
+    aug_input.apply_augmentations(
+        build_train_augmentations(AugmentationParams.from_config(cfg), source)
+    )
+    assert min(aug_input.image.shape[:2]) == 1
+
+
+@pytest.mark.parametrize("size_hw", [(1, 3000), (3000, 1), (2, 30_000)])
+def test_no_side_of_a_test_image_vanishes(cfg, size_hw):
+    aug_input = T.AugInput(np.zeros((*size_hw, 3), dtype=np.uint8))
+    aug_input.apply_augmentations(build_test_augmentations(cfg))
+    assert sorted(aug_input.image.shape[:2]) == [1, cfg.INPUT.MAX_SIZE_TEST]
+
+
+def test_other_sizes_are_detectron2s():
+    theirs = T.ResizeShortestEdge([30, 30], 100)
+    image = np.random.RandomState(0).randint(0, 256, (40, 60, 3), dtype=np.uint8)
+    found = KeepSides(theirs).get_transform(image).apply_image(image)
+    np.testing.assert_array_equal(found, theirs.get_transform(image).apply_image(image))
+    unchanged = KeepSides(T.ResizeShortestEdge([0, 0])).get_transform(image)
+    assert unchanged.apply_image(image) is image
+
+
 def test_training_resizes_and_then_flips(cfg):
     resize, flip = build_train_augmentations(
         AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
@@ -146,7 +176,7 @@ def test_without_a_custom_augmentation_detectron2_decides(cfg):
     steps = build_train_augmentations(
         AugmentationParams.from_config(cfg), TrainSources.from_config(cfg, 1).entries[0]
     )
-    assert [type(step) for step in steps] == [T.RandomCrop, T.ResizeShortestEdge, T.RandomFlip]
+    assert [type(step) for step in steps] == [T.RandomCrop, KeepSides, T.RandomFlip]
 
 
 def test_vertical_flips_can_be_had(cfg):
@@ -184,7 +214,7 @@ def test_an_unknown_resize_gives_the_choices(joint_cfg, name, own_sizes):
 
 
 def test_test_images_fit_a_square_only_when_asked(cfg):
-    assert [type(step) for step in build_test_augmentations(cfg)] == [T.ResizeShortestEdge]
+    assert [type(step) for step in build_test_augmentations(cfg)] == [KeepSides]
     cfg.INPUT.TEST_INPUT_TYPE = "square"
     cfg.INPUT.TEST_SIZE = 30
     (resize,) = build_test_augmentations(cfg)

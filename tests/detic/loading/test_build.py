@@ -8,6 +8,8 @@ from detectron2.data import DatasetCatalog, DatasetMapper, build_detection_train
 from detectron2.data.samplers import TrainingSampler
 
 from detic.errors import InputError
+from detic.loading.build import TestData, check_test_images
+from detic.loading.image_reader import UnreadableImage
 from tests.detic.recipe_loaders import loader_of_test_set, train_loader
 
 
@@ -122,10 +124,33 @@ def test_test_images_are_those_of_detectron2_s_mapper(cfg, pets):
         assert ours == expected
 
 
-def test_a_test_image_that_cannot_be_read_is_named(cfg, pets, box_records):
+@pytest.mark.parametrize("num_workers", [0, 1])
+def test_a_test_image_that_cannot_be_read_is_handed_on_as_such(cfg, pets, box_records, num_workers):
+    cfg.DATALOADER.NUM_WORKERS = num_workers
     box_records[2]["file_name"] = "missing.png"
-    with pytest.raises(InputError, match=r"cannot evaluate on missing\.png: FileNotFoundError"):
-        list(loader_of_test_set(cfg, pets))
+    box_records[3]["height"] += 1
+    items = [item for (item,) in loader_of_test_set(cfg, pets)]
+    assert [isinstance(item, UnreadableImage) for item in items] == [
+        False,
+        False,
+        True,
+        True,
+    ] + 3 * [False]
+    assert str(items[2]).startswith("missing.png: FileNotFoundError")
+    assert "SizeMismatchError" in str(items[3])
+
+
+def test_missing_test_images_are_found_before_anything_is_computed(cfg, pets, box_records):
+    data = TestData.from_config(cfg)
+    check_test_images(data, pets)
+    box_records[2]["file_name"] = "missing.png"
+    with pytest.raises(InputError, match=r"1 of 7 images .* allows: missing\.png \(FileNotFound"):
+        check_test_images(data, pets)
+    cfg.DATALOADER.MAX_BAD_FRACTION = 0.2
+    check_test_images(TestData.from_config(cfg), pets)
+    del box_records[2]["file_name"]
+    with pytest.raises(InputError, match="has neither file_name nor shard nor tar_index"):
+        check_test_images(data, pets)
 
 
 def test_test_batches_can_be_larger_and_skip_images(cfg, pets):

@@ -26,6 +26,30 @@ def test_a_share_means_nothing_before_twenty_images_are_seen():
         unreadable.count(1, failures(1, first=19))
 
 
+def test_a_whole_set_is_judged_however_small_it_is():
+    unreadable = UnreadableImages(max_fraction=0.01)
+    unreadable.count(10, failures(1))
+    unreadable.check()
+    unreadable.count(1, failures(1, first=1))
+    with pytest.raises(InputError, match="2 of 11 images cannot be read"):
+        unreadable.check()
+
+
+def test_readable_items_of_a_batch_are_counted_and_handed_on():
+    unreadable = UnreadableImages(max_fraction=0.5)
+    assert unreadable.readable([1, *failures(1), 2]) == [1, 2]
+    assert (unreadable.num_seen, unreadable.num_unreadable) == (3, 1)
+
+
+def test_processes_count_together():
+    parts = [UnreadableImages(max_fraction=0.1) for _ in range(2)]
+    for number, part in enumerate(parts):
+        part.count(10, failures(1, first=number))
+    total = parts[0].together(parts)
+    assert (total.num_seen, total.num_unreadable) == (20, 2)
+    assert list(total.reasons) == ["0.jpg", "1.jpg"]
+
+
 def test_too_many_stop_the_training_with_examples():
     unreadable = UnreadableImages(max_fraction=0.1)
     # Of 103 images 10.3 are expected, and 3 * sqrt(10.3 * 0.9) = 9.1 more may be chance.

@@ -1,6 +1,11 @@
 import csv
+from dataclasses import replace
+
+import numpy as np
+import pytest
 
 from detic.outputs import WRITERS, ImageRecord
+from detic.spreadsheet import FORMULA_STARTS, from_cell
 
 
 def test_csv_has_a_row_per_detection(tmp_path, found, image, categories):
@@ -27,3 +32,16 @@ def test_parents_have_a_column(tmp_path, found, found_kinds, image, categories):
         rows = list(csv.DictReader(file))
     assert [row["parent"] for row in rows] == ["drink", "", "", ""]
     assert rows[0]["name"] == "café, large"
+
+
+@pytest.mark.parametrize("name", ["=1+1", "+x", "-2+3", "@SUM(1)", "\tx", "\rx", "'t Zand", "mug"])
+def test_names_are_no_formulas_and_can_be_read_back(tmp_path, found, image, categories, name):
+    path = tmp_path / "found.csv"
+    named = replace(found[:1], names=np.array([name]), parents=np.array([name]))
+    with WRITERS["csv"](path, categories) as write:
+        write(replace(image, file_name=name), named)
+    with path.open(encoding="utf-8", newline="") as file:
+        (row,) = csv.DictReader(file)
+    for column in ("name", "parent", "file_name"):
+        assert not row[column].startswith(FORMULA_STARTS)
+        assert from_cell(row[column]) == name

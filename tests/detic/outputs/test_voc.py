@@ -47,3 +47,10 @@ def test_images_in_folders_have_files_in_folders(tmp_path, found, categories):
 )
 def test_pixels_count_from_one_to_the_last_inside(box, pixels):
     assert pixel_box(np.array(box, dtype=np.float32), (40, 60)) == pixels
+
+
+def test_file_names_that_xml_cannot_hold_are_escaped(tmp_path, found, categories):
+    with WRITERS["voc"](tmp_path, categories) as write:
+        write(ImageRecord("a\x0bb\udcff.jpg", 1, "a"), found)
+    tree = ElementTree.parse(tmp_path / "a.xml")
+    assert tree.findtext("filename") == "a\\x0bb\\xdcff.jpg"

@@ -51,6 +51,25 @@ def test_a_path_gives_the_same_as_its_pixels(detector, tmp_path):
     assert_same(detector(tmp_path / "a.png"), detector(noise()))
 
 
+@pytest.mark.parametrize(
+    "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
+)
+def test_lack_of_memory_names_the_sizes(detector, monkeypatch, error):
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(detector.model, "inference", fail)
+    with pytest.raises(InputError, match="in 80 x 60, 90 x 70 pixels needs more memory than there"):
+        detector([noise(60, 80), noise(70, 90)])
+
+
+@pytest.mark.parametrize("size_hw", [(1, 3000), (3000, 1), (2, 30_000), (1, 1)])
+def test_very_long_images_are_looked_at(detector, size_hw):
+    found = detector(noise(*size_hw))
+    assert found.image_size_hw == size_hw
+    assert found.masks.shape[1:] == size_hw
+
+
 def test_a_batch_gives_the_same_as_single_images(detector):
     images = [noise(seed=1), noise(seed=2)]
     for found, image in zip(detector(images), images, strict=True):

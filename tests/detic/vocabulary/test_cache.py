@@ -1,12 +1,11 @@
 import logging
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
 
 import pytest
 import torch
 
 from detic.vocabulary import cache as cache_module
-from detic.vocabulary.cache import EmbeddingCache, default_cache_dir
+from detic.vocabulary.cache import EmbeddingCache
 
 CAT, DOG = torch.tensor([1.0, 2.0]), torch.tensor([3.0, 4.0])
 
@@ -90,19 +89,3 @@ def test_folder_that_cannot_be_written_is_only_a_warning(tmp_path, caplog):
     EmbeddingCache(tmp_path / "file", "feed").store("a {}", {"cat": CAT})
     assert "not remembered" in caplog.text
     assert "DETIC_CACHE" in caplog.text
-
-
-@pytest.mark.parametrize(
-    ("environment", "expected"),
-    [
-        ({"DETIC_CACHE": "/own", "XDG_CACHE_HOME": "/xdg"}, "/own"),
-        ({"XDG_CACHE_HOME": "/xdg"}, "/xdg/detic"),
-        ({"HOME": "/me"}, "/me/.cache/detic"),
-    ],
-)
-def test_default_folder(environment, expected, monkeypatch):
-    for name in ("DETIC_CACHE", "XDG_CACHE_HOME"):
-        monkeypatch.delenv(name, raising=False)
-    for name, value in environment.items():
-        monkeypatch.setenv(name, value)
-    assert default_cache_dir() == Path(expected)

@@ -71,6 +71,13 @@ def test_text_has_one_name_a_line_and_comments(tmp_path):
         ("", "holds nothing; expected a list"),
         ("[]", "names no class; write at least one"),
         ("- [", "is not valid YAML"),
+        ('- "a\\nb"', r"name 1: 'a\\nb' has the unprintable sign U\+000A; remove it"),
+        ('- "a\\x00"', r"U\+0000"),
+        ('- "a\\x7f"', r"U\+007F"),
+        ('- "a\\u2028b"', r"U\+2028"),  # separates lines for some programs
+        ('- "a\\ufffe"', r"U\+FFFE"),
+        ('- {name: a, synonyms: [b, "c\\td"]}', r"'synonyms': 'c\\td' has .* U\+0009"),
+        ('- {name: a, prompts: ["a {}\\nb"]}', r"'prompts'.* U\+000A"),
     ],
 )
 def test_mistakes_are_named_with_file_and_entry(text, message, tmp_path):
@@ -79,7 +86,7 @@ def test_mistakes_are_named_with_file_and_entry(text, message, tmp_path):
 
 
 def test_broken_json_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"c\.json is not valid JSON: .*line 1"):
+    with pytest.raises(InputError, match=r"c\.json is not valid JSON \(.*line 1"):
         read_vocabulary_file(write(tmp_path, "[", "c.json"))
 
 
@@ -89,7 +96,7 @@ def test_unknown_format_lists_the_known_ones(tmp_path):
 
 
 def test_missing_file_is_named(tmp_path):
-    with pytest.raises(InputError, match=r"no vocabulary file at .*gone\.txt"):
+    with pytest.raises(InputError, match=r"gone\.txt not found; looked for "):
         read_vocabulary_file(tmp_path / "gone.txt")
 
 
@@ -97,3 +104,8 @@ def test_other_encodings_are_refused(tmp_path):
     (tmp_path / "c.txt").write_bytes("müsli".encode("latin-1"))
     with pytest.raises(InputError, match=r"c\.txt is not UTF-8"):
         read_vocabulary_file(tmp_path / "c.txt")
+
+
+def test_halves_of_characters_are_refused(tmp_path):
+    with pytest.raises(InputError, match=r"c\.json: name 1: .* unprintable sign U\+D800"):
+        read_vocabulary_file(write(tmp_path, '["a\\ud800"]', "c.json"))

@@ -173,7 +173,7 @@ def test_missing_file_is_explained(tmp_path):
 
 
 def test_address_is_downloaded_once(tmp_path, monkeypatch):
-    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path / "cache"))
+    monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))
     torch.save(TENSORS, tmp_path / "weights.pth")
     handler = functools.partial(SimpleHTTPRequestHandler, directory=tmp_path)
     with HTTPServer(("127.0.0.1", 0), handler) as server:
@@ -185,7 +185,7 @@ def test_address_is_downloaded_once(tmp_path, monkeypatch):
 
 
 def test_failed_download_is_explained(tmp_path, monkeypatch):
-    monkeypatch.setenv("FVCORE_CACHE", str(tmp_path))
+    monkeypatch.setenv("DETIC_CACHE", str(tmp_path))
     with pytest.raises(InputError, match=r"cannot fetch http://127\.0\.0\.1:9/x\.pth"):
         read_weights("http://127.0.0.1:9/x.pth")
 
@@ -200,3 +200,21 @@ def test_numbers_beside_the_weights_are_accepted(tmp_path):
     content = {"model": {"w": torch.ones(2)}, "best": np.float64(3), "step": np.int64(7)}
     torch.save(content, tmp_path / "w.pth")
     assert_same(read_weights(tmp_path / "w.pth"), {"w": torch.ones(2)})
+
+
+@pytest.mark.parametrize("times", [2**20, 2**30])
+def test_a_few_bytes_do_not_fill_the_memory(tmp_path, times):
+    torch.save({"a": torch.ones(1024).expand(times, 1024)}, tmp_path / "x.pth")
+    with pytest.raises(InputError, match=r"x\.pth has \d+ bytes, its tensors \d+; no weight file"):
+        read_weights(tmp_path / "x.pth")
+
+
+def test_pickles_take_no_more_memory_than_they_have_bytes(tmp_path):
+    # LONG_BINPUT: "remember this as number 4294967295"
+    (tmp_path / "x.pkl").write_bytes(b"\x80\x02}r\xff\xff\xff\xffX\x01\x00\x00\x00aK\x01s.")
+    with pytest.raises(InputError, match="holds no tensors by name"):
+        read_weights(tmp_path / "x.pkl")
+    array = b"\x80\x02cnumpy\nndarray\nJ\xff\xff\xff\x7f\x85R."  # numpy.ndarray(2147483647)
+    (tmp_path / "y.pkl").write_bytes(array)
+    with pytest.raises(InputError, match="make an array of nothing"):
+        read_weights(tmp_path / "y.pkl")
