@@ -260,6 +260,11 @@ def _unfinished_name(path: Path) -> str:
     return f".{path.stem[:MAX_STEM]}.{_machine()}-{os.getpid():x}-{uuid4().hex[:16]}{suffix}"
 
 
+def is_unfinished(name: str) -> bool:
+    """Return whether a file's name is one that it has while it is written."""
+    return _UNFINISHED.fullmatch(name) is not None
+
+
 def _machine() -> str:
     return f"{zlib.crc32(socket.gethostname().encode()):08x}"
 

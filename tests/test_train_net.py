@@ -25,9 +25,9 @@ QUICK = [
 ]
 
 
-def make_datasets(root):
+def make_datasets(root, val_images=4):
     """Fill a datasets root with a small world of 96 classes and random class embeddings."""
-    sizes = {"train_images": 60, "val_images": 4, "labels_per_class": 1}
+    sizes = {"train_images": 60, "val_images": val_images, "labels_per_class": 1}
     generate_world(root, SEED, **sizes, progress=False)
     names = tuple(c.name for c in draw_classes(SEED, BENCHMARK_NOUNS))
     embeddings = torch.randn(len(names), 64, generator=torch.Generator().manual_seed(0))

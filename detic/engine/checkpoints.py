@@ -10,7 +10,7 @@ from detectron2.utils import comm
 from torch import Tensor
 
 from detic.errors import InputError
-from detic.files import unfinished_path, write_text
+from detic.files import reason_of, unfinished_path, write_text
 from detic.memory_errors import is_out_of_memory
 from detic.plan.optimization import CheckpointParams
 from detic.torch_archive import DamagedFile, check_torch_archive
@@ -146,7 +146,7 @@ def load_training_state(path: Path) -> dict[str, Any]:
         if is_out_of_memory(error):
             raise
         if isinstance(error, OSError):
-            raise InputError(f"cannot read {path}: {error.strerror}") from error
+            raise InputError(f"cannot read {path}: {reason_of(error)}") from error
         reason = str(error).split(". ", maxsplit=1)[0] or type(error).__name__
         raise DamagedFile(f"{path} is damaged or no checkpoint: {reason}") from error
     content = state if isinstance(state, dict) else {}

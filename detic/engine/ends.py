@@ -16,6 +16,7 @@ from typing import Any
 from detectron2.utils import comm
 
 from detic.errors import InputError
+from detic.files import reason_of
 from detic.memory_errors import is_out_of_memory
 
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -92,7 +93,7 @@ def _dead_worker(error: BaseException) -> str:
 
 def _no_room(error: OSError) -> str:
     return (
-        f"cannot write {error.filename or 'a file'}: {error.strerror}; make room, then continue "
+        f"cannot write {error.filename or 'a file'}: {reason_of(error)}; make room, then continue "
         "from the last checkpoint with --resume, or the evaluation with --resume-eval"
     )
 

@@ -8,7 +8,7 @@ from detectron2.utils import comm
 from detectron2.utils.collect_env import collect_env_info
 from detectron2.utils.logger import setup_logger
 
-from detic.files import write_text
+from detic.files import reason_of, write_text
 
 logger = logging.getLogger(__name__)
 
@@ -45,6 +45,6 @@ def _give_up(handler: logging.StreamHandler):
             return
         where = getattr(handler.stream, "name", "the log").strip("<>")
         handler.setLevel(logging.CRITICAL + 1)  # it is silent from now on
-        sys.stderr.write(f"{where} cannot be written ({error.strerror}); the run goes on\n")
+        sys.stderr.write(f"{where} cannot be written ({reason_of(error)}); the run goes on\n")
 
     return handle_error

@@ -4,7 +4,6 @@ import fcntl
 import json
 import logging
 import os
-import re
 import socket
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -13,6 +12,7 @@ from itertools import chain
 from pathlib import Path
 
 from detic.errors import InputError
+from detic.files import is_unfinished, reason_of
 
 logger = logging.getLogger(__name__)
 
@@ -22,8 +22,6 @@ _FILES = (
     *("config.yaml", "log.txt", "metrics.json", "unreadable_images.txt"),
     *("last_checkpoint", "model_last.pth", "model_final.pth"),
 )
-# As detic.files names what is not finished
-_UNFINISHED = re.compile(r"\..*\.[0-9a-f]{32}(\.[^.]*)?")
 _HELD = (BlockingIOError, PermissionError)  # the two ways in which systems refuse a lock
 
 
@@ -48,7 +46,7 @@ def claimed_folder(folder: Path, test_sets: Sequence[str] = ()) -> Iterator[None
         descriptor = _locked(folder)
     except OSError as error:
         raise InputError(
-            f"cannot write to the folder {folder}: {error.strerror}; name another OUTPUT_DIR"
+            f"cannot write to the folder {folder}: {reason_of(error)}; name another OUTPUT_DIR"
         ) from error
     try:
         check_places(folder, test_sets)
@@ -78,9 +76,9 @@ def check_places(folder: Path, test_sets: Sequence[str] = ()) -> None:
 
 
 def remove_unfinished(folder: Path) -> None:
-    """Remove the files that killed runs were writing in a folder and in those of its test sets."""
+    """Remove what killed runs, on whatever machine, were writing in a folder and in its test sets'."""
     candidates = chain(folder.iterdir(), folder.glob("inference_*/**/*"))
-    found = [path for path in candidates if _UNFINISHED.fullmatch(path.name) and path.is_file()]
+    found = [path for path in candidates if is_unfinished(path.name) and path.is_file()]
     for path in found:
         path.unlink(missing_ok=True)
     if found:

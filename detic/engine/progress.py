@@ -12,6 +12,7 @@ import torch
 from detectron2.utils.events import EventStorage, EventWriter, get_event_storage
 
 from detic.errors import InputError
+from detic.files import reason_of
 
 # The name is part of each line, which is to fit a terminal.
 logger = logging.getLogger("detic.train")
@@ -111,7 +112,7 @@ class MetricsFile(EventWriter):
             self._file.flush()
         except OSError as error:
             raise InputError(
-                f"cannot write {self.path}: {error.strerror}; remove the obstacle, then continue "
+                f"cannot write {self.path}: {reason_of(error)}; remove the obstacle, then continue "
                 "from the last checkpoint with --resume"
             ) from error
 

@@ -37,7 +37,7 @@ WRAPPED = "Caught MemoryError in DataLoader worker process 0.\nOriginal Tracebac
         (OSError(errno.ENOMEM, "Cannot allocate memory"), "^out of memory"),
         (RuntimeError(KILLED), r"^a process .* has died .*pid 7.*DATALOADER.NUM_WORKERS"),
         (RuntimeError("DataLoader worker (pid(s) 7) exited unexpectedly"), "^a process that reads"),
-        (OSError(errno.ENOSPC, "No space left", "x.json"), r"^cannot write x\.json: No space left"),
+        (OSError(errno.ENOSPC, "No space left", "x.json"), r"^cannot write x\.json: no space left"),
     ],
 )
 def test_what_the_system_lacks_is_said_in_one_line(error, message):

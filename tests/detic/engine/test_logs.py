@@ -21,4 +21,4 @@ def test_a_full_disk_is_said_once_and_without_a_traceback(tmp_path, capsys):
             full.close()
     assert (tmp_path / "log.txt").read_text() == "first\nsecond\n"
     said = capsys.readouterr().err
-    assert said == "/dev/full cannot be written (No space left on device); the run goes on\n"
+    assert said == "/dev/full cannot be written (no space left on device); the run goes on\n"

@@ -77,5 +77,5 @@ def test_the_half_line_of_a_killed_run_is_cut_off(tmp_path):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="there is no /dev/full")
 def test_metrics_that_cannot_be_written_are_named():
-    with pytest.raises(InputError, match="cannot write /dev/full: No space left"):
+    with pytest.raises(InputError, match="cannot write /dev/full: no space left"):
         write_metrics(Path("/dev/full"), 19, loss=0.5)

@@ -67,15 +67,16 @@ def test_batches_follow_an_endless_plan():
 
 def read_and_die(pids):
     """Read a batch with a worker process, then end as by the kernel's out-of-memory killer."""
-    plan = (elements(i % 2, start=i) for i in itertools.count())
+    plan = (elements(0, 1, 2, 3, start=4 * i) for i in itertools.count())
     mapper = partial(with_pid, pids)
-    next(read_batches(RECORDS, mapper, plan, seed=0, workers=WorkerParams(2, "fork")))
+    batches = read_batches(RECORDS, mapper, plan, seed=0, workers=WorkerParams(2, "fork"))
+    next(batches)
     os.kill(os.getpid(), signal.SIGKILL)
 
 
 def with_pid(pids, record):
     pids.send(os.getpid())
-    return {"pixels": np.zeros(LARGE)}
+    return {"pixels": np.zeros(LARGE - 1, np.uint8)}  # more than the pipe to the parent holds
 
 
 def until_closed(receiver):
