@@ -2,24 +2,30 @@
 
 import argparse
 import os
+import signal
 import sys
 from collections.abc import Callable
 from typing import NoReturn
 
 from detic.errors import InputError
 from detic.files import reason_of
+from detic.memory_errors import is_out_of_memory
 from detic_commands.running import INTERRUPTED, USER_ERROR
 
-# What torch says where the memory does not suffice; a MemoryError is raised by Python and NumPy alone
-_OUT_OF_MEMORY = ("can't allocate memory", "out of memory")
+TERMINATED = 128 + signal.SIGTERM  # as shells report it
+
+
+class Terminated(KeyboardInterrupt):
+    """SIGTERM was received: whatever is done after Ctrl-C is to be done now."""
 
 
 def run(command: Callable[..., int | None], *arguments) -> NoReturn:
     """Run a program to its end and leave with its exit status.
 
     A mistake of the user, a refusal of the operating system and memory that does not suffice end in
-    one ``error: ...`` on stderr and status 2, Ctrl-C in status 130. Output that is not read any more,
-    as in ``| head``, ends the program quietly. Any other exception is a defect and keeps its traceback.
+    one ``error: ...`` on stderr and status 2, Ctrl-C in status 130, SIGTERM in status 143. Output that
+    is not read any more, as in ``| head``, ends the program quietly. Any other exception is a defect and
+    keeps its traceback.
 
     Args:
         command: the program; returns its exit status, None for success.
@@ -28,9 +34,13 @@ def run(command: Callable[..., int | None], *arguments) -> NoReturn:
     Raises:
         SystemExit: always, unless the program itself raises something unforeseen.
     """
+    previous = signal.signal(signal.SIGTERM, _terminate)
     try:
         status = command(*arguments) or 0
         sys.stdout.flush()
+    except Terminated:
+        sys.stderr.write("stopped by SIGTERM\n")
+        status = TERMINATED
     except KeyboardInterrupt:
         sys.stderr.write("interrupted\n")
         status = INTERRUPTED
@@ -42,8 +52,14 @@ def run(command: Callable[..., int | None], *arguments) -> NoReturn:
             raise
         sys.stderr.write(f"error: {message}\n")
         status = USER_ERROR
+    finally:
+        signal.signal(signal.SIGTERM, previous)
     _give_up_broken_output()
     sys.exit(status)
+
+
+def _terminate(signum: int, frame: object) -> NoReturn:
+    raise Terminated
 
 
 def explanation(error: Exception) -> str | None:
@@ -53,8 +69,7 @@ def explanation(error: Exception) -> str | None:
     if isinstance(error, OSError) and error.errno is not None:
         place = "the output" if error.filename is None else error.filename
         return f"cannot use {place}: {reason_of(error)}"
-    is_torchs = isinstance(error, RuntimeError) and any(w in str(error) for w in _OUT_OF_MEMORY)
-    if isinstance(error, MemoryError) or is_torchs:
+    if is_out_of_memory(error):
         return "the memory does not suffice; use smaller images, batches or vocabularies"
     return None
 

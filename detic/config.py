@@ -161,7 +161,7 @@ def _add_own_data(cfg: CN) -> None:
     # Data with boxes of one's own, each a mapping with name, format (coco or lvis), annotations,
     # images; or with name and a registered dataset; see detic.datasets.box_sources
     node.BOX_SOURCES = []
-    # Share of unreadable images above which training stops; they are skipped and listed
+    # Share of unreadable images above which a training or an evaluation stops; others are listed
     node.MAX_BAD_FRACTION = 0.01
     # How worker processes are started: fork, forkserver or spawn; "": as Python does by default
     node.START_METHOD = ""

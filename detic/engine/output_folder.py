@@ -13,6 +13,7 @@ from pathlib import Path
 
 from detic.errors import InputError
 from detic.files import is_unfinished, reason_of
+from detic.paths import as_file_name
 
 logger = logging.getLogger(__name__)
 
@@ -70,7 +71,7 @@ def check_places(folder: Path, test_sets: Sequence[str] = ()) -> None:
             raise InputError(
                 f"{path} cannot be written: permission denied; name another OUTPUT_DIR"
             )
-    for path in (folder / f"inference_{name}" for name in test_sets):
+    for path in (folder / f"inference_{as_file_name(name)}" for name in test_sets):
         if path.exists() and not (path.is_dir() and os.access(path, os.W_OK)):
             raise InputError(f"{path} is no folder that can be written to; remove it")
 

@@ -12,9 +12,9 @@ from typing import Any
 
 import torch
 from torch.nn import functional as F
-from tqdm import tqdm
 
 from detic.paths import cache_folder
+from detic.progress import track
 from detic.vocabulary.cache import EmbeddingCache
 from detic.vocabulary.prompts import DEFAULT_TEMPLATE, fill_template, resolve_templates
 from detic.vocabulary.text_encoder import CLIPTextEncoder, text_encoder_from_weights
@@ -185,9 +185,7 @@ def encode_texts(
     order = sorted(range(len(texts)), key=lambda index: len(texts[index]))
     batches = [order[start : start + batch_size] for start in range(0, len(order), batch_size)]
     features = []
-    with tqdm(total=len(texts), desc="embedding class names", disable=not show) as bar:
-        for batch in batches:
-            features.append(text_encoder([texts[index] for index in batch]).float().cpu())
-            bar.update(len(batch))
+    for batch in track(batches, "embedding class names", unit="batch", show=show):
+        features.append(text_encoder([texts[index] for index in batch]).float().cpu())
     inverse = torch.tensor(order).argsort()
     return torch.cat(features)[inverse]

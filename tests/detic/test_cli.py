@@ -1,6 +1,7 @@
 """How command line programs end."""
 
 import os
+import signal
 import subprocess
 import sys
 
@@ -30,6 +31,20 @@ def test_interrupting_ends_with_status_130_and_no_traceback(capsys):
 
     assert end(command) == 130
     assert capsys.readouterr().err == "interrupted\n"
+
+
+def test_sigterm_lets_a_program_clean_up_and_ends_it_with_status_143(capsys):
+    cleaned = []
+
+    def command():
+        try:
+            signal.raise_signal(signal.SIGTERM)
+        finally:
+            cleaned.append(True)
+
+    assert end(command) == 143
+    assert cleaned
+    assert capsys.readouterr().err == "stopped by SIGTERM\n"
 
 
 @pytest.mark.parametrize(("status", "expected"), [(None, 0), (0, 0), (1, 1)])

@@ -117,7 +117,8 @@ def test_order_and_batches_do_not_matter(encoder):
 
 
 @pytest.mark.parametrize(("count", "shown"), [(256, False), (257, True)])
-def test_bar_is_shown_from_257_texts_on(count, shown, encoder, capfd):
+def test_progress_is_shown_from_257_texts_on(count, shown, encoder, capfd, monkeypatch):
+    monkeypatch.setattr("detic.progress.MIN_DURATION", 0)
     encode_texts(["cat"] * count, encoder)
     assert ("embedding class names" in capfd.readouterr().err) == shown
 
