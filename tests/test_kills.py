@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import cv2
@@ -76,6 +77,15 @@ def living_members(group):
     return [row for row in rows if row[0] == str(group) and not row[2].startswith("Z")]
 
 
+def newer(paths, begun):
+    """Return the files that were written since a time."""
+    times = []
+    for path in paths:
+        with suppress(FileNotFoundError):  # it has got its name meanwhile
+            times.append((path.stat().st_mtime, path))
+    return [path for written, path in times if written > begun]
+
+
 def unfinished(folder):
     return {path for path in folder.rglob(".*") if path.name != ".running"}
 
@@ -83,18 +93,24 @@ def unfinished(folder):
 def test_trainings(datasets, tmp_path):
     draw = random.Random(0)
     whole, killed = tmp_path / "whole", tmp_path / "killed"
-    log = killed / "log.txt"
     finish(start_training(datasets, "Detic", whole, *TRAINING))
     for number in range(20):
-        old_files, old_log = unfinished(killed), log.read_text() if log.exists() else ""
-        process = resumed_training(datasets, killed)
+        process, begun = resumed_training(datasets, killed), time.time()
         if number % 2:
-            kill(process, lambda old=old_files: unfinished(killed) - old, draw.uniform(0, 0.03))
+            saved = draw.randrange(3)  # before the checkpoint that is interrupted
+            kill(
+                process,
+                lambda begun=begun, saved=saved: (
+                    len(newer(killed.glob("model_*"), begun)) >= saved
+                    and newer(killed.glob(".model_*"), begun)
+                ),
+                draw.uniform(0, 0.03),
+            )
         else:
             kill(
                 process,
-                lambda old=old_log: log.exists() and "training from" in log.read_text()[len(old) :],
-                draw.uniform(0, 1.5),
+                lambda begun=begun: newer(killed.glob("events*"), begun),
+                draw.uniform(0, 4),
             )
     finish(resumed_training(datasets, killed))
     a, b = final_state(killed), final_state(whole)
@@ -144,14 +160,12 @@ def test_demos(tmp_path):
     for i in range(40):
         cv2.imwrite(str(tmp_path / "in" / f"{i:02d}.png"), noise(seed=i))
     finish(demo(tiny, tmp_path, "whole"))
+    drawings = tmp_path / "killed"
     for _ in range(5):
-        begun = time.time()
-        process = demo(tiny, tmp_path, "killed")
+        process, begun = demo(tiny, tmp_path, "killed"), time.time()
         kill(
             process,
-            lambda begun=begun: any(
-                p.stat().st_mtime > begun for p in (tmp_path / "killed").glob("[!.]*.png")
-            ),
+            lambda begun=begun: newer(drawings.glob("[!.]*.png"), begun),
             draw.uniform(0, 0.3),
         )
     finish(demo(tiny, tmp_path, "killed"))
