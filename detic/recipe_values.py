@@ -2,12 +2,12 @@
 
 import math
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence, Set
 from typing import Any, NamedTuple
 
 from detectron2.config import CfgNode
 
-from detic.recipe_rules import LENGTHS, RULES, Lengths
+from detic.recipe_rules import LENGTHS, PER_DATASET, RULES, Lengths
 from detic.value_rules import LARGEST_INTEGER, Rule, is_list
 
 
@@ -34,6 +34,26 @@ def find_mistake(cfg: CfgNode, defaults: CfgNode) -> Mistake | None:
         problem = _problem_of_lengths(lengths, values)
         if problem:
             return Mistake(lengths.key, problem)
+    return None
+
+
+def find_unequal_list(cfg: CfgNode, layers: Sequence[Set[str]]) -> Mistake | None:
+    """Return the first list that should have an entry for each training dataset and has not.
+
+    What a base gives for more datasets may stay, as the first entries are used.
+
+    Args:
+        cfg: the whole configuration.
+        layers: keys that each layer of it gave, bases first.
+    """
+    count = len(cfg.DATASETS.TRAIN)
+    naming = [number for number, keys in enumerate(layers) if "DATASETS.TRAIN" in keys]
+    given = set().union(*layers[naming[-1] if naming else len(layers) :])
+    for name in PER_DATASET:
+        length = len(cfg.DATALOADER[name])
+        if f"DATALOADER.{name}" in given and count and length != count:
+            problem = f"has {length} entries, DATASETS.TRAIN has {count}; give one per dataset"
+            return Mistake(f"DATALOADER.{name}", problem)
     return None
 
 

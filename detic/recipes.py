@@ -3,6 +3,7 @@
 import difflib
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial, reduce
 from pathlib import Path
 
 from detectron2.config import CfgNode, get_cfg
@@ -12,7 +13,7 @@ from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
 from detic.extensions import import_extensions
 from detic.paths import find_file, looked_for, resource
-from detic.recipe_values import find_mistake
+from detic.recipe_values import find_mistake, find_unequal_list, leaves
 from detic.yaml_files import read_yaml
 
 BASE_KEY = "_BASE_"
@@ -51,18 +52,20 @@ def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNo
             f"recipe {str(named)!r} not found; {looked_for(named)}; {_similar_recipes(named)}"
         )
     cfg = default_config()
-    content = _read(path)
+    layers = _read_layers(path)
+    content = reduce(partial(_merged, path=path), layers)
     _check_keys(content, cfg, where)
     # Not CfgNode.merge_from_file: Detectron2's builds Python objects that a file asks for.
     _merge(lambda: cfg.merge_from_other_cfg(CfgNode(content)), f"{where}: ")
     _override(cfg, list(overrides))
-    _check_values(cfg, where, overrides[::2])
+    given = [{key for key, _ in leaves(CfgNode(layer))} for layer in layers]
+    _check_values(cfg, where, [*given, set(overrides[::2])])
     cfg.OUTPUT_DIR = _replace_auto(cfg.OUTPUT_DIR, path.stem)
     return cfg
 
 
-def _read(path: Path, above: tuple[Path, ...] = ()) -> dict:
-    """Return the keys and values of a recipe file and of those that it is based on.
+def _read_layers(path: Path, above: tuple[Path, ...] = ()) -> list[dict]:
+    """Return the keys and values of a recipe file, after those of the files that it is based on.
 
     Args:
         path: of the file.
@@ -80,10 +83,10 @@ def _read(path: Path, above: tuple[Path, ...] = ()) -> dict:
     if not isinstance(content, dict):
         raise InputError(f"{where} is no mapping of configuration keys")
     base = content.pop(BASE_KEY, None)
-    if base is None:
-        return content
-    inherited = _read(_base(str(base), path), (*above, path.resolve()))
-    return _merged(inherited, content, path)
+    inherited = (
+        [] if base is None else _read_layers(_base(str(base), path), (*above, path.resolve()))
+    )
+    return [*inherited, content]
 
 
 def _base(name: str, path: Path) -> Path:
@@ -134,10 +137,17 @@ def _check_keys(content: Mapping, defaults: CfgNode, where: str, prefix: str = "
             _check_keys(value, defaults[name], where, f"{key}.")
 
 
-def _check_values(cfg: CfgNode, where: str, overridden: Sequence[str]) -> None:
-    mistake = find_mistake(cfg, default_config())
+def _check_values(cfg: CfgNode, where: str, layers: Sequence[set[str]]) -> None:
+    """Check the values of a configuration.
+
+    Args:
+        cfg: is checked.
+        where: the recipe, for messages.
+        layers: keys that each file gave, bases first, and last those of the command line.
+    """
+    mistake = find_mistake(cfg, default_config()) or find_unequal_list(cfg, layers)
     if mistake is not None:
-        place = "" if mistake.key in overridden else f"{where}: "
+        place = "" if mistake.key in layers[-1] else f"{where}: "
         raise InputError(f"{place}{mistake.key} {mistake.problem}")
 
 

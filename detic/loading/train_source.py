@@ -5,7 +5,6 @@ from dataclasses import dataclass
 
 from detic.annotation import AnnotationKind
 from detic.errors import InputError, unknown_choice
-from detic.recipes import default_config
 
 MULTI_DATASET = "MultiDataset"  # part of the name of every sampler that weighs datasets
 SINGLE_STREAM_SAMPLERS = ("TrainingSampler", "RepeatFactorTrainingSampler")
@@ -158,11 +157,7 @@ def _parallel_keys(
 
 
 def _check_lengths(lists: Mapping[str, Sequence], names: Sequence[str]) -> None:
-    """Check that lists below DATALOADER have an entry per dataset.
-
-    All may be longer alike, as those of a base with more datasets, and those that were left as they
-    are: the defaults are for two datasets.
-    """
+    """Check that lists below DATALOADER have an entry per dataset; they may have more of a base."""
     count = len(names)
     for key, values in lists.items():
         if len(values) < count:
@@ -170,14 +165,6 @@ def _check_lengths(lists: Mapping[str, Sequence], names: Sequence[str]) -> None:
                 f"DATALOADER.{key} has {len(values)} entries, DATASETS.TRAIN has {count}: there "
                 f"is none for {names[len(values)]!r}; give one per dataset"
             )
-    given = {key: len(values) for key, values in lists.items() if not _is_default(key, values)}
-    if len(set(given.values())) > 1:
-        key, length = next(item for item in given.items() if item[1] != count)
-        others = ", ".join(f"{other} {n}" for other, n in given.items() if n != length)
-        raise InputError(
-            f"DATALOADER.{key} has {length} entries, DATASETS.TRAIN has {count} ({others}); give "
-            "one per dataset"
-        )
 
 
 def _check_loss_weights(weights: Sequence[float], names: Sequence[str]) -> None:
@@ -186,10 +173,6 @@ def _check_loss_weights(weights: Sequence[float], names: Sequence[str]) -> None:
             f"MODEL.DATASET_LOSS_WEIGHT has {len(weights)} entries, DATASETS.TRAIN has {len(names)}; "
             "give one per dataset"
         )
-
-
-def _is_default(key: str, values: Sequence) -> bool:
-    return list(values) == list(default_config().DATALOADER[key])
 
 
 def _check_kinds(sources: Sequence[TrainSource], separate: bool) -> None:

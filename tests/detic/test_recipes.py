@@ -155,3 +155,33 @@ def test_every_key_has_an_effect():
     code = re.sub(r"(\w+_)\{mode\}", r"\1TRAIN \1TEST", code)
     names = {k.rsplit(".", 1)[-1] for k in keys if not k.startswith(OF_OTHER_MODELS)}
     assert {n for n in names if not re.search(rf"\b{n}\b", code)} == WITHOUT_EFFECT
+
+
+RATIO_OF_THREE = "DATALOADER: {DATASET_RATIO: [1, 2, 3]}"
+UNEQUAL = r"DATALOADER\.DATASET_RATIO has 3 entries, DATASETS\.TRAIN has 2; give one per dataset"
+
+
+@pytest.mark.parametrize("base", [CONFIGS / "shapes" / "Detic.yaml"])
+class TestListsPerDataset:
+    """Lists with an entry for each of DATASETS.TRAIN."""
+
+    def test_those_of_a_base_may_be_longer(self, tmp_path, base):
+        path = tmp_path / "mine.yaml"
+        path.write_text(
+            f"_BASE_: {base}\nDATASETS: {{TRAIN: [my]}}\nDATALOADER: {{USE_RFS: [False]}}"
+        )
+        assert list(load_recipe(path).DATALOADER.DATASET_RATIO) == [1, 4]
+
+    def test_those_of_the_recipe_are_as_many(self, tmp_path, base):
+        path = tmp_path / "mine.yaml"
+        path.write_text(f"_BASE_: {base}\n{RATIO_OF_THREE}")
+        with pytest.raises(InputError, match=rf"mine\.yaml': {UNEQUAL}"):
+            load_recipe(path)
+
+    def test_those_of_the_command_line_are_as_many(self, base):
+        with pytest.raises(InputError, match=f"^{UNEQUAL}"):
+            load_recipe(base, ["DATALOADER.DATASET_RATIO", "[1, 2, 3]"])
+
+    def test_datasets_of_the_command_line_may_be_fewer(self, base):
+        cfg = load_recipe(base, ["DATASETS.TRAIN", "('my',)"])
+        assert len(cfg.DATALOADER.DATASET_RATIO) == 2

@@ -37,23 +37,9 @@ def test_sizes_of_the_resize_in_use_are_read(joint_cfg):
     assert [s.max_size for s in sources] == [1333, 667]
 
 
-@pytest.mark.parametrize(
-    ("key", "value", "message"),
-    [
-        (
-            "DATASET_BS",
-            [8],
-            r"DATASET_BS has 1 entries, DATASETS.TRAIN has 2: there is none for 'labels'",
-        ),
-        (
-            "DATASET_RATIO",
-            [1, 2, 3],
-            r"DATASET_RATIO has 3 entries, DATASETS.TRAIN has 2 \(DATASET_ANN 2, ",
-        ),
-    ],
-)
-def test_a_list_has_an_entry_per_dataset(joint_cfg, key, value, message):
-    joint_cfg.DATALOADER[key] = value
+def test_a_list_has_an_entry_per_dataset(joint_cfg):
+    joint_cfg.DATALOADER.DATASET_BS = [8]
+    message = r"DATASET_BS has 1 entries, DATASETS.TRAIN has 2: there is none for 'labels'"
     with pytest.raises(InputError, match=message):
         TrainSources.from_config(joint_cfg, world_size=1)
 
