@@ -124,13 +124,14 @@ def _start_worker(worker_id: int, *, training_process: int) -> None:
         worker_id: its number, which DataLoader hands in.
         training_process: the process that it works for.
     """
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     # The garbage collector stays away from what a forked process shares with its parent.
     gc.freeze()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the training process too
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_obey, args=(training_process,), daemon=True).start()
+    # After the signal is blocked, or this thread would receive it
+    threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
 def _obey(training_process: int) -> None:
