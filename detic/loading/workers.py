@@ -130,7 +130,7 @@ def _start_worker(worker_id: int, *, training_process: int) -> None:
     if hasattr(signal, "sigwaitinfo"):
         signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGTERM})
         threading.Thread(target=_obey, args=(training_process,), daemon=True).start()
-    # After that: a thread that does not block SIGTERM would let it end the process.
+    # After the signal is blocked, or this thread would receive it
     threading.Thread(target=_end_with_parent, daemon=True).start()
 
 
