@@ -10,10 +10,11 @@ from detectron2.utils import comm
 from torch import Tensor
 
 from detic.errors import InputError
-from detic.files import reason_of, unfinished_path, write_text
+from detic.files import reason_of, write_text
 from detic.memory_errors import is_out_of_memory
 from detic.plan.optimization import CheckpointParams
-from detic.torch_archive import DamagedFile, check_torch_archive
+from detic.weight_files import write_checkpoint
+from detic.weight_files.torch_archive import DamagedFile, check_torch_archive
 
 logger = logging.getLogger(__name__)
 
@@ -65,8 +66,13 @@ class TrainingCheckpoints:
         if not comm.is_main_process():
             return
         path = self.folder / f"{name}.pth"
-        with unfinished_path(path) as unfinished:
-            _write(state, unfinished, path)
+        try:
+            write_checkpoint(path, state)
+        except InputError as error:
+            raise InputError(
+                f"{error}; earlier checkpoints stay: remove the obstacle, then continue from the last one "
+                "with --resume"
+            ) from error
         write_text(self.folder / POINTER, path.name)
         logger.info("saved %s", path)
 
@@ -95,22 +101,6 @@ class TrainingCheckpoints:
         """Return all checkpoints in the folder, by the times of the files."""
         found = [path for path in self.folder.glob("model_*.pth") if path.is_file()]
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
-
-
-def _write(state: dict[str, Any], unfinished: Path, path: Path) -> None:
-    try:
-        # A file that torch opens itself hides the reason of the system.
-        with unfinished.open("wb") as file:
-            torch.save(state, file)
-    except (OSError, RuntimeError) as error:
-        if is_out_of_memory(error):
-            raise
-        # torch complains about its archive after the system has about the disk.
-        reason = error.__context__ if isinstance(error.__context__, OSError) else error
-        raise InputError(
-            f"cannot write {path}: {getattr(reason, 'strerror', None) or reason}; earlier checkpoints "
-            "stay: remove the obstacle, then continue from the last one with --resume"
-        ) from error
 
 
 def _pointed_name(pointer: Path) -> str:

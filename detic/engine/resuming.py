@@ -10,7 +10,7 @@ from detectron2.utils import comm
 from detic.engine.checkpoints import TrainingCheckpoints, load_training_state
 from detic.engine.trainer import Trainer
 from detic.errors import InputError
-from detic.torch_archive import DamagedFile, check_torch_archive
+from detic.weight_files.torch_archive import DamagedFile, check_torch_archive
 
 logger = logging.getLogger(__name__)
 

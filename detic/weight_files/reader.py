@@ -17,6 +17,7 @@ from detic.errors import InputError
 from detic.files import is_file, open_to_read, unfinished_path
 from detic.paths import find_file, looked_for
 from detic.weight_files.restricted_pickle import RefusedImport, load_restricted_pickle
+from detic.weight_files.torch_archive import DamagedFile, check_torch_archive
 from detic.weight_files.torchscript import is_torchscript, read_torchscript
 
 try:
@@ -39,6 +40,7 @@ _NUMPY_SCALARS: list[Any] = [
 DETECTRON2_MODELS = "detectron2://"
 DETECTRON2_STORE = "https://dl.fbaipublicfiles.com/detectron2/"
 
+_FETCH_AGAIN = "if its download was interrupted, delete the file and fetch it again"
 MAX_REASON = 200  # characters of what a reader says
 MAX_GROWTH = 16  # from a file to its tensors
 SMALL_BYTES = 2**31  # which fit any machine that runs a detector
@@ -65,6 +67,8 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
     file = _local_file(os.fspath(path))
     try:
         content = _reader(file)(file)
+    except DamagedFile as error:
+        raise InputError(f"{error}; {_FETCH_AGAIN}") from error
     except InputError:
         raise
     except RefusedImport as error:
@@ -76,29 +80,27 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         # What follows torch's first sentence is the advice to do without the protection.
         reason = re.split(r"\.\s", str(error).strip(), maxsplit=1)[0][:MAX_REASON]
         reason = reason or type(error).__name__
-        raise InputError(
-            f"{path} cannot be read as weights ({reason}); if its download was interrupted, delete "
-            "the file and fetch it again"
-        ) from error
+        raise InputError(f"{path} cannot be read as weights ({reason}); {_FETCH_AGAIN}") from error
     tensors = _tensors(content, path)
     _check_sizes(tensors, file, path)
     return tensors
 
 
 def write_checkpoint(path: str | os.PathLike, content: Mapping[str, Any]) -> None:
-    """Write ``content`` by torch.save; the file appears under its name when it is complete."""
-    with unfinished_path(path) as unfinished:
+    """Write ``content`` by torch.save; the file appears under its name when it is complete.
+
+    Raises:
+        InputError: it cannot be written.
+    """
+    # torch hides what the system says of a file that it opens itself, and complains about its own
+    # archive after the system has about the disk.
+    with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
         try:
-            torch.save(dict(content), unfinished)
-        except RuntimeError:
-            _raise_cause(unfinished)
+            torch.save(dict(content), file)
+        except RuntimeError as error:
+            if isinstance(error.__context__, OSError):
+                raise error.__context__ from None
             raise
-
-
-def _raise_cause(path: Path) -> None:
-    """Raise what the operating system has against a file growing; torch does not tell."""
-    with path.open("ab") as file:
-        file.write(bytes(2**16))
 
 
 def _local_file(path: str) -> Path:
@@ -136,6 +138,8 @@ def _reader(file: Path) -> Callable[[Path], Any]:
     header_bytes = int.from_bytes(start[:8], "little")
     if start[8:9] == b"{" and header_bytes < file.stat().st_size:
         return _read_safetensors
+    if start.startswith(_ZIP):
+        check_torch_archive(file)
     if start.startswith((_ZIP, _LEGACY_TORCH)):
         return read_torchscript if is_torchscript(file) else _read_torch
     if start.startswith(_PICKLE):

@@ -158,7 +158,7 @@ def test_truncated_checkpoint_is_explained(tmp_path):
     path = tmp_path / "weights.pth"
     torch.save(TENSORS, path)
     path.write_bytes(path.read_bytes()[:-200])
-    with pytest.raises(InputError, match=r"weights\.pth cannot be read as weights \(.+\)"):
+    with pytest.raises(InputError, match=r"weights\.pth is damaged: .*; if its download"):
         read_weights(path)
 
 
@@ -218,3 +218,13 @@ def test_pickles_take_no_more_memory_than_they_have_bytes(tmp_path):
     (tmp_path / "y.pkl").write_bytes(array)
     with pytest.raises(InputError, match="make an array of nothing"):
         read_weights(tmp_path / "y.pkl")
+
+
+def test_flipped_bytes_are_noticed(tmp_path):
+    path = tmp_path / "weights.pth"
+    torch.save({"a": torch.arange(20000.0)}, path)
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(InputError, match=r"weights\.pth is damaged: its part .*data/0"):
+        read_weights(path)

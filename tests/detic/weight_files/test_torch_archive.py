@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 
-from detic.torch_archive import DamagedFile, check_torch_archive
+from detic.weight_files.torch_archive import DamagedFile, check_torch_archive
 
 CONTENT = {"model": {"a": torch.arange(20000.0), "b": torch.ones(3)}, "iteration": 7}
 
