@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from detectron2.config import CfgNode
 
-from detic.recipe_rules import LENGTHS, PER_DATASET, RULES, Lengths
+from detic.recipes.rules import LENGTHS, PER_DATASET, RULES, Lengths
 from detic.value_rules import LARGEST_INTEGER, Rule, is_list
 
 

@@ -48,6 +48,10 @@ DECAY = Rule(lambda value: is_number(value) and 0 <= value < 1, "a number from 0
 NORM_ORDER = Rule(
     lambda value: value == math.inf or number_above(0).holds(value), "a number above 0 or inf"
 )
+RATIOS = Rule(
+    lambda value: list_of(number(0)).holds(value) and (any(value) or not value),
+    "a list of numbers of at least 0, one of them above",
+)
 KINDS = one_of(*(kind.value for kind in AnnotationKind))
 
 RULES: dict[str, Rule] = {
@@ -73,7 +77,7 @@ RULES: dict[str, Rule] = {
     "DATALOADER.PREFETCH": whole(1),
     "DATALOADER.REPEAT_THRESHOLD": number(0),
     "DATALOADER.MAX_BAD_FRACTION": SHARE,
-    "DATALOADER.DATASET_RATIO": list_of(number_above(0)),
+    "DATALOADER.DATASET_RATIO": RATIOS,
     "DATALOADER.USE_RFS": list_of(FLAG),
     "DATALOADER.DATASET_ANN": list_of(KINDS),
     "DATALOADER.DATASET_BS": list_of(whole(1)),

@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 
 from detic.errors import InputError
-from detic.recipe_rules import LENGTHS, RULES
-from detic.recipe_values import find_mistake, leaves
 from detic.recipes import default_config, load_recipe
+from detic.recipes.rules import LENGTHS, RULES
+from detic.recipes.values import find_mistake, leaves
 
-CONFIGS = Path(__file__).resolve().parents[2] / "configs"
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 NAN, INF, HUGE = math.nan, math.inf, 10**30
 DEFAULTS = default_config()
 
@@ -47,7 +47,7 @@ WRONG_VALUES = {
     "DATALOADER.PREFETCH": NOT_POSITIVE,
     "DATALOADER.REPEAT_THRESHOLD": NEGATIVE,
     "DATALOADER.MAX_BAD_FRACTION": NO_SHARE,
-    "DATALOADER.DATASET_RATIO": [[1, 0], [1, NAN], [1, "x"], [True, 1], 5],
+    "DATALOADER.DATASET_RATIO": [[0, 0], [-1, 1], [1, NAN], [1, "x"], [True, 1], 5],
     "DATALOADER.USE_RFS": [[1, 0], ["yes"], True],
     "DATALOADER.DATASET_ANN": [["box", "boxes"], ["box", 1], "box"],
     "DATALOADER.DATASET_BS": NO_COUNTS,

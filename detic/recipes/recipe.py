@@ -1,4 +1,4 @@
-"""Recipes: YAML files merged over the defaults of every configuration key."""
+"""Reading recipes: each file over its base, the command line over all of them."""
 
 import difflib
 import os
@@ -13,7 +13,7 @@ from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError
 from detic.extensions import import_extensions
 from detic.paths import find_file, looked_for, resource
-from detic.recipe_values import find_mistake, find_unequal_list, leaves
+from detic.recipes.values import find_mistake, find_unequal_list, leaves
 from detic.yaml_files import read_yaml
 
 BASE_KEY = "_BASE_"

@@ -10,7 +10,7 @@ from detectron2.config import CfgNode, get_cfg
 from detic.errors import InputError
 from detic.recipes import default_config, load_recipe
 
-ROOT = Path(__file__).resolve().parents[2]
+ROOT = Path(__file__).resolve().parents[3]
 CONFIGS = ROOT / "configs"
 RECIPES = sorted(CONFIGS.glob("*.yaml"))
 SHAPES = CONFIGS / "shapes" / "Detic.yaml"
