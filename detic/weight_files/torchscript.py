@@ -75,7 +75,8 @@ def read_torchscript(file: Path) -> dict[str, Tensor]:
         }
 
 
-class _Unpickler(pickle.Unpickler):
+class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
+    # In Python, as in restricted_pickle
     def __init__(self, data, archive: zipfile.ZipFile, root: str):
         super().__init__(data)
         self._archive = archive

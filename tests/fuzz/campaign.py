@@ -10,6 +10,7 @@ import random
 import resource
 import signal
 import sys
+import tempfile
 import time
 import traceback
 from collections.abc import Iterator, Sequence
@@ -79,6 +80,7 @@ def run(folder: Path, count: int, seed: int, names: Sequence[str]) -> Iterator[s
         names: of the readers.
     """
     signal.signal(signal.SIGALRM, _give_up)
+    tempfile.tempdir = str(folder)
     originals = {name: _originals(folder / name, READERS[name]) for name in names}
     watch = Watch(folder)
     for name in names:

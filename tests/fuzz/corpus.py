@@ -21,6 +21,8 @@ from detic.datasets.image_labels.shards import load_shards
 from detic.datasets.image_sizes import image_sizes
 from detic.datasets.lvis_style import load_lvis_style_json
 from detic.engine.checkpoints import load_training_state
+from detic.evaluation.build import ScoreOptions, choose_protocol
+from detic.evaluation.evaluation_set import annotated_set
 from detic.evaluation.forgetting import read_evaluation
 from detic.evaluation.ground_truth import read_ground_truth
 from detic.evaluation.results_reader import read_results
@@ -192,6 +194,13 @@ def _read_evaluation(path: Path) -> Any:
     return read_evaluation(place.parent, "bbox/AP")
 
 
+def _score(path: Path) -> Any:
+    """Score detections against an annotation file."""
+    row = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 8, 8], "score": 0.5}
+    results = read_results(_save(path.with_name("results.json"), [row]))
+    return choose_protocol(annotated_set(path), ScoreOptions(("bbox",))).score(results)
+
+
 def _read_shards(path: Path) -> Any:
     index = path.with_suffix(".index.json")
     index.unlink(missing_ok=True)
@@ -202,6 +211,7 @@ READERS = {
     "coco_annotations": Reader(_annotation_files, lambda p: load_coco_style_json(str(p), "")),
     "lvis_annotations": Reader(_annotation_files, lambda p: load_lvis_style_json(str(p), "")),
     "ground_truth": Reader(_annotation_files, read_ground_truth),
+    "scores": Reader(_annotation_files, _score),
     "results": Reader(_results, read_results),
     "vocabularies": Reader(_vocabularies, read_vocabulary_file),
     "recipes": Reader(_recipes, load_recipe),

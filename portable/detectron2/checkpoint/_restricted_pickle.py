@@ -26,8 +26,11 @@ def load_restricted_pickle(path: str) -> Any:
         return _WeightUnpickler(f, encoding="latin1").load()
 
 
-class _WeightUnpickler(pickle.Unpickler):
-    """Admits the functions that rebuild arrays and tensors, and nothing more."""
+class _WeightUnpickler(pickle._Unpickler):
+    """Admits the functions that rebuild arrays and tensors, and nothing more.
+
+    It is the one in Python: the compiled one allocates whatever memory an instruction asks for.
+    """
 
     def find_class(self, module: str, name: str) -> Any:
         module = module.replace("numpy.core", "numpy._core")  # its name before numpy 2
@@ -58,6 +61,15 @@ class _Fixed:
         raise pickle.UnpicklingError("the file wants to change a function")
 
 
+def _no_array(*_unused: Any) -> None:
+    raise pickle.UnpicklingError("the file wants to make an array of any size")
+
+
+def _empty_array(*_unused: Any) -> np.ndarray:
+    """Return an array that gets its shape and content from what follows in the pickle."""
+    return np.ndarray((0,), np.uint8)
+
+
 def _dtype(*args: Any) -> np.dtype:
     """Return a data type of one's own: what follows in the pickle may set its byte order."""
     return np.dtype(args[0], copy=True)
@@ -72,9 +84,9 @@ _ADMITTED = {
     ("collections", "OrderedDict"): collections.OrderedDict,
     # How old pickle protocols write the bytes of an array; the encoding is always latin1.
     ("_codecs", "encode"): _Fixed(lambda text, encoding: text.encode("latin1")),
-    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "ndarray"): _Fixed(_no_array),  # named as a type, never called
     ("numpy", "dtype"): _Fixed(_dtype),
-    ("numpy._core.multiarray", "_reconstruct"): _Fixed(multiarray._reconstruct),
+    ("numpy._core.multiarray", "_reconstruct"): _Fixed(_empty_array),
     ("numpy._core.multiarray", "scalar"): _Fixed(multiarray.scalar),
     ("torch._utils", "_rebuild_tensor_v2"): _Fixed(torch._utils._rebuild_tensor_v2),
     ("torch.storage", "_load_from_bytes"): _Fixed(_load_storage),
