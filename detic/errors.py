@@ -31,10 +31,14 @@ def shown(value: object) -> str:
     "[[1, [2, [...]]], {'a': [0, 1, 2, 3, 4, 5, ...]}]"
     """
     try:
-        text = _shortening.repr(value)
-        return text if len(text) <= 2 * MAX_SHOWN else f"{text[: 2 * MAX_SHOWN]}..."
+        return in_short(_shortening.repr(value))
     except ValueError:  # Python writes no whole number of more than 4300 digits
         return f"a {type(value).__name__} with a number of thousands of digits"
+
+
+def in_short(text: str) -> str:
+    """Return a text, maybe of another program or of a file, without its middle if it is long."""
+    return text if len(text) <= 2 * MAX_SHOWN else f"{text[:MAX_SHOWN]}...{text[-MAX_SHOWN:]}"
 
 
 def unknown_choice(
@@ -51,8 +55,7 @@ def unknown_choice(
     >>> str(unknown_choice("vocabulary", "lviz", ["lvis", "coco"]))
     "unknown vocabulary 'lviz'; choose lvis or coco (did you mean 'lvis'?)"
     """
-    if len(given) > MAX_SHOWN:
-        given = f"{given[:MAX_SHOWN]}..."
+    given = in_short(given)
     nearest = get_close_matches(given, choices, n=1)
     suggestion = f" (did you mean '{nearest[0]}'?)" if nearest else ""
     place = f"{where}: " if where else ""
@@ -73,5 +76,5 @@ def some_of(names: Sequence[str], count: int = MAX_NAMED) -> str:
 def _list(choices: Collection[str]) -> str:
     if len(choices) > MAX_LISTED:
         return f"one of the {len(choices)} known ones"
-    *head, last = choices
+    *head, last = map(in_short, choices)
     return f"{', '.join(head)} or {last}" if head else last

@@ -29,7 +29,7 @@ from detic.datasets.segmentation import (
     mask_error,
 )
 from detic.documents import collector_paused, read_json
-from detic.errors import InputError, shown
+from detic.errors import InputError, in_short, shown
 
 logger = logging.getLogger(__name__)
 
@@ -81,7 +81,7 @@ class AnnotationFile:
             record: the record, which has an id.
             problem: what is wrong with it and what was expected.
         """
-        return InputError(f"{self.path}: {section} {record['id']}: {problem}")
+        return InputError(f"{self.path}: {section} {in_short(str(record['id']))}: {problem}")
 
 
 def read_document(path: str | os.PathLike, sections: Sequence[str]) -> dict:
@@ -121,7 +121,7 @@ def read_checked_document(path: str | os.PathLike, sections: Sequence[str]) -> d
     for position, image in enumerate(content.get("images", []), start=1):
         where = _where(path, "image", position, image)
         read_fields(image, IMAGE_FIELDS, where)
-        read_label_lists(image, known_categories, f"{path}: image {image['id']}")
+        read_label_lists(image, known_categories, f"{path}: image {in_short(str(image['id']))}")
     known_images = _unique_ids(path, content, "images")
     annotations = content.get("annotations", [])
     sizes_hw = {
@@ -244,6 +244,6 @@ def _check_references(path, annotations: list[dict], field: str, section: str, k
     for annotation in annotations if known is not None else ():
         if annotation[field] not in known:
             raise InputError(
-                f"{path}: annotation {annotation['id']} has {field} {shown(annotation[field])}, "
+                f"{path}: annotation {in_short(str(annotation['id']))} has {field} {shown(annotation[field])}, "
                 f"which is not among the {len(known)} {section} of the file"
             )

@@ -14,7 +14,7 @@ from typing import Any
 from hotcoco import mask as rle
 
 from detic.datasets.run_lengths import are_sound, run_lengths
-from detic.errors import InputError, shown
+from detic.errors import InputError, in_short, shown
 
 logger = logging.getLogger(__name__)
 
@@ -176,7 +176,7 @@ def are_near(polygon: Any, limit: float) -> bool:
 def _refuse(annotation: dict, image_size_hw: SizeHW, path: str) -> None:
     problem = mask_error(annotation.get("segmentation"), image_size_hw)
     if problem:
-        raise InputError(f"{path}: annotation {annotation['id']}: {problem}")
+        raise InputError(f"{path}: annotation {in_short(str(annotation['id']))}: {problem}")
 
 
 def mask_error(segmentation: Any, image_size_hw: SizeHW) -> str | None:

@@ -9,7 +9,7 @@ import torch
 from detectron2.utils import comm
 from torch import Tensor
 
-from detic.errors import InputError
+from detic.errors import InputError, in_short
 from detic.files import reason_of, write_text
 from detic.memory_errors import is_out_of_memory
 from detic.plan.optimization import CheckpointParams
@@ -137,7 +137,7 @@ def load_training_state(path: Path) -> dict[str, Any]:
             raise
         if isinstance(error, OSError):
             raise InputError(f"cannot read {path}: {reason_of(error)}") from error
-        reason = str(error).split(". ", maxsplit=1)[0] or type(error).__name__
+        reason = in_short(str(error).split(". ", maxsplit=1)[0]) or type(error).__name__
         raise DamagedFile(f"{path} is damaged or no checkpoint: {reason}") from error
     content = state if isinstance(state, dict) else {}
     wrong = [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]

@@ -10,7 +10,7 @@ from detectron2.config import CfgNode, get_cfg
 
 from centernet.config import add_centernet_config
 from detic.config import add_detic_config, add_extension_config
-from detic.errors import InputError
+from detic.errors import InputError, in_short
 from detic.extensions import import_extensions
 from detic.paths import find_file, looked_for, resource
 from detic.recipes.values import find_mistake, find_unequal_list, leaves
@@ -169,7 +169,7 @@ def _merge(merge: Callable[[], None], where: str = "") -> None:
     except InputError:
         raise
     except (ValueError, TypeError, AssertionError) as error:
-        raise InputError(f"{where}{error}") from error
+        raise InputError(f"{where}{in_short(str(error))}") from error
     except (RecursionError, MemoryError):  # of Python's parser
         raise InputError(f"{where}a value has too many brackets inside each other") from None
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from detic.errors import InputError, unknown_choice
+from detic.errors import InputError, in_short, unknown_choice
 from detic.files import unfinished_path
 from detic.paths import find_file, looked_for
 from detic.vocabulary.encoder_identity import check_text_encoder
@@ -87,7 +87,7 @@ def read_table(path: Path) -> EmbeddingTable:
         table = READERS[path.suffix](path)
     except Exception as error:  # numpy, json and safetensors each have exceptions of their own
         raise InputError(
-            f"{path} cannot be read as class embeddings ({error}); delete the file and make or "
+            f"{path} cannot be read as class embeddings ({in_short(str(error))}); delete the file and make or "
             "fetch it again"
         ) from error
     _check_table(table, str(path))

@@ -13,7 +13,7 @@ from detectron2.utils.file_io import PathManager
 from torch import Tensor
 
 from detic.downloads import fetch
-from detic.errors import InputError
+from detic.errors import InputError, in_short
 from detic.files import is_file, open_to_read, unfinished_path
 from detic.paths import find_file, looked_for
 from detic.weight_files.restricted_pickle import RefusedImport, load_restricted_pickle
@@ -41,7 +41,6 @@ DETECTRON2_MODELS = "detectron2://"
 DETECTRON2_STORE = "https://dl.fbaipublicfiles.com/detectron2/"
 
 _FETCH_AGAIN = "if its download was interrupted, delete the file and fetch it again"
-MAX_REASON = 200  # characters of what a reader says
 MAX_GROWTH = 16  # from a file to its tensors
 SMALL_BYTES = 2**31  # which fit any machine that runs a detector
 
@@ -78,7 +77,7 @@ def read_weights(path: str | os.PathLike) -> dict[str, Tensor]:
         if isinstance(error, pickle.UnpicklingError) and wanted:
             raise InputError(_refusal(path, wanted[1])) from error
         # What follows torch's first sentence is the advice to do without the protection.
-        reason = re.split(r"\.\s", str(error).strip(), maxsplit=1)[0][:MAX_REASON]
+        reason = in_short(re.split(r"\.\s", str(error).strip(), maxsplit=1)[0])
         reason = reason or type(error).__name__
         raise InputError(f"{path} cannot be read as weights ({reason}); {_FETCH_AGAIN}") from error
     tensors = _tensors(content, path)
@@ -169,7 +168,7 @@ def _read_safetensors(file: Path) -> dict[str, Tensor]:
 
 def _refusal(path: str | os.PathLike, wanted: str) -> str:
     return (
-        f"{path} is refused: reading it would import {wanted[:MAX_REASON]}, and a file that imports can run code. "
+        f"{path} is refused: reading it would import {in_short(wanted)}, and a file that imports can run code. "
         "Expected tensors, arrays and plain containers only. If you trust its origin, keep its weights "
         "alone where they were made: torch.save({'model': model.state_dict()}, 'weights.pth'), or, for "
         "mmdetection, tools/model_converters/publish_model.py"

@@ -122,8 +122,8 @@ def _other_weights(folder: Path) -> list[Path]:
 
 
 def _checkpoints(folder: Path) -> list[Path]:
-    parts = dict.fromkeys(("model", "optimizer", "scheduler", "loader"), TENSORS)
-    torch.save(parts | {"iteration": 3}, folder / "c.pth")
+    parts = dict.fromkeys(("model", "optimizer", "scheduler", "scaler", "loader"), TENSORS)
+    torch.save(parts | {"iteration": 3, "seed": 1}, folder / "c.pth")
     return [folder / "c.pth"]
 
 

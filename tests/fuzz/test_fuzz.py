@@ -9,8 +9,8 @@ import pytest
 from .corpus import READERS
 
 ROOT = Path(__file__).resolve().parents[2]
-QUICK = 7  # inputs for each reader
-MANY = 100
+QUICK = 10  # inputs for each reader
+MANY = 300
 OVERALL_S = 300  # for a reader in compiled code that no alarm interrupts
 
 
