@@ -131,21 +131,35 @@ def unfinished_path(path: str | os.PathLike) -> Iterator[Path]:
         unfinished.unlink(missing_ok=True)
 
 
-def check_writable(path: str | os.PathLike) -> None:
+def check_place(path: str | os.PathLike, *, is_folder: bool = False) -> None:
     """Check that a file, or a folder of files, can be made before what belongs into it is computed.
 
     Raises:
-        InputError: it cannot.
+        InputError: something stands in its way, or the system does not let it.
     """
     with writing(path):
         kind = _kind_at(path)
-        if kind not in (None, "file", "folder"):
+        if kind in ("file", "folder") and (kind == "folder") != is_folder:
+            raise InputError(f"{path} is a {kind}; name a {'folder' if is_folder else 'file'}")
+        if kind in ("pipe", "device", "socket"):
             return
         place = Path(os.path.realpath(path))
         parents = (folder for folder in place.parents if _kind_at(folder))
         probe = (place if kind == "folder" else next(parents)) / _unfinished_name(Path("probe"))
         probe.touch()
         probe.unlink()
+
+
+def refuse_existing(path: str | os.PathLike, overwrite: bool) -> None:
+    """Check that nothing would be lost by writing to a file or a folder.
+
+    Raises:
+        InputError: there is something, and it may not be replaced.
+    """
+    path = Path(path)
+    occupied = any(path.iterdir()) if path.is_dir() else is_file(path)
+    if occupied and not overwrite:
+        raise InputError(f"{path} exists and is kept; --overwrite replaces it")
 
 
 def _kind_at(path: str | os.PathLike) -> str | None:

@@ -10,9 +10,8 @@ import cv2
 import numpy as np
 
 from detic.demo.inputs import VIDEO_SUFFIXES, InputFile
-from detic.demo.output_checks import check_place, refuse_existing
 from detic.errors import InputError
-from detic.files import write_bytes
+from detic.files import check_place, refuse_existing, write_bytes
 from detic.images import IMAGE_SUFFIXES
 
 # Images of other formats are written as PNG.

@@ -6,26 +6,10 @@ from pathlib import Path
 
 from detic.demo.inputs import InputFile
 from detic.errors import InputError
+from detic.files import check_place, refuse_existing
 from detic.outputs import FOLDER_FORMATS, check_images, result_paths
 
 DataFile = tuple[str, Path]  # format and path
-
-
-def check_place(path: Path, *, is_folder: bool) -> None:
-    """Raise if something stands in the way of a file, or of a folder."""
-    if path.exists() and path.is_dir() != is_folder:
-        there, wanted = ("file", "folder") if is_folder else ("folder", "file")
-        raise InputError(f"{path} is a {there}; name a {wanted}")
-    parent = next(folder for folder in path.absolute().parents if folder.exists())
-    if not parent.is_dir():
-        raise InputError(f"{path} cannot be written: {parent} is a file; name another folder")
-
-
-def refuse_existing(path: Path, overwrite: bool) -> None:
-    """Raise if results are there already, unless they may be replaced."""
-    occupied = any(path.iterdir()) if path.is_dir() else path.exists()
-    if occupied and not overwrite:
-        raise InputError(f"{path} exists and is kept; --overwrite replaces it")
 
 
 def check_data_files(outputs: Sequence[DataFile], overwrite: bool) -> None:

@@ -5,8 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
-from detic.demo.output_checks import check_place, refuse_existing
-from detic.files import unfinished_text
+from detic.files import check_place, refuse_existing, unfinished_text
 from detic.progress import counter
 
 CHUNK = 10_000  # records that are encoded together; one by one takes several times as long
@@ -30,7 +29,7 @@ def free_place(path: str | os.PathLike, overwrite: bool) -> Path:
         InputError: a folder stands there, or a file that may not be replaced.
     """
     path = Path(path)
-    check_place(path, is_folder=False)
+    check_place(path)
     refuse_existing(path, overwrite)
     return path
 

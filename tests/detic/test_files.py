@@ -10,7 +10,8 @@ import pytest
 
 from detic.errors import InputError
 from detic.files import (
-    check_writable,
+    check_place,
+    refuse_existing,
     unfinished_folder,
     unfinished_path,
     unfinished_text,
@@ -122,7 +123,7 @@ def test_what_cannot_be_written_is_one_message(tmp_path, name, reason):
         write_bytes(f"{tmp_path}/{name}", b"x")
     if name != "folder":
         with pytest.raises(InputError, match=rf"cannot write .*({reason})"):
-            check_writable(f"{tmp_path}/{name}")
+            check_place(f"{tmp_path}/{name}")
     assert sorted(tmp_path.iterdir()) == before
 
 
@@ -143,8 +144,8 @@ def test_errors_of_other_files_are_not_blamed_on_this_one(tmp_path):
 
 
 def test_checking_leaves_nothing(tmp_path):
-    check_writable(tmp_path / "new" / "a.json")
-    check_writable(tmp_path)
+    check_place(tmp_path / "new" / "a.json")
+    check_place(tmp_path, is_folder=True)
     assert not list(tmp_path.iterdir())
 
 
@@ -179,3 +180,20 @@ def test_what_another_process_is_writing_stays(tmp_path):
         code = "import sys; from detic.files import write_bytes; write_bytes(sys.argv[1], b'x')"
         subprocess.run([sys.executable, "-c", code, tmp_path / "b.json"], check=True)
         assert theirs.exists()
+
+
+def test_folders_with_results_are_kept(tmp_path):
+    refuse_existing(tmp_path, overwrite=False)
+    (tmp_path / "labels").mkdir()
+    with pytest.raises(InputError, match="--overwrite replaces it"):
+        refuse_existing(tmp_path, overwrite=False)
+    refuse_existing(tmp_path, overwrite=True)
+
+
+def test_what_is_there_is_not_replaced_unasked(tmp_path):
+    (tmp_path / "a.json").touch()
+    with pytest.raises(InputError, match=r"a\.json exists and is kept; --overwrite replaces it"):
+        refuse_existing(tmp_path / "a.json", overwrite=False)
+    refuse_existing(tmp_path / "a.json", overwrite=True)
+    refuse_existing(tmp_path / "b.json", overwrite=False)
+    refuse_existing("/dev/null", overwrite=False)  # holds nothing that could be lost
