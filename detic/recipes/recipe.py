@@ -32,8 +32,8 @@ def default_config() -> CfgNode:
 def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNode:
     """Return the configuration of a recipe.
 
-    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe. Packages of one's own are
-    imported before, see :mod:`detic.extensions`.
+    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe, ``~`` the user's home.
+    Packages of one's own are imported before, see :mod:`detic.extensions`.
 
     Args:
         path: YAML file, found as ``detic.paths.places`` says; its ``_BASE_`` names the file it differs
@@ -177,7 +177,7 @@ def _merge(merge: Callable[[], None], where: str = "") -> None:
 
 
 def _replace_auto(output_dir: str, recipe_name: str) -> str:
-    parts = Path(output_dir).parts
+    parts = at_home(output_dir).parts
     return str(Path(*(recipe_name if part == "auto" else part for part in parts)))
 
 

@@ -33,6 +33,10 @@ SCALES = Rule(
     lambda value: list_of(number_above(0), 2).holds(value) and value[0] <= value[1],
     "two numbers above 0, the lower one first",
 )
+INTERVAL = Rule(
+    lambda value: list_of(number(0), 2).holds(value) and value[0] < value[1],
+    "two numbers of at least 0, the lower one first",
+)
 STEPS = Rule(
     lambda value: list_of(whole(0)).holds(value) and never_falls(value),
     "a list of whole numbers of at least 0, none below the one before",
@@ -155,7 +159,7 @@ RULES: dict[str, Rule] = {
     "MODEL.CENTERNET.NUM_CLASSES": whole(1),
     "MODEL.CENTERNET.IN_FEATURES": list_of(TEXT, at_least=1),
     "MODEL.CENTERNET.FPN_STRIDES": list_of(PIXELS, at_least=1),
-    "MODEL.CENTERNET.SOI": list_of(list_of(number(0), 2), at_least=1),
+    "MODEL.CENTERNET.SOI": list_of(INTERVAL, at_least=1),
     "MODEL.CENTERNET.NUM_CLS_CONVS": whole(0),
     "MODEL.CENTERNET.NUM_BOX_CONVS": whole(0),
     "MODEL.CENTERNET.NUM_SHARE_CONVS": whole(0),
