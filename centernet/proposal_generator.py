@@ -63,7 +63,7 @@ class CenterNet(nn.Module):
     @classmethod
     def from_config(cls, cfg, input_shape: dict[str, ShapeSpec]) -> dict:
         node = cfg.MODEL.CENTERNET
-        _check_config(node)
+        _check_config(node, input_shape)
         num_classes = None if node.ONLY_PROPOSAL else node.NUM_CLASSES
         return {
             "head": CenterNetHead(
@@ -193,7 +193,7 @@ class CenterNet(nn.Module):
         return proposals
 
 
-def _check_config(node) -> None:
+def _check_config(node, input_shape: dict[str, ShapeSpec]) -> None:
     """Refuse what cannot be built."""
     if node.USE_DEFORMABLE:
         raise ValueError(
@@ -201,6 +201,12 @@ def _check_config(node) -> None:
         )
     if node.ONLY_PROPOSAL and not node.WITH_AGN_HM:
         raise ValueError("MODEL.CENTERNET.ONLY_PROPOSAL needs WITH_AGN_HM, its only heat map")
+    strides_px = [input_shape[name].stride for name in node.IN_FEATURES]
+    if list(node.FPN_STRIDES) != strides_px:
+        raise ValueError(
+            f"MODEL.CENTERNET.FPN_STRIDES is {list(node.FPN_STRIDES)}, but the features "
+            f"{', '.join(node.IN_FEATURES)} have strides of {strides_px} pixels"
+        )
 
 
 def _level_prediction(output: HeadOutput, grid_xy: Tensor, stride_px: int) -> LevelPrediction:

@@ -32,6 +32,14 @@ def resource(path: str | os.PathLike) -> Path:
     return RESOURCES / path
 
 
+def at_home(path: str | os.PathLike) -> Path:
+    """Return a path with a leading ``~`` replaced by the home of its user, if that is known.
+
+    Where it is not, the path stays as it is, as in shells.
+    """
+    return Path(os.path.expanduser(path))
+
+
 @cache
 def datasets_root() -> Path:
     """Return the folder of all datasets: ``$DETECTRON2_DATASETS``, by default ``datasets``.
@@ -39,7 +47,7 @@ def datasets_root() -> Path:
     The environment counts as it was when somebody first asked. Importing ``detic`` asks, to register
     the datasets, so a process has one root.
     """
-    return Path(os.environ.get("DETECTRON2_DATASETS", "datasets")).expanduser()
+    return at_home(os.environ.get("DETECTRON2_DATASETS", "datasets"))
 
 
 def dataset_path(path: str | os.PathLike) -> Path:
@@ -47,7 +55,7 @@ def dataset_path(path: str | os.PathLike) -> Path:
 
     Recipes write ``datasets/...``; with ``DETECTRON2_DATASETS`` set they find the same files there.
     """
-    path = Path(path).expanduser()
+    path = at_home(path)
     if path.parts[:1] == ("datasets",):
         return datasets_root().joinpath(*path.parts[1:])
     return path
@@ -59,8 +67,10 @@ def cache_folder() -> Path:
     Where that cannot be written, as in some containers, it is a folder for temporary files.
     """
     if os.environ.get("DETIC_CACHE"):
-        return Path(os.environ["DETIC_CACHE"]).expanduser()
-    folder = Path(os.environ.get("XDG_CACHE_HOME") or "~/.cache").expanduser() / "detic"
+        return at_home(os.environ["DETIC_CACHE"])
+    folder = at_home(os.environ.get("XDG_CACHE_HOME") or "~/.cache") / "detic"
+    if not folder.is_absolute():  # a user without a home, as in some containers
+        return _cache_in_place_of(folder)
     there = next(place for place in (folder, *folder.parents) if os.path.exists(place))
     if os.access(there, os.W_OK | os.X_OK):
         return folder
@@ -96,7 +106,7 @@ def as_file_name(name: str) -> str:
 def model_folders() -> Iterator[Path]:
     """Yield the folders to look for weights in: ``$DETIC_MODELS``, ``models`` here and ours."""
     if os.environ.get("DETIC_MODELS"):
-        yield Path(os.environ["DETIC_MODELS"]).expanduser()
+        yield at_home(os.environ["DETIC_MODELS"])
     yield Path("models")
     yield resource("models")
 
@@ -108,7 +118,7 @@ def places(path: str | os.PathLike) -> list[Path]:
     ``datasets/``; in ``$DETIC_MODELS`` if it starts with ``models/``; among what comes with the project.
     """
     named = dataset_path(path)
-    if named.is_absolute() and Path(path).expanduser().is_absolute():
+    if named.is_absolute() and at_home(path).is_absolute():
         return [named]
     found = [named]
     if named.parts[:1] == ("models",):

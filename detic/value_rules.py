@@ -89,5 +89,5 @@ def is_list(value: object) -> bool:
     return isinstance(value, list | tuple)
 
 
-def is_rising(values: Sequence) -> bool:
-    return all(a < b for a, b in pairwise(values))
+def never_falls(values: Sequence) -> bool:
+    return all(a <= b for a, b in pairwise(values))

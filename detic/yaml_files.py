@@ -1,16 +1,19 @@
 """Reading YAML that people write: plain values only, of a bounded size, with the line of a mistake.
 
-No tag builds a Python object. Aliases count as often as they are used, so that a few lines cannot
+No tag builds a Python object. A key that is given twice is told of. Aliases count as often as they are used, so that a few lines cannot
 stand for billions of values.
 """
 
+import logging
 import os
 from typing import Any
 
 import yaml
 
 from detic.documents import read_text
-from detic.errors import InputError
+from detic.errors import InputError, shown
+
+logger = logging.getLogger(__name__)
 
 MAX_VALUES = 1_000_000  # with aliases written out
 MAX_DEPTH = 40  # lists and mappings inside each other
@@ -42,7 +45,7 @@ def parse_yaml(text: str, where: str) -> Any:
             be, or more or deeper values than ``MAX_VALUES`` and ``MAX_DEPTH``.
     """
     try:
-        return _parsed(text)
+        return _parsed(text, where)
     except yaml.MarkedYAMLError as error:
         raise InputError(f"{where}{_line(error)} is not valid YAML: {_reason(error)}") from error
     except yaml.YAMLError as error:  # of characters that no YAML may have
@@ -51,12 +54,12 @@ def parse_yaml(text: str, where: str) -> Any:
         raise InputError(f"{where} is not valid YAML: {_TOO_DEEP}") from None
 
 
-def _parsed(text: str) -> Any:
+def _parsed(text: str, where: str) -> Any:
     loader = _PlainLoader(text)
     node = loader.get_single_node()
     if node is None:
         return None
-    _Sizes().check(node)
+    _Sizes(where).check(node)
     return loader.construct_document(node)
 
 
@@ -74,7 +77,8 @@ class _PlainLoader(yaml.SafeLoader):
 class _Sizes:
     """How many values nodes stand for, aliases written out; each node is measured once."""
 
-    def __init__(self) -> None:
+    def __init__(self, where: str) -> None:
+        self._where = where
         self._measured: dict[int, tuple[int, int]] = {}
         self._open: set[int] = set()
 
@@ -90,6 +94,7 @@ class _Sizes:
         if id(node) in self._open:
             raise _refusal("an alias stands for a value that holds the alias", node)
         self._open.add(id(node))
+        _warn_of_repeated_keys(node, self._where)
         count, depth = 1, 1
         for child in _children(node):
             child_count, child_depth = self.check(child)
@@ -104,6 +109,19 @@ class _Sizes:
 
 
 _TOO_DEEP = f"it has more than {MAX_DEPTH} lists and mappings inside each other"
+
+
+def _warn_of_repeated_keys(node: yaml.Node, where: str) -> None:
+    """Warn of the first key of a mapping that is there again: YAML takes the last of its values."""
+    seen: set[str] = set()
+    for key, _ in node.value if isinstance(node, yaml.MappingNode) else ():
+        if isinstance(key, yaml.ScalarNode) and key.value in seen and key.value != "<<":
+            line = key.start_mark.line + 1
+            logger.warning(
+                "%s, line %d: %s is given twice; the last counts", where, line, shown(key.value)
+            )
+            return
+        seen.add(str(key.value))
 
 
 def _children(node: yaml.Node) -> list[yaml.Node]:

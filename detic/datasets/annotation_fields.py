@@ -121,7 +121,7 @@ def is_box(value: Any) -> bool:
     return True
 
 
-IDENTIFIER = Field(identifier, "a whole number or a text")
+IDENTIFIER = Field(identifier, "a whole number of at most 63 bits, or a text")
 CATEGORY_ID = Field(category_id, "a whole number from 0 on")
 SIDE = Field(side, f"an integer from 1 to {MAX_SIDE_PX}")
 CATEGORY_FIELDS = {
@@ -133,6 +133,9 @@ IMAGE_FIELDS = {
     "id": IDENTIFIER,
     "height": SIDE,
     "width": SIDE,
+}
+# Where an image is; the first one that is there counts, the others are not looked at
+LOCATION_FIELDS = {
     "file_name": Field(file_name, "the path of a file", is_needed=False),
     "coco_url": Field(address, "an address with a path", is_needed=False),
     "tar_index": Field(tar_index, "a whole number from 0 on", is_needed=False),
@@ -168,6 +171,24 @@ def read_fields(record: dict, fields: Mapping[str, Field], where: str) -> None:
             is_there = name in record
             problem = f"'{name}' is {shown(value)}" if is_there else f"'{name}' is missing"
             raise InputError(f"{where}: {problem}; expected {field.expected}") from error
+
+
+def read_location(image: dict, where: str) -> None:
+    """Give the field that says where an image is the form used everywhere.
+
+    Tools write an address of "" or 0 beside the name of the file.
+
+    Args:
+        image: changed in place; fields after the first that is there stay as they are.
+        where: which file and image this is, for the message.
+
+    Raises:
+        InputError: the field has a value that it cannot have.
+    """
+    for name, field in LOCATION_FIELDS.items():
+        read_fields(image, {name: field}, where)
+        if name in image:
+            return
 
 
 def read_label_lists(image: dict, known: Set[int] | None, where: str) -> None:

@@ -20,6 +20,7 @@ from detic.datasets.annotation_fields import (
     is_box,
     read_fields,
     read_label_lists,
+    read_location,
 )
 from detic.datasets.segmentation import (
     SizeHW,
@@ -121,6 +122,7 @@ def read_checked_document(path: str | os.PathLike, sections: Sequence[str]) -> d
     for position, image in enumerate(content.get("images", []), start=1):
         where = _where(path, "image", position, image)
         read_fields(image, IMAGE_FIELDS, where)
+        read_location(image, where)
         read_label_lists(image, known_categories, f"{path}: image {in_short(str(image['id']))}")
     known_images = _unique_ids(path, content, "images")
     annotations = content.get("annotations", [])

@@ -28,7 +28,7 @@ from detic.datasets.coco_style import coco_style_records
 from detic.datasets.image_labels.class_index import ClassIndex
 from detic.datasets.lvis_style import lvis_style_records
 from detic.datasets.table import find_spec
-from detic.errors import InputError, unknown_choice
+from detic.errors import InputError, shown, unknown_choice
 from detic.paths import dataset_path, datasets_root
 from detic.vocabulary.model_classes import ModelClasses
 
@@ -93,14 +93,18 @@ def read_entry(entry: Mapping[str, str]) -> BoxSource:
         InputError: a field is missing, unknown or no text, or names something unknown.
     """
     if not isinstance(entry, Mapping):
-        raise InputError(f"{WHERE} has {entry!r}; expected mappings with {', '.join(OWN_FIELDS)}")
+        raise InputError(
+            f"{WHERE} has {shown(entry)}; expected mappings with {', '.join(OWN_FIELDS)}"
+        )
     fields = REGISTERED_FIELDS if "dataset" in entry else OWN_FIELDS
     for field in entry:
         if field not in fields:
             raise unknown_choice("field", field, fields, where=WHERE)
     missing = [field for field in fields if not isinstance(entry.get(field), str)]
     if missing:
-        raise InputError(f"{WHERE} has {dict(entry)!r}; give it {', '.join(missing)}")
+        raise InputError(
+            f"{WHERE} has {shown(dict(entry))}; give it a text for {', '.join(missing)}"
+        )
     if "dataset" in entry:
         return _of_registered(entry["name"], entry["dataset"])
     if entry["format"] not in FORMATS:

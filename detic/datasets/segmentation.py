@@ -76,10 +76,10 @@ def usable_mask(segmentation: list | dict | None) -> list | dict | None:
     if not has_mask(segmentation):
         return None
     if isinstance(segmentation, dict):
-        size_hw, counts = segmentation["size"], segmentation["counts"]
-        mask = segmentation
+        size_hw, counts = list(map(int, segmentation["size"])), segmentation["counts"]  # of 8.0 too
+        mask = {"size": size_hw, "counts": counts}
         if isinstance(counts, list):
-            mask = rle.fr_py_objects(segmentation, *size_hw)
+            mask = rle.fr_py_objects(mask, *size_hw)
         return mask if rle.area(mask) else None
     return [polygon for polygon in segmentation or () if is_polygon(polygon)] or None
 

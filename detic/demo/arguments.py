@@ -10,7 +10,7 @@ from pathlib import Path
 from detic.demo.output_checks import DataFile
 from detic.errors import InputError
 from detic.outputs import Category, numbered_categories, result_paths
-from detic.paths import find_file
+from detic.paths import at_home, find_file
 from detic.recipes import load_recipe
 from detic.released_models import find_model, model_of_recipe
 from detic.vocabulary import Vocabulary, builtin_categories, expand_parents, parse_names
@@ -109,7 +109,7 @@ def data_files(args: argparse.Namespace) -> list[DataFile]:
     if (args.format is None) != (args.save_to is None):
         raise InputError("--format and --save-to belong together; name both")
     wanted = (("json", args.json), ("npz", args.features), (args.format, args.save_to))
-    outputs = [(name, Path(path).expanduser()) for name, path in wanted if path is not None]
+    outputs = [(name, at_home(path)) for name, path in wanted if path is not None]
     _refuse_shared_paths(args.output, outputs)
     if args.all_scores and not any(name in _WITH_CLASS_SCORES for name, _ in outputs):
         raise InputError("--all-scores needs --json, --features or --format jsonl to be written to")
@@ -119,7 +119,7 @@ def data_files(args: argparse.Namespace) -> list[DataFile]:
 def _refuse_shared_paths(drawings: str | None, outputs: Sequence[DataFile]) -> None:
     paths = [path for output in outputs for path in result_paths(*output)]
     if drawings is not None:
-        paths.append(Path(drawings).expanduser())
+        paths.append(at_home(drawings))
     uses = Counter(os.path.abspath(path) for path in paths)
     twice = [path for path, count in uses.items() if count > 1]
     if twice:

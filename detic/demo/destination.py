@@ -13,6 +13,7 @@ from detic.demo.inputs import VIDEO_SUFFIXES, InputFile
 from detic.errors import InputError
 from detic.files import check_place, refuse_existing, write_bytes
 from detic.images import IMAGE_SUFFIXES
+from detic.paths import at_home
 
 # Images of other formats are written as PNG.
 _WRITABLE = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
@@ -46,7 +47,7 @@ def plan_destination(
     """
     if output is None:
         return None
-    path = Path(output).expanduser()
+    path = at_home(output)
     is_folder = path.is_dir() or output.endswith(("/", os.sep))
     is_file = path.suffix.lower() in IMAGE_SUFFIXES | VIDEO_SUFFIXES and not is_folder
     check_place(path, is_folder=not is_file)
@@ -110,7 +111,7 @@ def plan_recording(output: str | None, *, overwrite: bool) -> Path | None:
     """
     if output is None:
         return None
-    path = Path(output).expanduser()
+    path = at_home(output)
     if path.suffix.lower() != _VIDEO:
         raise InputError(f"--output {path} of a camera must be a {_VIDEO} file")
     check_place(path, is_folder=False)

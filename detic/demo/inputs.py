@@ -12,6 +12,7 @@ from detic.errors import InputError
 from detic.files import is_hidden, reason_of
 from detic.images import IMAGE_SUFFIXES, omission
 from detic.outputs import ImageRecord
+from detic.paths import at_home
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -69,12 +70,12 @@ def find_inputs(
     Raises:
         InputError: they name no file.
     """
-    drawings = None if output is None else _absolute(Path(output).expanduser())
+    drawings = None if output is None else _absolute(at_home(output))
     found = FoundInputs()
     roots: list[str] = []  # absolute folders
     paths: dict[str, Path] = {}  # by absolute path
     for argument in _with_stdin(arguments):
-        for path, root in _expand(Path(argument).expanduser(), recursive, drawings, found):
+        for path, root in _expand(at_home(argument), recursive, drawings, found):
             paths.setdefault(os.path.abspath(path), path)
             roots.append(os.path.abspath(root))
     if not paths:
@@ -97,7 +98,7 @@ def _nothing_found(arguments: Sequence[str], recursive: bool, found: FoundInputs
 
 def video_file(argument: str) -> InputFile:
     """Return a file that is a video whatever its suffix says."""
-    path = Path(argument).expanduser()
+    path = at_home(argument)
     return InputFile(path, Path(path.name), is_video=True)
 
 

@@ -4,6 +4,18 @@ from detectron2.modeling import META_ARCH_REGISTRY, build_model
 
 from detic.errors import InputError
 from detic.modeling.meta_arch import CustomRCNN
+from detic.recipes.values import leaves
+from detic.value_rules import is_list
+
+# How Detectron2 and timm tell of values that they do not know
+UNBUILDABLE = (
+    LookupError,
+    ValueError,
+    AttributeError,
+    TypeError,
+    AssertionError,
+    ZeroDivisionError,
+)
 
 # What serves training alone, so that none of its files is needed.
 WITHOUT_TRAINING = {
@@ -32,5 +44,17 @@ def build_detector(cfg) -> CustomRCNN:
         return build_model(cfg)
     except InputError:
         raise
-    except (KeyError, ValueError) as error:  # how detectron2 tells of values it does not know
-        raise InputError(f"the model of this recipe cannot be built: {error}") from error
+    except UNBUILDABLE as error:
+        message = f"the model of this recipe cannot be built: {error}{_hint(error, cfg)}"
+        raise InputError(message) from error
+
+
+def _hint(error: Exception, cfg) -> str:
+    """Return which keys of a recipe to look at, if the error is of a list of features or levels."""
+    if isinstance(error, IndexError):
+        return "; look at MODEL.FPN.IN_FEATURES and MODEL.TIMM.OUT_LEVELS"
+    if not isinstance(error, KeyError) or not error.args:
+        return ""
+    missing = error.args[0]
+    keys = [key for key, value in leaves(cfg) if is_list(value) and missing in value]
+    return f" is not there; look at {', '.join(keys)}" if keys else ""

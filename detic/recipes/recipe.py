@@ -12,7 +12,7 @@ from centernet.config import add_centernet_config
 from detic.config import add_detic_config, add_extension_config
 from detic.errors import InputError, in_short
 from detic.extensions import import_extensions
-from detic.paths import find_file, looked_for, resource
+from detic.paths import at_home, find_file, looked_for, resource
 from detic.recipes.values import find_mistake, find_unequal_list, leaves
 from detic.yaml_files import read_yaml
 
@@ -32,8 +32,8 @@ def default_config() -> CfgNode:
 def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNode:
     """Return the configuration of a recipe.
 
-    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe. Packages of one's own are
-    imported before, see :mod:`detic.extensions`.
+    A folder ``auto`` in ``OUTPUT_DIR`` becomes the name of the recipe, ``~`` the user's home.
+    Packages of one's own are imported before, see :mod:`detic.extensions`.
 
     Args:
         path: YAML file, found as ``detic.paths.places`` says; its ``_BASE_`` names the file it differs
@@ -94,7 +94,7 @@ def _base(name: str, path: Path) -> Path:
     what = f"recipe {str(path)!r}: its {BASE_KEY} {name[:200]!r}"
     if "://" in name:
         raise InputError(f"{what} is an address; download it and name the file")
-    beside = path.parent / os.path.expanduser(name)
+    beside = path.parent / at_home(name)
     found = beside if os.path.isfile(beside) else find_file(name)
     if os.path.isdir(found):
         raise InputError(f"{what} is a folder; name a file")
@@ -103,14 +103,16 @@ def _base(name: str, path: Path) -> Path:
     return found
 
 
-def _merged(base: dict, content: dict, path: Path) -> dict:
+def _merged(base: dict, content: dict, path: Path, section: str = "") -> dict:
     """Return the entries of two nested mappings; those of ``content`` win."""
     merged = dict(base)
     for key, value in content.items():
         if isinstance(value, dict) and key in base:
             if not isinstance(base[key], dict):
-                raise InputError(f"recipe {str(path)!r}: {key} is no section in its {BASE_KEY}")
-            value = _merged(base[key], value, path)
+                raise InputError(
+                    f"recipe {str(path)!r}: {section}{key} is no section in its {BASE_KEY}"
+                )
+            value = _merged(base[key], value, path, f"{section}{key}.")
         merged[key] = value
     return merged
 
@@ -175,7 +177,7 @@ def _merge(merge: Callable[[], None], where: str = "") -> None:
 
 
 def _replace_auto(output_dir: str, recipe_name: str) -> str:
-    parts = Path(output_dir).parts
+    parts = at_home(output_dir).parts
     return str(Path(*(recipe_name if part == "auto" else part for part in parts)))
 
 
@@ -188,6 +190,9 @@ def _key_names(node: CfgNode, prefix: str = "") -> Iterator[str]:
 
 
 def _unknown_key(key: str, known: list[str]) -> str:
+    if key in known:  # in a file, where it is not looked for
+        *sections, name = key.split(".")
+        return f"{key!r} is a key in sections; write {': {'.join([*sections, name])}: ...{'}' * len(sections)}"
     nearest = difflib.get_close_matches(key, known, n=1, cutoff=0.5)
     hint = f"; did you mean {nearest[0]}?" if nearest else ""
     return f"unknown configuration key {key!r}{hint}"

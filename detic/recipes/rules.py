@@ -10,9 +10,9 @@ from detic.annotation import AnnotationKind
 from detic.value_rules import (
     Rule,
     is_number,
-    is_rising,
     is_whole,
     list_of,
+    never_falls,
     number,
     number_above,
     number_between,
@@ -33,9 +33,13 @@ SCALES = Rule(
     lambda value: list_of(number_above(0), 2).holds(value) and value[0] <= value[1],
     "two numbers above 0, the lower one first",
 )
+INTERVAL = Rule(
+    lambda value: list_of(number(0), 2).holds(value) and value[0] < value[1],
+    "two numbers of at least 0, the lower one first",
+)
 STEPS = Rule(
-    lambda value: list_of(whole(0)).holds(value) and is_rising(value),
-    "a rising list of whole numbers of at least 0",
+    lambda value: list_of(whole(0)).holds(value) and never_falls(value),
+    "a list of whole numbers of at least 0, none below the one before",
 )
 COUNT_OR_NEGATIVE = Rule(
     lambda value: is_whole(value) and value != 0, "a whole number above 0, or negative for none"
@@ -116,13 +120,13 @@ RULES: dict[str, Rule] = {
     "SOLVER.CLIP_GRADIENTS.CLIP_VALUE": number_above(0),
     "SOLVER.CLIP_GRADIENTS.NORM_TYPE": NORM_ORDER,
     # Evaluation
-    "TEST.EVAL_PERIOD": whole(0),
+    "TEST.EVAL_PERIOD": Rule(is_whole, "a whole number"),  # not above 0: at the end only
     "TEST.DETECTIONS_PER_IMAGE": COUNT_OR_NEGATIVE,
     "TEST.VOCABULARIES": list_of(TEXT),
     # Model
     "MODEL.PIXEL_MEAN": list_of(number(), 3),
     "MODEL.PIXEL_STD": list_of(number_above(0), 3),
-    "MODEL.BACKBONE.FREEZE_AT": whole(0),
+    "MODEL.BACKBONE.FREEZE_AT": whole(-1),  # -1 is 0, as in Detectron2
     "MODEL.RESNETS.DEPTH": one_of(18, 34, 50, 101, 152),
     "MODEL.RESNETS.NUM_GROUPS": whole(1),
     "MODEL.RESNETS.WIDTH_PER_GROUP": whole(1),
@@ -155,7 +159,7 @@ RULES: dict[str, Rule] = {
     "MODEL.CENTERNET.NUM_CLASSES": whole(1),
     "MODEL.CENTERNET.IN_FEATURES": list_of(TEXT, at_least=1),
     "MODEL.CENTERNET.FPN_STRIDES": list_of(PIXELS, at_least=1),
-    "MODEL.CENTERNET.SOI": list_of(list_of(number(0), 2), at_least=1),
+    "MODEL.CENTERNET.SOI": list_of(INTERVAL, at_least=1),
     "MODEL.CENTERNET.NUM_CLS_CONVS": whole(0),
     "MODEL.CENTERNET.NUM_BOX_CONVS": whole(0),
     "MODEL.CENTERNET.NUM_SHARE_CONVS": whole(0),

@@ -15,7 +15,7 @@ from pathlib import Path
 import torch
 
 from detic.errors import InputError
-from detic.paths import find_file, looked_for
+from detic.paths import at_home, find_file, looked_for
 from detic.weight_files import read_weights
 
 logger = logging.getLogger(__name__)
@@ -130,7 +130,7 @@ def local_text_weights(source: str | os.PathLike) -> Path | None:
     if os.fspath(source) != OPENAI:
         path = find_file(source)
         return path if path.is_file() else None
-    archive = Path("~/.cache/clip", OPENAI_ARCHIVE).expanduser()
+    archive = at_home("~/.cache/clip") / OPENAI_ARCHIVE
     return archive if archive.is_file() else _hub_copy()
 
 

@@ -12,6 +12,7 @@ from detic.errors import InputError
 from detic.paths import (
     RESOURCES,
     as_file_name,
+    at_home,
     cache_folder,
     dataset_path,
     datasets_root,
@@ -43,6 +44,11 @@ def write(path, text=""):
     path.parent.mkdir(parents=True, exist_ok=True)
     path.write_text(text)
     return path
+
+
+def test_a_home_that_nobody_knows_is_part_of_a_name():
+    assert at_home("~no-such-user/a.pth") == Path("~no-such-user/a.pth")
+    assert find_file("~no-such-user/a.pth") == Path("~no-such-user/a.pth")
 
 
 @pytest.mark.parametrize("path", [RECIPE, COCO, SHAPES_ENCODER, "docs/pictures/scene.png"])

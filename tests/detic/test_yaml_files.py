@@ -29,6 +29,12 @@ def test_plain_values_are_read(tmp_path, text, document):
     assert read_yaml(path) == document
 
 
+def test_a_key_that_is_given_twice_is_told_of(caplog):
+    text = "SOLVER: {A: 1}\nMODEL: {}\nSOLVER: {B: 2}"
+    assert parse_yaml(text, "a.yaml") == {"SOLVER": {"B": 2}, "MODEL": {}}
+    assert "a.yaml, line 3: 'SOLVER' is given twice; the last counts" in caplog.text
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [

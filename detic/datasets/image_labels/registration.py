@@ -26,7 +26,7 @@ from detic.datasets.image_labels.class_tars import load_class_tars
 from detic.datasets.image_labels.csv_table import load_csv_table
 from detic.datasets.image_labels.folders import load_image_folder
 from detic.datasets.image_labels.shards import load_shards
-from detic.errors import InputError, unknown_choice
+from detic.errors import InputError, shown, unknown_choice
 from detic.paths import dataset_path
 from detic.vocabulary import builtin, read_vocabulary_file
 from detic.vocabulary.model_classes import ModelClasses
@@ -194,16 +194,18 @@ def _register(
 def _check_entry(entry: Mapping) -> None:
     where = "DATALOADER.IMAGE_SOURCES"
     if not isinstance(entry, Mapping):
-        raise InputError(f"{where} has {entry!r}; expected mappings with {REQUIRED_FIELDS}")
+        raise InputError(f"{where} has {shown(entry)}; expected mappings with {REQUIRED_FIELDS}")
     for field in entry:
         if field not in REQUIRED_FIELDS + OPTIONAL_FIELDS:
             raise unknown_choice("field", field, REQUIRED_FIELDS + OPTIONAL_FIELDS, where=where)
     missing = [field for field in REQUIRED_FIELDS if field not in entry]
     if missing:
-        raise InputError(f"{where} has {dict(entry)!r}; give it {', '.join(missing)}")
+        raise InputError(
+            f"{where} has {shown(dict(entry))}; give it a text for {', '.join(missing)}"
+        )
     for field, value in entry.items():
         if not isinstance(value, str):
-            raise InputError(f"{where} has {dict(entry)!r}; '{field}' must be a text")
+            raise InputError(f"{where} has {shown(dict(entry))}; '{field}' must be a text")
     if entry["format"] not in FORMATS:
         raise unknown_choice("format", entry["format"], FORMATS, where=where)
 

@@ -139,7 +139,7 @@ def test_a_registered_dataset_gives_format_and_files(monkeypatch):
         ("mine", "has 'mine'; expected mappings with name, format, annotations, images"),
         (entry(format="voc"), "BOX_SOURCES: unknown format 'voc'; choose coco or lvis"),
         (entry(image="x"), "unknown field 'image'; .*did you mean 'images'"),
-        ({"name": "a", "format": "coco", "images": "x"}, "give it annotations"),
+        ({"name": "a", "format": "coco", "images": "x"}, "give it a text for annotations"),
         ({"name": "a", "dataset": "coco_2017_vall"}, "did you mean 'coco_2017_val'"),
         ({"name": "a", "dataset": "x", "images": "y"}, "unknown field 'images'; choose name or"),
         (entry(name="pets"), "there is another dataset 'pets'; choose another name"),

@@ -4,6 +4,7 @@ import json
 from copy import deepcopy
 
 import pytest
+from hotcoco import mask as rle
 
 from detic.datasets.box_sources import BoxSource, load_box_source
 from detic.errors import InputError
@@ -19,6 +20,11 @@ def square_counts(x, y):
     """The run lengths of a square of 12 pixels."""
     column = [12, SIDE - 12]
     return [x * SIDE + y, *(column * 12)[:-1], SIDE * SIDE - (x + 11) * SIDE - y - 12]
+
+
+COMPRESSED = rle.fr_py_objects({"size": [SIDE, SIDE], "counts": square_counts(20, 22)}, SIDE, SIDE)[
+    "counts"
+].decode()
 
 
 def annotation(number, image_id, category_id, x, y):
@@ -138,6 +144,16 @@ GOOD = {
     "sides as floats": each("images", height=float(SIDE), width=float(SIDE)),
     "no frequencies": each("categories", frequency=None),
     "year as text": lambda content: content.update(info={"year": "2026"}, licenses="none"),
+    "addresses beside names, empty or 0": all_of(
+        each("images", coco_url=""), first("images", coco_url=0, tar_index="x")
+    ),
+    "run lengths of sides as floats": all_of(
+        each("annotations", segmentation=run_lengths),
+        lambda content: content["annotations"][0]["segmentation"].update(size=[40.0, 40.0]),
+        lambda content: content["annotations"][1]["segmentation"].update(
+            size=[40.0, 40.0], counts=COMPRESSED
+        ),
+    ),
     "dates that are none": each("images", date_captured=["?"], license={}, flickr_url=3),
 }
 
@@ -223,8 +239,8 @@ BAD = {
     "file name of a number": first("images", file_name=5),
     "empty file name": first("images", file_name=""),
     "file name with a zero": first("images", file_name="a\0b.jpg"),
-    "address of a number": first("images", coco_url=7),
-    "tar index of a text": first("images", tar_index="x"),
+    "address of a number": first("images", file_name=None, coco_url=7),
+    "tar index of a text": first("images", file_name=None, tar_index="x"),
     "labels of lists": first("images", pos_category_ids=[[1]]),
     "labels of null": first("images", neg_category_ids=None),
     "unknown labels": first("images", neg_category_ids=[77]),

@@ -49,6 +49,23 @@ def test_wrong_override_is_explained(overrides, message):
 
 
 @pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (
+            "SOLVER.MAX_ITER: 5",
+            r"'SOLVER.MAX_ITER' is a key in sections; write SOLVER: \{MAX_ITER: ",
+        ),
+        ("SOLVER: {MAX_ITER: {A: 1}}", "SOLVER.MAX_ITER is no section in its _BASE_"),
+    ],
+)
+def test_keys_and_sections_that_stand_for_each_other_are_explained(tmp_path, content, message):
+    recipe = tmp_path / "recipe.yaml"
+    recipe.write_text(f"_BASE_: {SHAPES}\n{content}\n")
+    with pytest.raises(InputError, match=message):
+        load_recipe(recipe)
+
+
+@pytest.mark.parametrize(
     ("text", "message"),
     [
         (

@@ -182,7 +182,7 @@ class ResNet(Backbone):
     def freeze(self, freeze_at: int = 0) -> "ResNet":
         """Return self, with the first parts fixed: 1 is the stem, 2 stem and res2, and so on."""
         parts = [[self.stem], *self.stages]
-        for part in parts[:freeze_at]:
+        for part in parts[: max(freeze_at, 0)]:
             for block in part:
                 block.freeze()
         return self
