@@ -4,6 +4,7 @@ import argparse
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Callable
 from typing import NoReturn
 
@@ -12,6 +13,9 @@ from detic.files import reason_of
 from detic.memory_errors import is_out_of_memory
 from detic_commands.running import INTERRUPTED, USER_ERROR
 
+TRACEBACK = (
+    "DETIC_TRACEBACK"  # set in the environment, it shows where in the code messages are from
+)
 TERMINATED = 128 + signal.SIGTERM  # as shells report it
 
 
@@ -25,7 +29,7 @@ def run(command: Callable[..., int | None], *arguments) -> NoReturn:
     A mistake of the user, a refusal of the operating system and memory that does not suffice end in
     one ``error: ...`` on stderr and status 2, Ctrl-C in status 130, SIGTERM in status 143. Output that
     is not read any more, as in ``| head``, ends the program quietly. Any other exception is a defect and
-    keeps its traceback.
+    keeps its traceback; ``DETIC_TRACEBACK`` shows those of messages, too.
 
     Args:
         command: the program; returns its exit status, None for success.
@@ -50,6 +54,8 @@ def run(command: Callable[..., int | None], *arguments) -> NoReturn:
         message = explanation(error)
         if message is None:
             raise
+        if os.environ.get(TRACEBACK):
+            traceback.print_exception(error)
         sys.stderr.write(f"error: {message}\n")
         status = USER_ERROR
     finally:

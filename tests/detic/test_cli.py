@@ -25,6 +25,15 @@ def test_user_mistakes_are_one_line_and_status_2(capsys):
     assert capsys.readouterr().err == "error: a.json not found; make it\n"
 
 
+def test_the_environment_asks_for_tracebacks_of_messages(capsys, monkeypatch):
+    def command():
+        raise InputError("no such backbone") from TypeError("in my own package")
+
+    monkeypatch.setenv("DETIC_TRACEBACK", "1")
+    assert end(command) == 2
+    assert "TypeError: in my own package" in capsys.readouterr().err
+
+
 def test_interrupting_ends_with_status_130_and_no_traceback(capsys):
     def command():
         raise KeyboardInterrupt
