@@ -143,11 +143,14 @@ class GroundTruth:
 
     @contextmanager
     def numbered(self, results: ResultsFile) -> Iterator[ResultsFile]:
-        """Give detections whose image ids are those of ``to_coco``."""
-        if self.number_of_image is None:
+        """Give detections whose image ids are those of ``to_coco``, in a file as hotcoco takes it.
+
+        Our own files are such. Those from elsewhere may have a byte-order mark, for instance.
+        """
+        if self.number_of_image is None and results.content is None:
             yield results
             return
-        with results.with_image_ids(self.number_of_image) as numbered:
+        with results.with_image_ids(self.number_of_image or {}) as numbered:
             yield numbered
 
 

@@ -78,17 +78,18 @@ class ResultsFile:
             yield replace(self, path=path, content=None, **kept)
 
     @contextmanager
-    def with_image_ids(self, new_id_of: Mapping[ImageId, int]) -> Iterator["ResultsFile"]:
-        """Give a temporary file whose images have other ids."""
+    def with_image_ids(self, new_id_of: Mapping[ImageId, Any]) -> Iterator["ResultsFile"]:
+        """Give a temporary file whose images have other ids; the ids that are not there stay."""
         with TemporaryDirectory(prefix=".results-") as folder:
             path = Path(folder) / self.path.name
             everything = np.ones(len(self), dtype=bool)
             with open(path, "wb") as target:
                 rows = (
-                    row | {"image_id": new_id_of[row["image_id"]]} for row in self.rows(everything)
+                    row | {"image_id": new_id_of.get(row["image_id"], row["image_id"])}
+                    for row in self.rows(everything)
                 )
                 _write_rows(rows, target)
-            image_ids = [new_id_of[image_id] for image_id in self.image_ids]
+            image_ids = [new_id_of.get(image_id, image_id) for image_id in self.image_ids]
             yield replace(self, path=path, content=None, image_ids=image_ids)
 
     def _copy(self, keep: np.ndarray, target: BinaryIO) -> None:

@@ -81,7 +81,7 @@ def _annotation_files(folder: Path) -> list[Path]:
 
 def _results(folder: Path) -> list[Path]:
     row = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 8, 8], "score": 0.5}
-    mask = {"segmentation": {"size": [20, 30], "counts": "e05e0"}}
+    mask = {"segmentation": {"size": [20, 30], "counts": "e05?0k`0"}}
     return [
         _save(folder / "p.json", [row, row]),
         _save(folder / "m.json", [row | mask, row | mask]),

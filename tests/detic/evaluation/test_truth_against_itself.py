@@ -1,6 +1,7 @@
 """Whatever the reader of training takes, scoring takes as well, and the truth itself scores 100."""
 
 import json
+import math
 from copy import deepcopy
 
 import pytest
@@ -193,7 +194,8 @@ def test_a_file_that_trains_scores_100_against_itself(tmp_path, change, encoding
     records = load_box_source(source, NAMES)
     trained = [a["category_id"] for r in records for a in r["annotations"] if not a.get("iscrowd")]
     assert sorted(trained) == [0, 0, 1]
-    results = read_results(write(tmp_path / "detections.json", truth_as_detections(path)))
+    rows = [row | {"id": "a", "area": math.nan} for row in truth_as_detections(path)]
+    results = read_results(write(tmp_path / "detections.json", rows, encoding))
     score = {"coco": score_coco, "lvis": score_lvis}[protocol]
     evaluation = score(path, results)
     for task in evaluation.tasks.values():
