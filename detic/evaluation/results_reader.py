@@ -1,5 +1,6 @@
 """Reading detections from a file that another program wrote."""
 
+import logging
 import sys
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,6 +16,8 @@ from detic.documents import read_json
 from detic.errors import InputError, shown
 from detic.evaluation.results_file import ResultsFile
 from detic.result_rows import ImageId
+
+logger = logging.getLogger(__name__)
 
 NEEDED = {"image_id", "category_id", "bbox", "score", "segmentation"}
 LARGEST = sys.float_info.max
@@ -44,8 +47,8 @@ def read_results(path: str | Path) -> ResultsFile:
     masks = [row["segmentation"] for row in content if "segmentation" in row]
     all_have_masks = len(masks) == len(content)
     has_boxes = all("bbox" in row for row in content)
-    if has_boxes and not all_have_masks:
-        _drop_masks(content)
+    if has_boxes and masks and not all_have_masks:
+        _drop_masks(content, path)
     return ResultsFile(
         path=Path(path),
         image_ids=image_ids,
@@ -68,8 +71,9 @@ def _drop_unneeded(row: dict) -> None:
         del row["segmentation"]
 
 
-def _drop_masks(content: list[dict]) -> None:
+def _drop_masks(content: list[dict], path: str | Path) -> None:
     """Take out the masks that some detections have and others lack: they cannot be scored."""
+    logger.warning("%s: some detections have no mask, so boxes alone are scored", path)
     for row in content:
         row.pop("segmentation", None)
 
