@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
-from detic.errors import InputError
+from detic.errors import InputError, in_short
 from detic.files import make_folder, unfinished_path
 from detic.paths import as_file_name, cache_folder
 
@@ -57,8 +57,15 @@ def fetch(url: str, sha256: str | None = None) -> Path:
 
 
 def cached_path(url: str) -> Path:
-    """Return where the copy of a file is kept."""
-    address = urlsplit(url)
+    """Return where the copy of a file is kept.
+
+    Raises:
+        InputError: it is no address.
+    """
+    try:
+        address = urlsplit(url)
+    except ValueError as error:
+        raise InputError(f"{in_short(url)} is no address ({error}); correct it") from error
     parts = [part for part in address.path.split("/") if part not in ("", ".", "..")]
     if address.query:
         parts[-1:] = [f"{parts[-1] if parts else ''}?{address.query}"]

@@ -36,6 +36,8 @@ def main(arguments: Namespace) -> None:
         raise InputError(f"SRC and DST are both {destination}; give the result another name")
     if "://" not in arguments.src and not find_file(source).is_file():
         raise InputError(f"no checkpoint at {source}; {looked_for(source)}")
+    if destination.suffix == ".safetensors":
+        raise InputError(f"{destination} would not be read by others; checkpoints are .pth files")
     free_place(destination, arguments.overwrite)
     write_checkpoint(destination, convert(read_weights(arguments.src), arguments.to))
     print(f"wrote {destination}")

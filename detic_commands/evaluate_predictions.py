@@ -63,7 +63,7 @@ def main(args: Namespace) -> None:
     from detic.evaluation.summary import results_table
 
     check_arguments(args)
-    if args.dataset:
+    if args.dataset is not None:
         scored = registered_set(args.dataset, args.protocol)
     else:
         scored = annotated_set(args.annotations, args.protocol, args.images)

@@ -86,7 +86,10 @@ def load_weights(
 
 
 def _check_finite(tensors: Mapping[str, Tensor], path: str) -> None:
-    """Refuse weights that are no numbers: the model would detect nothing, and not say why."""
+    """Refuse weights that are no real numbers: the model would detect nothing, and not say why."""
+    imaginary = [name for name, tensor in tensors.items() if tensor.is_complex()]
+    if imaginary:
+        raise InputError(f"{path} holds complex numbers in {group_names(imaginary)}")
     broken = [name for name, tensor in tensors.items() if not tensor.isfinite().all()]
     if broken:
         raise InputError(

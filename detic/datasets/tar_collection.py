@@ -28,8 +28,8 @@ from detic.datasets.tar_files import (
     content_of_entry,
     tar_members,
 )
-from detic.errors import InputError
-from detic.files import fingerprint, unfinished_path
+from detic.errors import InputError, in_short
+from detic.files import fingerprint, open_to_read, unfinished_path
 from detic.images import IMAGE_ERRORS, is_image_name, no_images, omission, read_image_size
 from detic.progress import track
 
@@ -186,14 +186,19 @@ def _check_names_differ(tars: Sequence[Path]) -> None:
 def _load(path: str | os.PathLike) -> np.ndarray:
     """Return an array mapped from its file."""
     try:
+        open_to_read(path).close()  # a pipe would be waited for
         return np.load(path, mmap_mode="r")
     except FileNotFoundError as error:
         raise InputError(
             f"{path} not found; make the tar index with `python tools/preprocess_imagenet22k.py`"
         ) from error
+    except InputError:
+        raise
     except Exception as error:  # damaged headers raise errors of many kinds
+        # NumPy takes what it does not know for a pickle, and tells how to run it.
+        reason = "it is no .npy file" if "pickle" in str(error) else in_short(str(error))
         raise InputError(
-            f"{path} is no array that can be mapped ({error}); make the tar index anew with "
+            f"{path} is no array that can be mapped ({reason}); make the tar index anew with "
             "`python tools/preprocess_imagenet22k.py`"
         ) from error
 

@@ -5,6 +5,7 @@ import os
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
+from detic.errors import InputError
 from detic.files import check_place, refuse_existing, unfinished_text
 from detic.progress import counter
 
@@ -17,8 +18,15 @@ def marked(path: str | os.PathLike, mark: str) -> Path:
 
     >>> str(marked("lvis/lvis_v1_train.json", "_norare"))
     'lvis/lvis_v1_train_norare.json'
+
+    Raises:
+        InputError: the path names no file, or the mark another folder.
     """
     path = Path(path)
+    if not path.name:
+        raise InputError(f"{path} is a folder; name an annotation file")
+    if "/" in mark:
+        raise InputError(f"a mark becomes part of a file's name; {mark[1:]!r} names a folder")
     return path.with_name(f"{path.name.removesuffix('.json')}{mark}.json")
 
 

@@ -86,8 +86,10 @@ def read_table(path: Path) -> EmbeddingTable:
     try:
         table = READERS[path.suffix](path)
     except Exception as error:  # numpy, json and safetensors each have exceptions of their own
+        # NumPy takes what it does not know for a pickle, and tells how to run it.
+        reason = "it holds no array" if "pickle" in str(error) else in_short(str(error))
         raise InputError(
-            f"{path} cannot be read as class embeddings ({in_short(str(error))}); delete the file and make or "
+            f"{path} cannot be read as class embeddings ({reason}); delete the file and make or "
             "fetch it again"
         ) from error
     _check_table(table, str(path))
@@ -124,6 +126,8 @@ def _check_table(table: EmbeddingTable, where: str) -> None:
 
 def _read_npy(path: Path) -> EmbeddingTable:
     array = np.load(path, allow_pickle=False)
+    if np.iscomplexobj(array):
+        raise ValueError(f"its numbers are of type {array.dtype}")
     return EmbeddingTable(torch.from_numpy(array.astype(np.float32)))
 
 

@@ -151,8 +151,9 @@ def _reader(file: Path) -> Callable[[Path], Any]:
 
 
 def _read_torch(file: Path) -> Any:
-    with torch.serialization.safe_globals(_NUMPY_SCALARS):
-        return torch.load(file, map_location="cpu", weights_only=True)
+    # An open file, as torch chooses another reader for some names.
+    with torch.serialization.safe_globals(_NUMPY_SCALARS), file.open("rb") as f:
+        return torch.load(f, map_location="cpu", weights_only=True)
 
 
 def _read_pickle(file: Path) -> Any:
@@ -189,7 +190,24 @@ def _tensors(content: Any, path: str | os.PathLike) -> dict[str, Tensor]:
             f"{path} holds no tensors by name but {_describe(content)}; expected a state dict, or one "
             f"under a key {', '.join(_WEIGHT_KEYS)}"
         )
+    unusual = [name for name, tensor in tensors.items() if not _is_plain(tensor)]
+    if unusual:
+        raise InputError(
+            f"{path} holds {in_short(unusual[0])} as {_kind(tensors[unusual[0]])}; expected tensors with "
+            "all their values, as they were trained"
+        )
     return _without_prefix(tensors, "module.")  # of models wrapped for data-parallel training
+
+
+def _is_plain(tensor: Tensor) -> bool:
+    return tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_quantized
+
+
+def _kind(tensor: Tensor) -> str:
+    if tensor.is_meta:
+        return "a tensor without values"
+    layout = "" if tensor.layout == torch.strided else f" in {tensor.layout}"
+    return f"a tensor of {tensor.dtype}{layout}"
 
 
 def _check_sizes(tensors: Mapping[str, Tensor], file: Path, path: str | os.PathLike) -> None:

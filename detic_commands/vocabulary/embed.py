@@ -63,9 +63,9 @@ def main(arguments: Namespace) -> None:
     from detic.vocabulary.prompts import resolve_template
 
     out = free_place(dataset_path(arguments.out_path), arguments.overwrite)
-    if arguments.names:
+    if arguments.names is not None:
         categories = [{"name": name} for name in parse_names(arguments.names)]
-    elif arguments.vocabulary:
+    elif arguments.vocabulary is not None:
         categories = builtin_categories(arguments.vocabulary)
     else:
         source = dataset_path(arguments.ann)

@@ -69,7 +69,7 @@ EMBED = ("dump_clip_features", "--ann", "datasets/a.json", "--out_path", "datase
             r"category number 1 \(id 1\): 'frequency' is missing",
         ),
         (MERGE, document({"file_name": 5}), "'file_name' is 5; expected the path"),
-        (MERGE, document({"coco_url": 5}), "'coco_url' is 5; expected an address"),
+        (MERGE, document({"coco_url": 5}), "'coco_url' is 5; expected a text"),
         (MERGE, document({"neg_category_ids": 5}), "5 is not a list of ids .*'neg_category_ids'"),
         (MERGE, document({"neg_category_ids": [[1]]}), "is not a list of ids .*'neg_category_ids'"),
         (
@@ -249,3 +249,19 @@ def test_a_missing_checkpoint_is_named_as_one(run_tool, tmp_path):
     with pytest.raises(InputError, match=r"^no checkpoint at .*none\.pth; looked for") as caught:
         run_tool("convert_checkpoint", f"{tmp_path}/none.pth", f"{tmp_path}/o.pth", "--to", "mmdet")
     assert "MODEL.WEIGHTS" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("program", "message"),
+    [
+        (("dump_clip_features", "--names", "", *EMBED[3:]), "name 1 is empty"),
+        (
+            ("evaluate_predictions", "--dataset", "", "--predictions", "a.json"),
+            "unknown dataset ''|no file of detections",
+        ),
+        (("remove_lvis_rare", "--ann", ""), "name an annotation file"),
+    ],
+)
+def test_empty_arguments_are_mistakes(run_tool, program, message):
+    with pytest.raises(InputError, match=message):
+        run_tool(*program)

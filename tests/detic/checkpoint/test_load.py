@@ -133,6 +133,14 @@ def test_weights_that_are_no_numbers_are_refused(tmp_path, value):
     assert_same(model.state_dict(), before)
 
 
+def test_complex_weights_are_refused(tmp_path):
+    tensors = distinct(DETECTOR)
+    name = "roi_heads.box_head.0.fc1.weight"
+    tensors[name] = tensors[name].to(torch.complex64)
+    with pytest.raises(InputError, match="complex numbers in roi_heads"):
+        load_weights(toy_model(DETECTOR), save(tensors, tmp_path))
+
+
 def test_wrong_shape_is_refused_with_both_shapes(tmp_path):
     name = "roi_heads.box_predictor.0.cls_score.linear.weight"
     path = save(distinct(DETECTOR | {name: (8, 3)}), tmp_path)

@@ -135,3 +135,9 @@ def test_mistakes_are_named(tars, tmp_path, collection):
     (tmp_path / "broken.npy").write_bytes(b"")
     with pytest.raises(InputError, match=r"broken\.npy is no array that can be mapped"):
         TarCollection(tmp_path / "broken.npy", tmp_path / "index")
+    (tmp_path / "broken.npy").write_bytes(b"{}")
+    with pytest.raises(InputError, match=r"can be mapped \(it is no \.npy file\)"):
+        TarCollection(tmp_path / "broken.npy", tmp_path / "index")
+    os.mkfifo(tmp_path / "pipe.npy")
+    with pytest.raises(InputError, match=r"pipe\.npy is a pipe"):
+        TarCollection(tmp_path / "pipe.npy", tmp_path / "index")

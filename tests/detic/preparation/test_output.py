@@ -39,3 +39,16 @@ def test_a_file_is_replaced_only_if_that_was_asked_for(tmp_path):
     assert output.free_place(path, overwrite=True) == path
     with pytest.raises(InputError, match="is a folder; name a file"):
         output.free_place(tmp_path, overwrite=True)
+
+
+@pytest.mark.parametrize(
+    ("path", "mark", "message"),
+    [
+        ("", "_norare", "is a folder; name an annotation file"),
+        ("/", "_norare", "is a folder; name an annotation file"),
+        ("a.json", "_../b", "'../b' names a folder"),
+    ],
+)
+def test_a_mark_goes_into_the_name_of_a_file(path, mark, message):
+    with pytest.raises(InputError, match=message):
+        output.marked(path, mark)

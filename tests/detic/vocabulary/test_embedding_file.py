@@ -136,3 +136,20 @@ def test_released_files_are_read(file_name, num_classes):
     embeddings = read_embeddings(RELEASED / file_name, 512, num_classes).embeddings
     assert embeddings.dtype == torch.float32
     assert 7 < embeddings.norm(dim=1).min() < embeddings.norm(dim=1).max() < 14
+
+
+@pytest.mark.parametrize(
+    ("content", "reason"),
+    [
+        (b"{}", "it holds no array"),  # not: how to run what is in it
+        (np.ones((2, 4), dtype=complex), "complex128"),
+    ],
+)
+def test_what_is_no_array_of_numbers_is_refused(tmp_path, content, reason):
+    path = tmp_path / "pets.npy"
+    if isinstance(content, bytes):
+        path.write_bytes(content)
+    else:
+        np.save(path, content)
+    with pytest.raises(InputError, match=rf"cannot be read as class embeddings .*{reason}"):
+        read_embeddings(path, 4)

@@ -228,3 +228,26 @@ def test_flipped_bytes_are_noticed(tmp_path):
     path.write_bytes(content)
     with pytest.raises(InputError, match=r"weights\.pth is damaged: its part .*data/0"):
         read_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "kind"),
+    [
+        (torch.eye(2).to_sparse(), r"torch.float32 in torch.sparse_coo"),
+        (torch.ones(2, device="meta"), "a tensor without values"),
+    ],
+)
+def test_tensors_that_no_model_takes_are_named(tmp_path, tensor, kind):
+    torch.save({"a.weight": torch.ones(2), "b.weight": tensor}, tmp_path / "w.pth")
+    with pytest.raises(InputError, match=f"holds b.weight as .*{kind}"):
+        read_weights(tmp_path / "w.pth")
+
+
+def test_a_name_of_another_format_does_not_matter(tmp_path):
+    write_checkpoint(tmp_path / "w.safetensors", {"model": {"a": torch.ones(2)}})
+    assert read_weights(tmp_path / "w.safetensors")["a"].tolist() == [1, 1]
+
+
+def test_what_is_no_address_is_said():
+    with pytest.raises(InputError, match=r"http://\[::bad/x.pth is no address"):
+        read_weights("http://[::bad/x.pth")
