@@ -141,6 +141,8 @@ def load_training_state(path: Path) -> dict[str, Any]:
         raise DamagedFile(f"{path} is damaged or no checkpoint: {reason}") from error
     content = state if isinstance(state, dict) else {}
     wrong = [name for name, kind in _CONTENT.items() if not isinstance(content.get(name), kind)]
+    if "iteration" not in wrong and content["iteration"] < 0:
+        wrong.append("iteration")
     if wrong or not (
         _are_tensors(content["model"]) and _are_tensors(content.get("trained_model", {}))
     ):

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
 from centernet.proposal_generator import CenterNet
-from detic.errors import InputError
+from detic.errors import InputError, some_of
 from detic.plan.optimization import PrecisionParams
 
 Batch = list[dict]
@@ -109,7 +109,7 @@ def _finite_values(losses: dict[str, Tensor], iteration: int, batch: Batch) -> d
     values = torch.stack([loss.detach().float() for loss in losses.values()])
     if not torch.isfinite(values).all():
         broken = [name for name, value in losses.items() if not torch.isfinite(value)]
-        images = [x.get("file_name", x.get("image_id")) for x in batch]
+        images = some_of([str(x.get("file_name", x.get("image_id"))) for x in batch])
         raise InputError(
             f"iteration {iteration}: {', '.join(broken)} is not finite in the batch of images {images}; "
             "look at their annotations, lower SOLVER.BASE_LR or lengthen the warm-up, then continue "

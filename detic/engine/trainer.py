@@ -165,12 +165,22 @@ class Trainer:
         model.load_state_dict(weights)
         if self.averaged is not None:
             self.averaged.load_state_dict(state["model"])
-        _restore("optimizer", self.step.optimizer.load_state_dict, state)
+        _restore("optimizer", self._resume_optimizer, state)
         _restore("scheduler", self._resume_schedule, state)
         _restore("scaler", self.step.scaler.load_state_dict, state)
         _restore("loader", self.loader.load_state_dict, state)
         self.step.seed = state["seed"]
         self.iteration = state["iteration"]
+
+    def _resume_optimizer(self, saved: dict[str, Any]) -> None:
+        self.step.optimizer.load_state_dict(saved)
+        for parameter, known in self.step.optimizer.state.items():
+            for name, value in known.items():
+                # Others are numbers, such as the count of steps.
+                if isinstance(value, Tensor) and value.dim() and value.shape != parameter.shape:
+                    raise ValueError(
+                        f"{name} is {tuple(value.shape)} for weights of {tuple(parameter.shape)}"
+                    )
 
     def _resume_schedule(self, saved: dict[str, Any]) -> None:
         configured = self.scheduler.base_lrs

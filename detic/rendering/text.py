@@ -6,7 +6,7 @@ from functools import lru_cache
 
 import numpy as np
 
-from detic.rendering.faces import DEFAULT_FACE, Face
+from detic.rendering.faces import Face, face_of
 from detic.rendering.palette import RGB
 
 logger = logging.getLogger(__name__)
@@ -21,15 +21,15 @@ class Font:
     Args:
         px: distance from the bottom of one line to that of the next.
         font_file: TrueType; None: the font that comes with OpenCV or Pillow.
-        face: what draws the letters.
+        face: what draws the letters; None: what fits the font.
 
     Raises:
         InputError: the file cannot be read as a font.
     """
 
-    def __init__(self, px: int, font_file: str | None = None, face: type[Face] = DEFAULT_FACE):
+    def __init__(self, px: int, font_file: str | None = None, face: type[Face] | None = None):
         self.px = px
-        self._face = face(px, font_file)
+        self._face = (face or face_of(font_file))(px, font_file)
 
     def width(self, text: str) -> int:
         """Return the width of a text in pixels."""
@@ -53,11 +53,12 @@ class Font:
         self._face.write(canvas, text, x, baseline_y, color)
 
 
-def drawable(text: str, font_file: str | None = None, face: type[Face] = DEFAULT_FACE) -> str:
+def drawable(text: str, font_file: str | None = None, face: type[Face] | None = None) -> str:
     """Return a text with the characters that the font lacks written as their codes.
 
     Question marks or boxes would be drawn there, and classes could not be told apart.
     """
+    face = face or face_of(font_file)
     lacking = {character for character in text if _is_lacking(character, font_file, face)}
     return "".join(
         character.encode("ascii", "backslashreplace").decode()

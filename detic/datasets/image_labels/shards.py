@@ -35,6 +35,7 @@ logger = logging.getLogger(__name__)
 
 INDEX_NAME = ".shards.json"
 LABEL_SEPARATOR = "|"
+MAX_DIGITS = 18  # of a class number
 JSON_FIELDS = ("labels", "label")
 
 Label = int | str
@@ -206,7 +207,11 @@ def _read_labels(
 def _parse_cls(text: str, path: str) -> list[Label]:
     """Return the labels in e.g. ``7``, ``cup`` or ``cup|spoon``."""
     labels = [label.strip() for label in text.split(LABEL_SEPARATOR)]
-    return [int(label) if label.isdecimal() else label for label in labels if label]
+    return [int(label) if _is_class_number(label) else label for label in labels if label]
+
+
+def _is_class_number(label: str) -> bool:
+    return label.isdecimal() and len(label) <= MAX_DIGITS
 
 
 def _parse_json(text: str, path: str) -> list[Label]:

@@ -137,6 +137,25 @@ def test_unreadable_images_are_listed_at_the_end(tmp_path):
     assert "broken.jpg" in (tmp_path / "unreadable_images.txt").read_text()
 
 
+def test_the_optimizer_of_other_weights_is_refused(tmp_path):
+    trainer = toy_trainer(tmp_path, max_iter=2)
+    trainer.train()
+    state = load_training_state(trainer.checkpoints.newest())
+    known = state["optimizer"]["state"]
+    known[0] = {"momentum_buffer": torch.ones(5)}
+    with pytest.raises(InputError, match=r"its optimizer does not fit .*is \(5,\) for weights of"):
+        toy_trainer(tmp_path, max_iter=4).load_state_dict(state)
+
+
+def test_a_negative_iteration_is_none(tmp_path):
+    trainer = toy_trainer(tmp_path, max_iter=1)
+    trainer.train()
+    path = trainer.checkpoints.newest()
+    torch.save(torch.load(path, weights_only=True) | {"iteration": -5}, path)
+    with pytest.raises(InputError, match=r"not a training checkpoint \(no iteration\)"):
+        load_training_state(path)
+
+
 def test_foreign_file_is_no_training_checkpoint(tmp_path):
     torch.save({"model": {}}, tmp_path / "weights.pth")
     with pytest.raises(InputError, match=r"not a training checkpoint.*MODEL.WEIGHTS"):

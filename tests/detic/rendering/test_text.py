@@ -1,10 +1,12 @@
+from unittest.mock import Mock
+
 import cv2
 import numpy as np
 import pytest
 
 from detic.errors import InputError
 from detic.rendering import text as text_module
-from detic.rendering.faces import OpenCVFace, PillowFace
+from detic.rendering.faces import OpenCVFace, PillowFace, face_of
 from detic.rendering.text import Font, drawable
 
 FACES = [PillowFace]
@@ -69,7 +71,22 @@ def test_characters_without_a_glyph_become_their_codes(caplog, face, text, drawn
     assert "name a TrueType font" in caplog.text
 
 
-@each_face
-def test_unreadable_font_is_named(tmp_path, face):
+@pytest.mark.parametrize("content", [None, b"", b"no font", b"\0\1\0\0" + bytes(500)])
+def test_unreadable_font_is_named(tmp_path, content):
+    font = tmp_path / "none.ttf"
+    if content is not None:
+        font.write_bytes(content)
     with pytest.raises(InputError, match=r"cannot read the font '.*none.ttf'"):
-        Font(14, str(tmp_path / "none.ttf"), face)
+        Font(14, str(font))
+
+
+def test_fonts_from_elsewhere_are_not_for_opencv():
+    assert face_of("mine.ttf") is PillowFace
+    assert face_of(None) is (OpenCVFace if OpenCVFace in FACES else PillowFace)
+
+
+def test_a_damaged_letter_is_of_an_unreadable_font(monkeypatch):
+    face = PillowFace(14)
+    monkeypatch.setattr(face._font, "getbbox", Mock(side_effect=OSError("invalid outline")))
+    with pytest.raises(InputError, match="cannot read the font"):
+        face.width("a")

@@ -284,6 +284,7 @@ class TestShards:
         [
             ("a.txt", b"cup", r"image 'a' has no labels; put \.cls or \.json beside it"),
             ("a.cls", b"3", r"a\.jpg: there is no class number 4; 3 classes are counted from 1"),
+            ("a.cls", b"9" * 5000, "unknown class '999"),
             ("a.cls", b"cups", "unknown class 'cups'"),
             ("a.cls", b"\xff", "codec can't decode"),
             ("a.json", b"{", r"a\.json is not valid JSON"),
