@@ -9,10 +9,16 @@ import io
 import pickle
 from collections import OrderedDict
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import TYPE_CHECKING, Any, BinaryIO
 
 import numpy as np
 import torch
+
+if TYPE_CHECKING:
+    from pickle import Unpickler as UnpicklerInPython
+else:
+    # The compiled one allocates as much memory as an instruction of the pickle asks for.
+    from pickle import _Unpickler as UnpicklerInPython
 
 
 class RefusedImport(pickle.UnpicklingError):
@@ -53,8 +59,7 @@ class Admitted:
         raise pickle.UnpicklingError("it wants to change a function")
 
 
-class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
-    # Written in Python: the compiled one allocates as much memory as an instruction asks for.
+class _Unpickler(UnpicklerInPython):
     def find_class(self, module: str, name: str) -> Any:
         # numpy 2 renamed the package that its arrays refer to.
         key = f"{module}.{name}".replace("numpy._core.", "numpy.core.")

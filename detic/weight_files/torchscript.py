@@ -17,7 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from detic.weight_files.restricted_pickle import Admitted, RefusedImport
+from detic.weight_files.restricted_pickle import Admitted, RefusedImport, UnpicklerInPython
 
 MARK = "/constants.pkl"  # the file that no other archive of torch has, below the archive's name
 MAX_MODULES = 100_000  # more, and modules contain themselves
@@ -75,8 +75,7 @@ def read_torchscript(file: Path) -> dict[str, Tensor]:
         }
 
 
-class _Unpickler(pickle._Unpickler):  # type: ignore[name-defined, misc]
-    # In Python, as in restricted_pickle
+class _Unpickler(UnpicklerInPython):
     def __init__(self, data, archive: zipfile.ZipFile, root: str):
         super().__init__(data)
         self._archive = archive
