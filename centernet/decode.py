@@ -5,12 +5,15 @@ Shapes: B images, M cells of one level, K heat map channels, N candidates.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
+from typing import NamedTuple
 
 import torch
 from detectron2.layers import batched_nms
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
 from torch.nn import functional as F
+from torchvision.ops import nms
 
 # Boxes keep at least this side, in pixels.
 _MIN_SIDE_PX = 0.01
@@ -56,30 +59,51 @@ class LevelPrediction:
     stride_px: int
 
 
+class Candidates(NamedTuple):
+    """Cells that may be proposals, image by image, then by level, cell and class."""
+
+    boxes: Tensor  # (N, 4) xyxy pixels
+    scores: Tensor  # (N,)
+    classes: Tensor  # (N,) int64
+    images: Tensor  # (N,) int64
+
+    def at(self, index: Tensor) -> "Candidates":
+        return Candidates(*(column[index] for column in self))
+
+
 @torch.no_grad()
 def decode_proposals(
     levels: Sequence[LevelPrediction], image_sizes_hw: Sequence[tuple[int, int]], p: DecodeParams
 ) -> list[Instances]:
     """Return each image's proposals, highest score first.
 
+    A GPU is waited for three times, however many images there are.
+
     Returns:
         B Instances with ``pred_boxes`` (xyxy pixels, not clipped to the image), ``scores`` and
         ``pred_classes`` (channel of the heat map).
     """
-    per_level = [_decode_level(level, p) for level in levels]
+    candidates = _candidates(levels, p)
+    best_first = candidates.at(_ranked(candidates, len(image_sizes_hw), p))
+    parts = _parts_of_images(best_first, len(image_sizes_hw), p.post_nms_topk)
     return [
-        _merge_levels([level[i] for level in per_level], size_hw, p)
-        for i, size_hw in enumerate(image_sizes_hw)
+        Instances(
+            size_hw,
+            pred_boxes=Boxes(best_first.boxes[part]),
+            scores=best_first.scores[part],
+            pred_classes=best_first.classes[part],
+        )
+        for size_hw, part in zip(image_sizes_hw, parts, strict=True)
     ]
 
 
 def ltrb_to_xyxy(grid_xy: Tensor, ltrb: Tensor) -> Tensor:
-    """Return boxes (N, 4) from inner points (N, 2) and distances (N, 4), all in pixels.
+    """Return boxes (..., 4) from inner points (..., 2) and distances (..., 4), all in pixels.
 
     >>> ltrb_to_xyxy(torch.tensor([[10.0, 20.0]]), torch.tensor([[1.0, 2.0, 3.0, 4.0]]))
     tensor([[ 9., 18., 13., 24.]])
     """
-    return torch.cat([grid_xy - ltrb[:, :2], grid_xy + ltrb[:, 2:]], dim=1)
+    return torch.cat([grid_xy - ltrb[..., :2], grid_xy + ltrb[..., 2:]], dim=-1)
 
 
 def keep_peaks(heat: Tensor) -> Tensor:
@@ -87,48 +111,94 @@ def keep_peaks(heat: Tensor) -> Tensor:
     return heat * (F.max_pool2d(heat, 3, stride=1, padding=1) == heat)
 
 
-def _decode_level(level: LevelPrediction, p: DecodeParams) -> list[tuple[Tensor, Tensor, Tensor]]:
-    """Return per image the candidates' boxes (N, 4), scores (N,) and classes (N,)."""
+def _candidates(levels: Sequence[LevelPrediction], p: DecodeParams) -> Candidates:
+    """Return the candidates of all images."""
+    per_level = [_best_of_level(level, p) for level in levels]
+    boxes, scores, classes, valid = (
+        torch.cat(parts, dim=1) for parts in zip(*per_level, strict=True)
+    )
+    images, places = valid.nonzero(as_tuple=True)
+    scores = scores[images, places]
+    return Candidates(
+        boxes=boxes[images, places],
+        scores=scores.sqrt() if p.sqrt_score else scores,
+        classes=classes[images, places],
+        images=images,
+    )
+
+
+def _best_of_level(
+    level: LevelPrediction, p: DecodeParams
+) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """Return the hottest cells of each image in the order of the map.
+
+    Their number T is the same for all images, so that its choice reads nothing back.
+
+    Returns:
+        Boxes (B, T, 4), heat (B, T), classes (B, T), and which of them are candidates (B, T).
+    """
     heat = keep_peaks(level.heat) if p.peaks_only else level.heat
-    heat = heat.flatten(2).transpose(1, 2)  # (B, M, K)
+    num_classes = heat.shape[1]
+    heat = heat.flatten(2).transpose(1, 2).flatten(1)  # (B, M * K)
     is_candidate = heat > p.score_threshold
     if level.gate is not None:
-        heat = heat * level.gate.flatten(2).transpose(1, 2)
+        heat = heat * level.gate.flatten(1).repeat_interleave(num_classes, dim=1)
+    heat = heat.masked_fill(~is_candidate, -1)
+    index = torch.arange(heat.shape[1], device=heat.device).expand_as(heat)
+    if heat.shape[1] > p.pre_nms_topk:
+        index = heat.topk(p.pre_nms_topk, dim=1, sorted=False).indices.sort(dim=1).values
+        heat = heat.gather(1, index)
+    cells = index // num_classes
     ltrb = level.ltrb.flatten(2).transpose(1, 2) * level.stride_px  # (B, M, 4)
-    return [
-        _decode_image(*image, level.grid_xy, p)
-        for image in zip(heat, is_candidate, ltrb, strict=True)
-    ]
+    ltrb = ltrb.gather(1, cells[..., None].expand(-1, -1, 4))
+    boxes = ltrb_to_xyxy(level.grid_xy[cells], ltrb)
+    boxes[..., 2:] = torch.maximum(boxes[..., 2:], boxes[..., :2] + _MIN_SIDE_PX)
+    return boxes, heat, index % num_classes, heat >= 0
 
 
-def _decode_image(
-    heat: Tensor, is_candidate: Tensor, ltrb: Tensor, grid_xy: Tensor, p: DecodeParams
-) -> tuple[Tensor, Tensor, Tensor]:
-    """Return boxes (N, 4), scores (N,) and classes (N,) of one image on one level."""
-    cells, classes = is_candidate.nonzero(as_tuple=True)
-    scores = heat[is_candidate]
-    if len(scores) > p.pre_nms_topk:
-        scores, best = scores.topk(p.pre_nms_topk, sorted=False)
-        cells, classes = cells[best], classes[best]
-    boxes = ltrb_to_xyxy(grid_xy[cells], ltrb[cells])
-    boxes[:, 2:] = torch.maximum(boxes[:, 2:], boxes[:, :2] + _MIN_SIDE_PX)
-    return boxes, scores.sqrt() if p.sqrt_score else scores, classes
-
-
-def _merge_levels(
-    levels: Sequence[tuple[Tensor, Tensor, Tensor]], image_size_hw: tuple[int, int], p: DecodeParams
-) -> Instances:
-    """Return the proposals of one image over all levels."""
-    boxes, scores, classes = (torch.cat(parts) for parts in zip(*levels, strict=True))
-    if p.apply_nms:
-        order = batched_nms(boxes, scores, classes, p.nms_threshold)
+def _ranked(c: Candidates, num_images: int, p: DecodeParams) -> Tensor:
+    """Return the indices of those that NMS leaves, image by image, highest score first."""
+    if not p.apply_nms:
+        order = c.scores.argsort(descending=True, stable=True)
+    elif c.boxes.device.type == "cpu":
+        # NMS takes time with the square of its boxes there, and waiting costs nothing.
+        starts = torch.searchsorted(c.images, torch.arange(num_images + 1)).tolist()
+        kept = [
+            batched_nms(c.boxes[a:b], c.scores[a:b], c.classes[a:b], p.nms_threshold) + a
+            for a, b in pairwise(starts)
+        ]
+        return torch.cat(kept)
     else:
-        order = scores.argsort(descending=True)
-    if len(order) > p.post_nms_topk:
-        # Proposals that tie with the last one stay.
-        order = order[scores[order] >= scores[order[p.post_nms_topk - 1]]]
-    proposals = Instances(image_size_hw)
-    proposals.pred_boxes = Boxes(boxes[order])
-    proposals.scores = scores[order]
-    proposals.pred_classes = classes[order]
-    return proposals
+        order = _nms_in_groups(
+            c.boxes, c.scores, c.images * (c.classes.max() + 1) + c.classes, p.nms_threshold
+        )
+    return order[c.images[order].argsort(stable=True)]
+
+
+def _nms_in_groups(boxes_xyxy: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
+    """Return the indices that survive NMS within each group, highest score first.
+
+    Groups (N,) are laid out side by side on one plane, in float64: float32 would round the boxes
+    of the last ones.
+    """
+    if len(boxes_xyxy) == 0:
+        return groups
+    boxes = boxes_xyxy.double()
+    boxes = boxes - boxes.min()
+    offsets = groups.double() * (boxes.max() + 1)
+    return nms(boxes + offsets[:, None], scores.double(), iou)
+
+
+def _parts_of_images(best_first: Candidates, num_images: int, topk: int) -> list[slice]:
+    """Return where the first ``topk`` of each image are; those that tie with the last one stay."""
+    images, scores = best_first.images, best_first.scores
+    if len(scores) == 0:
+        return [slice(0, 0)] * num_images
+    ends = torch.searchsorted(images, torch.arange(num_images, device=images.device), right=True)
+    starts = ends.roll(1)
+    starts[0] = 0
+    last = torch.minimum(starts + topk, ends) - 1
+    lowest = scores[last.clamp(min=0)]  # (B,)
+    stays = scores >= lowest[images]
+    num_stay = stays.new_zeros(num_images, dtype=torch.int64).index_add(0, images, stays.long())
+    return [slice(start, start + n) for start, n in torch.stack([starts, num_stay], 1).tolist()]

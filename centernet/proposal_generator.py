@@ -4,6 +4,7 @@ Shapes: B images, L levels, F feature channels.
 """
 
 from collections.abc import Sequence
+from functools import lru_cache
 
 import torch
 from detectron2.config import configurable
@@ -110,15 +111,15 @@ class CenterNet(nn.Module):
         grids = self.compute_grids(maps)
         losses = {}
         if self.training and gt_instances is not None:
-            shapes_hw = grids[0].new_tensor([x.shape[2:] for x in maps])
+            shapes_hw = _shapes_tensor(_shapes_hw(maps), maps[0].device)
             targets = self._get_ground_truth(grids, shapes_hw, gt_instances)
             losses = self.losses(outputs, targets, gt_instances, shapes_hw, object_counts)
         return self._propose(outputs, grids, images.image_sizes), losses
 
     def compute_grids(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Return the cell centres (H_l * W_l, 2) in pixels of maps (B, F, H_l, W_l)."""
-        shapes_hw = [(x.shape[2], x.shape[3]) for x in features]
-        return compute_grids(shapes_hw, self.target_params.strides_px, features[0].device)
+        strides_px = self.target_params.strides_px
+        return list(_kept_grids(_shapes_hw(features), strides_px, features[0].device))
 
     @torch.no_grad()
     def _get_ground_truth(
@@ -141,10 +142,11 @@ class CenterNet(nn.Module):
             padded_size_hw: of the batch's images, in pixels.
         """
         height, width = padded_size_hw
-        shapes_hw = [(-(-height // s), -(-width // s)) for s in self.target_params.strides_px]
+        strides_px = self.target_params.strides_px
+        shapes_hw = tuple((-(-height // s), -(-width // s)) for s in strides_px)
         device = gt_instances[0].gt_boxes.device
-        grids = compute_grids(shapes_hw, self.target_params.strides_px, device)
-        targets = self._get_ground_truth(grids, grids[0].new_tensor(shapes_hw), gt_instances)
+        grids = _kept_grids(shapes_hw, strides_px, device)
+        targets = self._get_ground_truth(grids, _shapes_tensor(shapes_hw, device), gt_instances)
         return count_objects(targets, self.loss_params)
 
     def losses(
@@ -191,6 +193,24 @@ class CenterNet(nn.Module):
                 p.remove("scores")
                 p.remove("pred_classes")
         return proposals
+
+
+# Both are kept: images come in few sizes, and nobody changes the tensors.
+@lru_cache(maxsize=32)
+def _kept_grids(
+    shapes_hw: tuple[tuple[int, int], ...], strides_px: tuple[int, ...], device: torch.device
+) -> tuple[Tensor, ...]:
+    return tuple(compute_grids(shapes_hw, strides_px, device))
+
+
+@lru_cache(maxsize=32)
+def _shapes_tensor(shapes_hw: tuple[tuple[int, int], ...], device: torch.device) -> Tensor:
+    """Return the sizes of feature maps as (L, 2) int64."""
+    return torch.tensor(shapes_hw, dtype=torch.int64, device=device)
+
+
+def _shapes_hw(maps: Sequence[Tensor]) -> tuple[tuple[int, int], ...]:
+    return tuple((x.shape[2], x.shape[3]) for x in maps)
 
 
 def _check_config(node, input_shape: dict[str, ShapeSpec]) -> None:

@@ -78,7 +78,7 @@ def proposal_losses(
 def count_objects(targets: CenterNetTargets, params: LossParams) -> Tensor:
     """Return how many cells are positive and how much the regressed boxes weigh, (2,) float32."""
     weights = _box_weights(targets, params)
-    return torch.stack([weights.new_tensor(len(targets.positive_inds)), weights.sum()])
+    return torch.stack([weights.new_full((), len(targets.positive_inds)), weights.sum()])
 
 
 def flatten_levels(maps: Sequence[Tensor]) -> Tensor:
@@ -109,9 +109,10 @@ def _box_loss(
 ) -> Tensor:
     """Return the weighted sum of the box losses of the cells with an object."""
     pred_ltrb = flatten_levels([o.ltrb for o in outputs])  # (A, 4)
-    has_object = targets.has_object
-    loss = BOX_LOSSES[params.box_loss](pred_ltrb[has_object], targets.ltrb[has_object])
-    return params.reg_weight * (loss * _box_weights(targets, params)[has_object]).sum()
+    # Indices, because each use of a mask would wait for the GPU to know how many these are.
+    (regressed,) = targets.has_object.nonzero(as_tuple=True)
+    loss = BOX_LOSSES[params.box_loss](pred_ltrb[regressed], targets.ltrb[regressed])
+    return params.reg_weight * (loss * _box_weights(targets, params)[regressed]).sum()
 
 
 def _box_weights(targets: CenterNetTargets, params: LossParams) -> Tensor:

@@ -8,6 +8,7 @@ Cells of a batch are ordered by level, then image, then row and column.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import NamedTuple
 
 import torch
@@ -96,8 +97,11 @@ class CellIndex:
         cells_per_level = self._cells_per_image * num_images
         self._level_start = cells_per_level.cumsum(0) - cells_per_level
 
-    def __call__(self, image: int, cells_xy: Tensor) -> Tensor:
-        """Return the numbers (..., L) of the cells ``cells_xy`` (..., L, 2) of one image."""
+    def __call__(self, image: int | Tensor, cells_xy: Tensor) -> Tensor:
+        """Return the numbers (..., L) of the cells ``cells_xy`` (..., L, 2).
+
+        ``image`` is one for all cells, or (..., 1) int64 one for each.
+        """
         start = self._level_start + image * self._cells_per_image
         return start + cells_xy[..., 1] * self.shapes_hw[:, 1] + cells_xy[..., 0]
 
@@ -121,18 +125,18 @@ def positive_cells(
         ``(positive_inds, labels)``, both (P,) int64. Two objects in one cell count twice.
     """
     strides, size_ranges = _level_tensors(params, shapes_hw.device)
+    boxes = torch.cat([g.gt_boxes.tensor for g in gt_instances])
+    labels = torch.cat([g.gt_classes for g in gt_instances])
+    images = torch.cat([torch.full_like(g.gt_classes, i) for i, g in enumerate(gt_instances)])
+    answers = half_diagonals_in_range((boxes[:, 2:] - boxes[:, :2])[:, None], size_ranges)  # (N, L)
+    if params.clamp_centers:
+        boxes = torch.cat(
+            [_centers_as_boxes(g.gt_boxes.tensor, g.image_size) for g in gt_instances]
+        )
     index = CellIndex(shapes_hw, len(gt_instances))
-    inds, labels = [], []
-    for i, instances in enumerate(gt_instances):
-        boxes = instances.gt_boxes.tensor
-        answers = half_diagonals_in_range(
-            (boxes[:, 2:] - boxes[:, :2])[:, None], size_ranges
-        )  # (N, L)
-        if params.clamp_centers:
-            boxes = _centers_as_boxes(boxes, instances.image_size)
-        inds.append(index(i, center_cells(boxes, strides))[answers])
-        labels.append(instances.gt_classes[:, None].expand_as(answers)[answers])
-    return torch.cat(inds), torch.cat(labels)
+    numbers = index(images[:, None], center_cells(boxes, strides))
+    objects, levels = answers.nonzero(as_tuple=True)
+    return numbers[objects, levels], labels[objects]
 
 
 def dense_targets(
@@ -150,24 +154,27 @@ def dense_targets(
     Returns:
         ``ltrb`` (A, 4) in strides and ``heatmap`` (A, K).
     """
-    cells_per_level = [len(grid) for grid in grids]
-    per_image = [_image_targets(grids, g, num_channels, params) for g in gt_instances]
+    cells_per_level = tuple(len(grid) for grid in grids)
+    cells = _Cells(torch.cat(list(grids)), *_of_cells(cells_per_level, params, grids[0].device))
+    per_image = [_image_targets(cells, g, num_channels, params) for g in gt_instances]
     ltrb, heat = zip(*per_image, strict=True)
     return _level_first(ltrb, cells_per_level), _level_first(heat, cells_per_level)
 
 
+class _Cells(NamedTuple):
+    """The cells of one image over all levels."""
+
+    xy: Tensor  # (M, 2) pixels they look at
+    stride: Tensor  # (M, 1) pixels
+    size_range: Tensor  # (M, 2) half box diagonals that their level answers for, pixels
+
+
 def _image_targets(
-    grids: Sequence[Tensor], instances: Instances, num_channels: int, params: TargetParams
+    cells: _Cells, instances: Instances, num_channels: int, params: TargetParams
 ) -> tuple[Tensor, Tensor]:
     """Return ``ltrb`` (M, 4) in strides and ``heatmap`` (M, K) of one image."""
-    grid = torch.cat(list(grids))  # (M, 2)
+    grid, stride, size_range = cells
     boxes = instances.gt_boxes.tensor
-    level = torch.repeat_interleave(
-        torch.arange(len(grids), device=grid.device),
-        torch.tensor([len(g) for g in grids], device=grid.device),
-    )
-    strides, size_ranges = _level_tensors(params, grid.device)
-    stride = strides[level][:, None]  # (M, 1)
     if len(boxes) == 0:
         return grid.new_full((len(grid), 4), NO_OBJECT) / stride, grid.new_zeros(
             len(grid), num_channels
@@ -186,7 +193,7 @@ def _image_targets(
     regresses = (
         ((grid[:, None] - snapped).abs() <= stride[:, :, None]).all(dim=2)  # the 3x3 cells
         & (ltrb.amin(dim=2) > 0)
-        & half_diagonals_in_range(ltrb[..., :2] + ltrb[..., 2:], size_ranges[level][:, None])
+        & half_diagonals_in_range(ltrb[..., :2] + ltrb[..., 2:], size_range[:, None])
     )  # (M, N)
     return _nearest_object(ltrb, distances, regresses) / stride, heat
 
@@ -198,6 +205,8 @@ def _nearest_object(ltrb: Tensor, distances: Tensor, regresses: Tensor) -> Tenso
     return chosen.masked_fill(nearest.isinf()[:, None], NO_OBJECT)
 
 
+# Kept, because a GPU is waited for when numbers are copied to it. Nobody may change them.
+@lru_cache(maxsize=16)
 def _level_tensors(params: TargetParams, device: torch.device) -> tuple[Tensor, Tensor]:
     """Return strides (L,) and size ranges (L, 2) as float32 tensors."""
     strides = torch.tensor(params.strides_px, dtype=torch.float32, device=device)
@@ -205,12 +214,24 @@ def _level_tensors(params: TargetParams, device: torch.device) -> tuple[Tensor, 
     return strides, ranges
 
 
+@lru_cache(maxsize=32)
+def _of_cells(
+    cells_per_level: tuple[int, ...], params: TargetParams, device: torch.device
+) -> tuple[Tensor, Tensor]:
+    """Return the stride (M, 1) and the size range (M, 2) of each cell's level, pixels."""
+    strides, ranges = _level_tensors(params, device)
+    counts = torch.tensor(cells_per_level, device=device)
+    of_level = torch.arange(len(strides), device=device)
+    level = of_level.repeat_interleave(counts, output_size=sum(cells_per_level))  # (M,)
+    return strides[level][:, None], ranges[level]
+
+
 def _centers_as_boxes(boxes_xyxy: Tensor, image_size_hw: tuple[int, int]) -> Tensor:
     """Return degenerate boxes at the centres, moved onto the image's pixels."""
     height, width = image_size_hw
-    limit = boxes_xyxy.new_tensor([width - 1, height - 1])
-    centers = box_centers(boxes_xyxy).clamp(min=0).minimum(limit)
-    return torch.cat([centers, centers], dim=1)
+    x, y = box_centers(boxes_xyxy).unbind(dim=1)
+    x, y = x.clamp(min=0, max=width - 1), y.clamp(min=0, max=height - 1)
+    return torch.stack([x, y, x, y], dim=1)
 
 
 def _level_first(per_image: Sequence[Tensor], cells_per_level: Sequence[int]) -> Tensor:
