@@ -77,7 +77,7 @@ def decode_proposals(
 ) -> list[Instances]:
     """Return each image's proposals, highest score first.
 
-    A GPU is waited for three times, however many images there are.
+    A GPU is waited for twice, however many images there are.
 
     Returns:
         B Instances with ``pred_boxes`` (xyxy pixels, not clipped to the image), ``scores`` and
@@ -112,30 +112,29 @@ def keep_peaks(heat: Tensor) -> Tensor:
 
 
 def _candidates(levels: Sequence[LevelPrediction], p: DecodeParams) -> Candidates:
-    """Return the candidates of all images."""
+    """Return the candidates of all images; on a GPU also cells that are none, with score -1.
+
+    Most cells are candidates. To know which, a GPU would be waited for.
+    """
     per_level = [_best_of_level(level, p) for level in levels]
-    boxes, scores, classes, valid = (
-        torch.cat(parts, dim=1) for parts in zip(*per_level, strict=True)
+    boxes, heat, classes = (torch.cat(parts, dim=1) for parts in zip(*per_level, strict=True))
+    images = torch.arange(len(heat), device=heat.device)[:, None].expand_as(heat)
+    scores = torch.where(heat < 0, heat, heat.clamp(min=0).sqrt()) if p.sqrt_score else heat
+    all_cells = Candidates(
+        boxes.flatten(0, 1), scores.flatten(), classes.flatten(), images.flatten()
     )
-    images, places = valid.nonzero(as_tuple=True)
-    scores = scores[images, places]
-    return Candidates(
-        boxes=boxes[images, places],
-        scores=scores.sqrt() if p.sqrt_score else scores,
-        classes=classes[images, places],
-        images=images,
-    )
+    if heat.device.type == "cpu":
+        return all_cells.at((all_cells.scores >= 0).nonzero()[:, 0])
+    return all_cells
 
 
-def _best_of_level(
-    level: LevelPrediction, p: DecodeParams
-) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+def _best_of_level(level: LevelPrediction, p: DecodeParams) -> tuple[Tensor, Tensor, Tensor]:
     """Return the hottest cells of each image in the order of the map.
 
-    Their number T is the same for all images, so that its choice reads nothing back.
+    Their number T is the same for all images.
 
     Returns:
-        Boxes (B, T, 4), heat (B, T), classes (B, T), and which of them are candidates (B, T).
+        Boxes (B, T, 4), heat (B, T), -1 where it is below the threshold, and classes (B, T).
     """
     heat = keep_peaks(level.heat) if p.peaks_only else level.heat
     num_classes = heat.shape[1]
@@ -153,7 +152,7 @@ def _best_of_level(
     ltrb = ltrb.gather(1, cells[..., None].expand(-1, -1, 4))
     boxes = ltrb_to_xyxy(level.grid_xy[cells], ltrb)
     boxes[..., 2:] = torch.maximum(boxes[..., 2:], boxes[..., :2] + _MIN_SIDE_PX)
-    return boxes, heat, index % num_classes, heat >= 0
+    return boxes, heat, index % num_classes
 
 
 def _ranked(c: Candidates, num_images: int, p: DecodeParams) -> Tensor:
@@ -195,10 +194,9 @@ def _parts_of_images(best_first: Candidates, num_images: int, topk: int) -> list
     if len(scores) == 0:
         return [slice(0, 0)] * num_images
     ends = torch.searchsorted(images, torch.arange(num_images, device=images.device), right=True)
-    starts = ends.roll(1)
-    starts[0] = 0
+    starts = torch.cat([ends.new_zeros(1), ends[:-1]])
     last = torch.minimum(starts + topk, ends) - 1
-    lowest = scores[last.clamp(min=0)]  # (B,)
-    stays = scores >= lowest[images]
-    num_stay = stays.new_zeros(num_images, dtype=torch.int64).index_add(0, images, stays.long())
+    lowest = scores[last.clamp(min=0)].clamp(min=0)  # (B,)
+    stays = (scores >= lowest[images]).long()
+    num_stay = torch.zeros_like(starts).index_add(0, images, stays)
     return [slice(start, start + n) for start, n in torch.stack([starts, num_stay], 1).tolist()]

@@ -26,9 +26,8 @@ from centernet.proposal_losses import (
 from centernet.targets import (
     CenterNetTargets,
     TargetParams,
+    batch_targets,
     compute_grids,
-    dense_targets,
-    positive_cells,
 )
 
 
@@ -126,11 +125,9 @@ class CenterNet(nn.Module):
         self, grids: Sequence[Tensor], shapes_hw: Tensor, gt_instances: Sequence[Instances]
     ) -> CenterNetTargets:
         """Return the targets of a batch; ``shapes_hw``: (L, 2) sizes of the feature maps."""
-        positive_inds, labels = positive_cells(gt_instances, shapes_hw.long(), self.target_params)
-        ltrb, heatmap = dense_targets(
-            grids, gt_instances, self.num_classes or 1, self.target_params
+        return batch_targets(
+            grids, gt_instances, shapes_hw.long(), self.num_classes or 1, self.target_params
         )
-        return CenterNetTargets(positive_inds, labels, ltrb, heatmap)
 
     @torch.no_grad()
     def count_targets(

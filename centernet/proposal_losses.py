@@ -109,8 +109,7 @@ def _box_loss(
 ) -> Tensor:
     """Return the weighted sum of the box losses of the cells with an object."""
     pred_ltrb = flatten_levels([o.ltrb for o in outputs])  # (A, 4)
-    # Indices, because each use of a mask would wait for the GPU to know how many these are.
-    (regressed,) = targets.has_object.nonzero(as_tuple=True)
+    regressed = targets.regressed_inds
     loss = BOX_LOSSES[params.box_loss](pred_ltrb[regressed], targets.ltrb[regressed])
     return params.reg_weight * (loss * _box_weights(targets, params)[regressed]).sum()
 

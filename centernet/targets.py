@@ -16,6 +16,7 @@ from detectron2.structures import Instances
 from torch import Tensor
 
 from centernet.heatmap import render_heatmap, scaled_distances, squared_radii
+from centernet.rows import rows_where
 
 # Regression target of a cell without an object (before the division by the stride).
 NO_OBJECT = -1e8
@@ -50,6 +51,7 @@ class CenterNetTargets(NamedTuple):
     labels: Tensor  # (P,) int64 class of each positive
     ltrb: Tensor  # (A, 4) distances to the box sides in strides; very negative: no object
     heatmap: Tensor  # (A, K) in [0, 1]
+    regressed_inds: Tensor  # (Q,) int64 into the A cells: those that regress a box
 
     @property
     def has_object(self) -> Tensor:
@@ -124,6 +126,34 @@ def positive_cells(
     Returns:
         ``(positive_inds, labels)``, both (P,) int64. Two objects in one cell count twice.
     """
+    cells, labels, answers = _center_cells(gt_instances, shapes_hw, params)
+    (chosen,) = rows_where([answers])
+    return cells[chosen], labels[chosen]
+
+
+def batch_targets(
+    grids: Sequence[Tensor],
+    gt_instances: Sequence[Instances],
+    shapes_hw: Tensor,
+    num_channels: int,
+    params: TargetParams,
+) -> CenterNetTargets:
+    """Return what :func:`positive_cells` and :func:`dense_targets` do, waiting for a GPU once."""
+    cells, labels, answers = _center_cells(gt_instances, shapes_hw, params)
+    ltrb, heatmap = dense_targets(grids, gt_instances, num_channels, params)
+    chosen, regressed = rows_where([answers, ltrb.amax(dim=1) >= 0])
+    return CenterNetTargets(cells[chosen], labels[chosen], ltrb, heatmap, regressed)
+
+
+def _center_cells(
+    gt_instances: Sequence[Instances], shapes_hw: Tensor, params: TargetParams
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Return what the centres of a batch's N objects fall into on L levels.
+
+    Returns:
+        The numbers of the cells, the classes of the objects, and whether the level answers for the
+        object's size, all (N * L,).
+    """
     strides, size_ranges = _level_tensors(params, shapes_hw.device)
     boxes = torch.cat([g.gt_boxes.tensor for g in gt_instances])
     labels = torch.cat([g.gt_classes for g in gt_instances])
@@ -134,9 +164,8 @@ def positive_cells(
             [_centers_as_boxes(g.gt_boxes.tensor, g.image_size) for g in gt_instances]
         )
     index = CellIndex(shapes_hw, len(gt_instances))
-    numbers = index(images[:, None], center_cells(boxes, strides))
-    objects, levels = answers.nonzero(as_tuple=True)
-    return numbers[objects, levels], labels[objects]
+    cells = index(images[:, None], center_cells(boxes, strides))
+    return cells.flatten(), labels[:, None].expand_as(answers).flatten(), answers.flatten()
 
 
 def dense_targets(

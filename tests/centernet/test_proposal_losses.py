@@ -15,6 +15,7 @@ TARGETS = CenterNetTargets(
     labels=torch.tensor([0]),
     ltrb=torch.tensor([[1.0, 1.0, 1.0, 1.0], [NO_OBJECT] * 4, [NO_OBJECT] * 4]),
     heatmap=torch.tensor([[0.5], [0.0], [0.0]]),
+    regressed_inds=torch.tensor([0]),
 )
 
 
