@@ -51,9 +51,9 @@ class Matcher:
             return matches, torch.full_like(matches, self.labels[0], dtype=torch.int8)
 
         best_quality, matches = match_quality_matrix.max(dim=0)
-        cut_points = match_quality_matrix.new_tensor(self.thresholds[1:-1])
-        interval = torch.bucketize(best_quality, cut_points, right=True)
-        labels = torch.tensor(self.labels, dtype=torch.int8, device=matches.device)[interval]
+        labels = torch.full_like(matches, self.labels[0], dtype=torch.int8)
+        for cut_point, label in zip(self.thresholds[1:-1], self.labels[1:], strict=True):
+            labels = labels.masked_fill(best_quality >= cut_point, label)
         if self.allow_low_quality_matches:
             self.set_low_quality_matches_(labels, match_quality_matrix)
         return matches, labels

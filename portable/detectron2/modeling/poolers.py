@@ -38,9 +38,8 @@ def assign_boxes_to_levels(
 def convert_boxes_to_pooler_format(box_lists: list[Boxes]) -> torch.Tensor:
     """Return (M, 5) rows (index of the image, x1, y1, x2, y2)."""
     boxes = cat([boxes.tensor for boxes in box_lists])
-    counts = torch.tensor([len(b) for b in box_lists], device=boxes.device)
-    image_index = torch.repeat_interleave(counts, output_size=len(boxes))
-    return cat([image_index[:, None].to(boxes.dtype), boxes], dim=1)
+    image_index = [b.tensor.new_full((len(b), 1), image) for image, b in enumerate(box_lists)]
+    return cat([cat(image_index), boxes], dim=1)
 
 
 class ROIPooler(nn.Module):
@@ -94,7 +93,10 @@ class ROIPooler(nn.Module):
         canonical = self.canonical_box_size, self.canonical_level
         levels = assign_boxes_to_levels(box_lists, self.min_level, self.max_level, *canonical)
         order = torch.argsort(levels, stable=True)
-        rois_of_level = rois[order].split(torch.bincount(levels, minlength=len(x)).tolist())
+        ends = torch.searchsorted(
+            levels[order], torch.arange(len(x), device=order.device), right=True
+        )
+        rois_of_level = rois[order].tensor_split(ends[:-1].tolist())
         pooled = cat(
             [pool(f, r) for pool, f, r in zip(self.level_poolers, x, rois_of_level, strict=True)]
         )

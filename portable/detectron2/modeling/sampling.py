@@ -1,7 +1,10 @@
 """Draw a fixed number of positive and negative examples."""
 
+from collections.abc import Sequence
+
 import torch
-from detectron2.layers import nonzero_tuple
+
+from ._rows import rows_where
 
 
 def subsample_labels(
@@ -21,11 +24,21 @@ def subsample_labels(
     Returns:
         Indices into `labels`, (P,) int64 of positives and (Q,) int64 of negatives.
     """
-    (positive,) = nonzero_tuple((labels != -1) & (labels != bg_label))
-    (negative,) = nonzero_tuple(labels == bg_label)
-    chosen_positive = _draw(positive, int(num_samples * positive_fraction))
-    chosen_negative = _draw(negative, num_samples - len(chosen_positive))
-    return chosen_positive, chosen_negative
+    return subsample_batch([labels], num_samples, positive_fraction, bg_label)[0]
+
+
+def subsample_batch(
+    labels: Sequence[torch.Tensor], num_samples: int, positive_fraction: float, bg_label: int
+) -> list[tuple[torch.Tensor, torch.Tensor]]:
+    """Return what `subsample_labels` does for the labels of each image, (N_i,)."""
+    is_negative = [of_image == bg_label for of_image in labels]
+    is_positive = [(of_image != -1) & (of_image != bg_label) for of_image in labels]
+    rows = rows_where(is_positive + is_negative)
+    chosen = []
+    for positive_rows, negative_rows in zip(rows[: len(labels)], rows[len(labels) :], strict=True):
+        drawn = _draw(positive_rows, int(num_samples * positive_fraction))
+        chosen.append((drawn, _draw(negative_rows, num_samples - len(drawn))))
+    return chosen
 
 
 def _draw(candidates: torch.Tensor, count: int) -> torch.Tensor:

@@ -115,13 +115,17 @@ class Boxes:
         """Move corners outside an image of size (height, width) onto its border.
 
         `tensor` is replaced, so gradients and other holders of the old tensor are unaffected.
-        Infinite or NaN coordinates raise ValueError; usually a training has diverged.
+        Infinite or NaN coordinates raise ValueError on the CPU; usually a training has diverged. An
+        accelerator would be waited for: there such boxes become NaN. They have no area, and what is
+        computed of them is NaN too.
         """
-        if not torch.isfinite(self.tensor).all():
-            raise ValueError("boxes contain infinite or NaN coordinates, so they cannot be clipped")
+        finite = torch.isfinite(self.tensor)
+        if self.tensor.device.type == "cpu":
+            check_finite(bool(finite.all()))
+        tensor = self.tensor.masked_fill(~finite, float("nan"))
         height, width = box_size
-        x = self.tensor[:, 0::2].clamp(min=0, max=width)
-        y = self.tensor[:, 1::2].clamp(min=0, max=height)
+        x = tensor[:, 0::2].clamp(min=0, max=width)
+        y = tensor[:, 1::2].clamp(min=0, max=height)
         self.tensor = torch.stack((x[:, 0], y[:, 0], x[:, 1], y[:, 1]), dim=1)
 
     def nonempty(self, threshold: float = 0.0) -> torch.Tensor:
@@ -156,6 +160,12 @@ class Boxes:
 
     def __repr__(self) -> str:
         return f"Boxes({self.tensor})"
+
+
+def check_finite(finite: bool) -> None:
+    """Raise ValueError unless all coordinates of some boxes are finite."""
+    if not finite:
+        raise ValueError("boxes contain infinite or NaN coordinates, so they cannot be clipped")
 
 
 def pairwise_intersection(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:

@@ -77,6 +77,11 @@ class Instances:
         if isinstance(item, int):
             row = range(len(self))[item]  # negative numbers, IndexError beyond the end
             item = slice(row, row + 1)
+        elif isinstance(item, torch.Tensor) and item.dtype == torch.bool and self._fields:
+            if len(item) != len(self):
+                raise IndexError(f"a mask of {len(item)} rows cannot index {len(self)} instances")
+            # Each field would wait for an accelerator to know how many rows these are.
+            item = item.nonzero()[:, 0]
         chosen = {name: value[item] for name, value in self._fields.items()}
         return Instances(self._image_size, **chosen)
 

@@ -8,7 +8,7 @@ from detectron2.structures import ImageList, Instances
 from torch import nn
 
 from ..backbone import Backbone, build_backbone
-from ..postprocessing import detector_postprocess
+from ..postprocessing import postprocess_batch
 from ..proposal_generator import build_proposal_generator
 from ..roi_heads import build_roi_heads
 from .build import META_ARCH_REGISTRY
@@ -143,10 +143,8 @@ class GeneralizedRCNN(nn.Module):
 
         That is `height` and `width` of the inputs, by default the size of the network input.
         """
-        processed = []
-        for results, inputs, (height, width) in zip(
-            instances, batched_inputs, image_sizes, strict=True
-        ):
-            size_hw = inputs.get("height", height), inputs.get("width", width)
-            processed.append({"instances": detector_postprocess(results, *size_hw)})
-        return processed
+        sizes_hw = [
+            (inputs.get("height", height), inputs.get("width", width))
+            for inputs, (height, width) in zip(batched_inputs, image_sizes, strict=True)
+        ]
+        return [{"instances": found} for found in postprocess_batch(instances, sizes_hw)]

@@ -14,7 +14,8 @@ from torch import nn
 
 from ..matcher import Matcher
 from ..proposal_generator.proposal_utils import add_ground_truth_to_proposals
-from ..sampling import subsample_labels
+from .._rows import rows_where
+from ..sampling import subsample_batch
 
 # Modules `(images, features, proposals, targets) -> (instances, losses)`, built as
 # `obj(cfg, input_shape)` with the backbone's `output_shape()`.
@@ -34,7 +35,7 @@ def select_foreground_proposals(
     The proposals have `gt_classes`, in which `bg_label` is the background and -1 ignored.
     """
     masks = [(p.gt_classes != -1) & (p.gt_classes != bg_label) for p in proposals]
-    return [p[mask] for p, mask in zip(proposals, masks, strict=True)], masks
+    return [p[rows] for p, rows in zip(proposals, rows_where(masks), strict=True)], masks
 
 
 class ROIHeads(nn.Module):
@@ -116,27 +117,45 @@ class ROIHeads(nn.Module):
         """
         if self.proposal_append_gt:
             proposals = add_ground_truth_to_proposals(targets, proposals)
-        labelled = [self._label_and_sample(p, t) for p, t in zip(proposals, targets, strict=True)]
+        pairs = list(zip(proposals, targets, strict=True))
+        matched = [self._match(*pair) for pair in pairs]
+        drawn = subsample_batch(
+            [classes for _, classes in matched],
+            self.batch_size_per_image,
+            self.positive_fraction,
+            self.num_classes,
+        )
+        sampled = [torch.cat(of_image) for of_image in drawn]
+        labelled = [
+            _labelled(*pair, *of_image, rows)
+            for pair, of_image, rows in zip(pairs, matched, sampled, strict=True)
+        ]
         log_sample_counts([p.gt_classes for p in labelled], self.num_classes, "roi_head")
         return labelled
 
-    def _label_and_sample(self, proposals: Instances, targets: Instances) -> Instances:
-        """Return the sampled proposals of one image."""
+    def _match(self, proposals: Instances, targets: Instances) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return the object and the class of each proposal of one image, both (P,)."""
         quality = pairwise_iou(targets.gt_boxes, proposals.proposal_boxes)
         matches, labels = self.proposal_matcher(quality)
-        classes = classes_of_matches(matches, labels, targets.gt_classes, self.num_classes)
-        foreground, background = subsample_labels(
-            classes, self.batch_size_per_image, self.positive_fraction, self.num_classes
-        )
-        sampled = torch.cat([foreground, background])
-        proposals = proposals[sampled]
-        proposals.gt_classes = classes[sampled]
-        if len(targets) > 0:
-            matched = matches[sampled]
-            for name, value in targets.get_fields().items():
-                if name.startswith("gt_") and not proposals.has(name):
-                    proposals.set(name, value[matched])
-        return proposals
+        return matches, classes_of_matches(matches, labels, targets.gt_classes, self.num_classes)
+
+
+def _labelled(
+    proposals: Instances,
+    targets: Instances,
+    matches: torch.Tensor,
+    classes: torch.Tensor,
+    rows: torch.Tensor,
+) -> Instances:
+    """Return the proposals `rows` of one image with the ground truth of their objects."""
+    proposals = proposals[rows]
+    proposals.gt_classes = classes[rows]
+    if len(targets) > 0:
+        matched = matches[rows]
+        for name, value in targets.get_fields().items():
+            if name.startswith("gt_") and not proposals.has(name):
+                proposals.set(name, value[matched])
+    return proposals
 
 
 def classes_of_matches(
@@ -150,16 +169,15 @@ def classes_of_matches(
     """
     if len(gt_classes) == 0:
         return torch.full_like(matches, num_classes)
-    classes = gt_classes[matches]
-    classes[labels == 0] = num_classes
-    classes[labels == -1] = -1
-    return classes
+    classes = gt_classes[matches].masked_fill(labels == 0, num_classes)
+    return classes.masked_fill(labels == -1, -1)
 
 
 def log_sample_counts(gt_classes: list[torch.Tensor], num_classes: int, prefix: str) -> None:
     """Record how many foreground and background samples an image has on average."""
-    num_background = sum(int((classes == num_classes).sum()) for classes in gt_classes)
-    num_foreground = sum(len(classes) for classes in gt_classes) - num_background
+    all_classes = torch.cat(gt_classes)
+    num_background = (all_classes == num_classes).sum().double()  # stays where it is
+    num_foreground = len(all_classes) - num_background
     storage = get_event_storage()
     storage.put_scalar(f"{prefix}/num_fg_samples", num_foreground / len(gt_classes))
     storage.put_scalar(f"{prefix}/num_bg_samples", num_background / len(gt_classes))

@@ -12,6 +12,7 @@ from detectron2.layers import ShapeSpec
 from detectron2.structures import Boxes, Instances, pairwise_iou
 from torch import nn
 
+from .._rows import rows_where
 from ..box_regression import Box2BoxTransform
 from ..matcher import Matcher
 from ..poolers import ROIPooler
@@ -174,11 +175,13 @@ class CascadeROIHeads(StandardROIHeads):
         In training boxes without area are dropped. At inference they stay, so that the rows of
         all stages correspond.
         """
-        proposals = []
-        for image_boxes, size_hw in zip(boxes, image_sizes, strict=True):
-            clipped = Boxes(image_boxes.detach())
-            clipped.clip(size_hw)
-            if self.training:
-                clipped = clipped[clipped.nonempty()]
-            proposals.append(Instances(size_hw, proposal_boxes=clipped))
-        return proposals
+        clipped = [Boxes(image_boxes.detach()) for image_boxes in boxes]
+        for image_boxes, size_hw in zip(clipped, image_sizes, strict=True):
+            image_boxes.clip(size_hw)
+        if self.training:
+            rows = rows_where([image_boxes.nonempty() for image_boxes in clipped])
+            clipped = [image_boxes[r] for image_boxes, r in zip(clipped, rows, strict=True)]
+        return [
+            Instances(size_hw, proposal_boxes=image_boxes)
+            for image_boxes, size_hw in zip(clipped, image_sizes, strict=True)
+        ]

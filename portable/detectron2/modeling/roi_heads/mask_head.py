@@ -10,7 +10,8 @@ import torch
 import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import Conv2d, ConvTranspose2d, ShapeSpec, cat
-from detectron2.structures import Instances
+from detectron2.structures import Instances, PolygonMasks
+from detectron2.structures.masks import crop_and_resize_all
 from detectron2.utils.registry import Registry
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import nn
@@ -36,17 +37,22 @@ def mask_rcnn_loss(pred_mask_logits: torch.Tensor, instances: list[Instances]) -
         pred_mask_logits: (N, K, M, M), regions of all images in order.
         instances: per image, with `proposal_boxes`, `gt_classes` and `gt_masks`.
     """
-    side = pred_mask_logits.shape[-1]
-    targets = [
-        image.gt_masks.crop_and_resize(image.proposal_boxes.tensor, side)
-        for image in instances
-        if len(image) > 0
-    ]
-    if not targets:
+    regions = [image for image in instances if len(image) > 0]
+    if not regions:
         return pred_mask_logits.sum() * 0
-    gt_masks = cat(targets).to(device=pred_mask_logits.device)  # (N, M, M)
+    gt_masks = _mask_targets(regions, side=pred_mask_logits.shape[-1])
+    gt_masks = gt_masks.to(device=pred_mask_logits.device)  # (N, M, M)
     logits = _of_class(pred_mask_logits, [image.gt_classes for image in instances])[:, 0]
     return F.binary_cross_entropy_with_logits(logits, gt_masks.to(logits.dtype))
+
+
+def _mask_targets(instances: list[Instances], side: int) -> torch.Tensor:
+    """Return the masks of the objects inside the proposals of all images, (N, side, side) bool."""
+    masks = [image.gt_masks for image in instances]
+    boxes = [image.proposal_boxes.tensor for image in instances]
+    if all(isinstance(m, PolygonMasks) for m in masks):
+        return crop_and_resize_all(masks, boxes, side)
+    return cat([m.crop_and_resize(b, side) for m, b in zip(masks, boxes, strict=True)])
 
 
 def mask_rcnn_inference(pred_mask_logits: torch.Tensor, pred_instances: list[Instances]) -> None:
