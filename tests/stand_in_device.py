@@ -148,8 +148,11 @@ class StandInDevice(TorchDispatchMode):
         )
         of_unknown_length = name == "repeat_interleave" and kwargs.get("output_size") is None
         leaves = name == "_to_copy" and kwargs.get("device") is not None and not to_device
+        leaves &= not kwargs.get("non_blocking")  # its reader waits for an event
         if name in _WAITING or by_mask or of_unknown_length or leaves:
             self.waits[_place(name)] += 1
+        elif name == "multinomial":  # are all weights finite, is one positive
+            self.waits[_place(name)] += 2
 
 
 def _tensors(*values: Any) -> list[torch.Tensor]:
@@ -175,8 +178,20 @@ def _place(name: str) -> str:
     return f"{name} at {'/'.join(last.filename.split('/')[-3:])}:{last.lineno}: {last.line}"
 
 
+class _Event:
+    """A mark in the work of the device, which is done at once."""
+
+    def record(self) -> None:
+        """Set the mark."""
+
+    def synchronize(self) -> None:
+        """Wait until the device has come to it."""
+
+
 class _Backend:
     """What PyTorch asks of the module of a device."""
+
+    Event = _Event
 
     def is_initialized(self) -> bool:
         return True

@@ -40,15 +40,19 @@ class TrainingStep:
         self.seed = seed
         self.device = next(model.parameters()).device
         self.scaler = torch.amp.GradScaler(self.device.type, enabled=precision.scale_gradients)
+        self._unchecked: list[_LossReading] = []
 
-    def __call__(self, iteration: int, batches: Sequence[Batch]) -> dict[str, float]:
+    def __call__(self, iteration: int, batches: Sequence[Batch]) -> dict[str, Tensor]:
         """Update the weights and return each loss, averaged over the batches of this process.
 
+        The losses, scalars, stay on the device. On a GPU those of a step are checked in the next
+        one, before it updates the weights, since the GPU is still at work when this returns.
+
         Raises:
-            InputError: a loss is not finite; names it and the images.
+            InputError: a loss is not finite; names it, its iteration and the images.
         """
         self.optimizer.zero_grad(set_to_none=True)
-        totals: dict[str, float] = {}
+        readings: list[_LossReading] = []
         counts = self._shared_counts(batches)
         for i, batch in enumerate(batches):
             is_last = i == len(batches) - 1
@@ -56,11 +60,25 @@ class TrainingStep:
                 losses = self._losses(iteration, i, batch, counts)
                 total: Any = sum(losses.values())
                 self.scaler.scale(total / len(batches)).backward()
-            for name, value in _finite_values(losses, iteration, batch).items():
-                totals[name] = totals.get(name, 0.0) + value / len(batches)
+            readings.append(_LossReading(losses, iteration, batch))
+        self.check_losses()  # of the step before
+        self._unchecked = readings
+        if self.device.type == "cpu":
+            self.check_losses()
         self.scaler.step(self.optimizer)
         self.scaler.update()
-        return totals
+        mean = torch.stack([r.on_device for r in readings]).mean(dim=0)
+        return dict(zip(readings[0].names, mean.unbind(), strict=True))
+
+    def check_losses(self) -> None:
+        """Check the losses of the last step.
+
+        Raises:
+            InputError: one is not finite; names it, its iteration and the images.
+        """
+        for reading in self._unchecked:
+            reading.check()
+        self._unchecked = []
 
     def _losses(
         self, iteration: int, place: int, batch: Batch, object_counts: Tensor | None
@@ -104,15 +122,29 @@ def derived_seed(*numbers: int) -> int:
     return mixed % 2**63
 
 
-def _finite_values(losses: dict[str, Tensor], iteration: int, batch: Batch) -> dict[str, float]:
-    """Return the losses as numbers, in one transfer from the device."""
-    values = torch.stack([loss.detach().float() for loss in losses.values()])
-    if not torch.isfinite(values).all():
-        broken = [name for name, value in losses.items() if not torch.isfinite(value)]
-        images = some_of([str(x.get("file_name", x.get("image_id"))) for x in batch])
-        raise InputError(
-            f"iteration {iteration}: {', '.join(broken)} is not finite in the batch of images {images}; "
-            "look at their annotations, lower SOLVER.BASE_LR or lengthen the warm-up, then continue "
-            "from the last checkpoint with --resume"
-        )
-    return dict(zip(losses, values.tolist(), strict=True))
+class _LossReading:
+    """The losses of a batch on their way from the device."""
+
+    def __init__(self, losses: dict[str, Tensor], iteration: int, batch: Batch):
+        self.names = list(losses)
+        self.on_device = torch.stack([loss.detach().float() for loss in losses.values()])
+        self._iteration = iteration
+        self._images = [str(x.get("file_name", x.get("image_id"))) for x in batch]
+        self._values = self.on_device.to("cpu", non_blocking=True)
+        self._arrival = None
+        if self.on_device.device.type != "cpu":
+            self._arrival = torch.get_device_module(self.on_device.device).Event()
+            self._arrival.record()
+
+    def check(self) -> None:
+        """Raise an InputError if a loss is not finite."""
+        if self._arrival is not None:
+            self._arrival.synchronize()
+        finite = torch.isfinite(self._values).tolist()
+        broken = [name for name, is_finite in zip(self.names, finite, strict=True) if not is_finite]
+        if broken:
+            raise InputError(
+                f"iteration {self._iteration}: {', '.join(broken)} is not finite in the batch of "
+                f"images {some_of(self._images)}; look at their annotations, lower SOLVER.BASE_LR or "
+                "lengthen the warm-up, then continue from the last checkpoint with --resume"
+            )

@@ -135,6 +135,7 @@ class Trainer:
             metrics = self._evaluate(at_end)
             storage.put_scalars(smoothing_hint=False, **metrics)
         if at_end or self.iteration % _WRITE_PERIOD == 0:
+            self.step.check_losses()
             for writer in self.writers:
                 writer.write()
         return metrics
@@ -204,14 +205,13 @@ class Trainer:
         if self.averaged is not None:
             self.averaged.update(unwrap(self.step.model))
         seconds = time.perf_counter() - started
-        losses = comm.reduce_dict(
-            {name: torch.tensor(value, device=self.step.device) for name, value in losses.items()}
-        )
+        losses = comm.reduce_dict(losses)
         if not comm.is_main_process():
             return
-        losses = {name: float(value) for name, value in losses.items()}
         num_images = sum(len(batch) for batch in step_batches) * comm.get_world_size()
-        storage.put_scalars(total_loss=sum(losses.values()), **losses)
+        # They stay on the device: the storage reads them when they are written.
+        total = torch.stack(list(losses.values())).double().sum()
+        storage.put_scalars(total_loss=total, **losses)
         storage.put_scalars(
             time=seconds, data_time=data_time, images_per_second=num_images / seconds
         )
@@ -223,8 +223,8 @@ class Trainer:
         Raises:
             InputError: the weights are not finite; the last good checkpoint stays.
         """
-        weights = unwrap(self.step.model).named_parameters()
-        broken = [name for name, weight in weights if not torch.isfinite(weight).all()]
+        self.step.check_losses()
+        broken = _not_finite(unwrap(self.step.model))
         if broken:
             raise InputError(
                 f"iteration {self.iteration}: {len(broken)} weights such as {broken[0]} are not "
@@ -269,6 +269,13 @@ def check_fit(weights: Mapping[str, Tensor], model: nn.Module) -> None:
             f"its weights are those of another model: {', '.join(complaints)}; restore the recipe that "
             "it was trained by, or choose another OUTPUT_DIR"
         )
+
+
+def _not_finite(model: nn.Module) -> list[str]:
+    """Return the names of the weights that are not finite."""
+    names, weights = zip(*model.named_parameters(), strict=True)
+    finite = torch.stack([torch.isfinite(weight).all() for weight in weights]).tolist()
+    return [name for name, is_finite in zip(names, finite, strict=True) if not is_finite]
 
 
 def _restore(part: str, load: Callable[[Any], Any], state: Mapping[str, Any]) -> None:

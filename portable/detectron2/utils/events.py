@@ -20,6 +20,9 @@ import torch
 from detectron2.utils.file_io import PathManager
 from fvcore.common.history_buffer import HistoryBuffer
 
+# Values on an accelerator that wait to be read, if nobody asks for them
+_MAX_UNREAD = 10_000
+
 _active_storages: list["EventStorage"] = []
 
 
@@ -47,6 +50,7 @@ class EventStorage:
         self._history: dict[str, HistoryBuffer] = {}
         self._smoothing_hints: dict[str, bool] = {}
         self._latest: dict[str, tuple[float, int]] = {}
+        self._unread: list[tuple[str, float | torch.Tensor, int, bool]] = []
         self._images: list[tuple[str, torch.Tensor, int]] = []
         self._histograms: list[dict] = []
         self._prefix = ""
@@ -70,18 +74,34 @@ class EventStorage:
         self._iter += 1
 
     def put_scalar(
-        self, name: str, value: float, smoothing_hint: bool = True, cur_iter: int | None = None
+        self,
+        name: str,
+        value: float | torch.Tensor,
+        smoothing_hint: bool = True,
+        cur_iter: int | None = None,
     ) -> None:
         """Store the value of a metric in the iteration `cur_iter`, None for the current one.
 
-        With `smoothing_hint` the metric is noisy: a median of recent values is reported.
+        With `smoothing_hint` the metric is noisy: a median of recent values is reported. A tensor on
+        an accelerator is read when somebody asks for metrics, so that storing it waits for nothing.
         """
-        name = self._prefix + name
-        value = float(value)
+        on_accelerator = isinstance(value, torch.Tensor) and value.device.type != "cpu"
+        value = value.detach() if on_accelerator else float(value)
         iteration = self._iter if cur_iter is None else cur_iter
-        self._history.setdefault(name, HistoryBuffer()).update(value, iteration)
-        self._latest[name] = (value, iteration)
-        self._smoothing_hints[name] = smoothing_hint
+        self._unread.append((self._prefix + name, value, iteration, smoothing_hint))
+        if len(self._unread) >= _MAX_UNREAD:
+            self._read()
+
+    def _read(self) -> None:
+        """Bring what was stored since the last call into the histories, in one transfer."""
+        unread, self._unread = self._unread, []
+        tensors = [value.double() for _, value, _, _ in unread if isinstance(value, torch.Tensor)]
+        numbers = iter(torch.stack(tensors).tolist() if tensors else ())
+        for name, value, iteration, smoothing_hint in unread:
+            number = next(numbers) if isinstance(value, torch.Tensor) else value
+            self._history.setdefault(name, HistoryBuffer()).update(number, iteration)
+            self._latest[name] = (number, iteration)
+            self._smoothing_hints[name] = smoothing_hint
 
     def put_scalars(
         self, *, smoothing_hint: bool = True, cur_iter: int | None = None, **kwargs: float
@@ -122,18 +142,21 @@ class EventStorage:
 
     def history(self, name: str) -> HistoryBuffer:
         """Return the values of a metric."""
-        return self._history[name]
+        return self.histories()[name]
 
     def histories(self) -> dict[str, HistoryBuffer]:
         """Return the values of every metric."""
+        self._read()
         return self._history
 
     def smoothing_hints(self) -> dict[str, bool]:
         """Return which metrics are noisy."""
+        self._read()
         return self._smoothing_hints
 
     def latest(self) -> dict[str, tuple[float, int]]:
         """Return the last value of each metric and its iteration."""
+        self._read()
         return self._latest
 
     def latest_with_smoothing_hint(self, window_size: int = 20) -> dict[str, tuple[float, int]]:
@@ -142,7 +165,7 @@ class EventStorage:
         A metric that is not stored in every iteration has fewer values: those of the last
         `window_size` iterations.
         """
-        latest = dict(self._latest)
+        latest = dict(self.latest())
         for name, (_, iteration) in self._latest.items():
             if self._smoothing_hints[name]:
                 count = self.count_samples(name, window_size)
@@ -151,7 +174,7 @@ class EventStorage:
 
     def count_samples(self, name: str, window_size: int = 20) -> int:
         """Return how many values a metric has in the `window_size` iterations before its last."""
-        iterations = [iteration for _, iteration in self._history[name].values()]
+        iterations = [iteration for _, iteration in self.history(name).values()]
         return sum(iteration > iterations[-1] - window_size for iteration in iterations)
 
     @contextlib.contextmanager
