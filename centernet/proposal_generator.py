@@ -111,8 +111,10 @@ class CenterNet(nn.Module):
         losses = {}
         if self.training and gt_instances is not None:
             shapes_hw = _shapes_tensor(_shapes_hw(maps), maps[0].device)
-            targets = self._get_ground_truth(grids, shapes_hw, gt_instances)
-            losses = self.losses(outputs, targets, gt_instances, shapes_hw, object_counts)
+            targets, regressed_inds = self._targets(grids, shapes_hw, gt_instances)
+            losses = self.losses(
+                outputs, targets, regressed_inds, gt_instances, shapes_hw, object_counts
+            )
         return self._propose(outputs, grids, images.image_sizes), losses
 
     def compute_grids(self, features: Sequence[Tensor]) -> list[Tensor]:
@@ -120,11 +122,17 @@ class CenterNet(nn.Module):
         strides_px = self.target_params.strides_px
         return list(_kept_grids(_shapes_hw(features), strides_px, features[0].device))
 
-    @torch.no_grad()
     def _get_ground_truth(
         self, grids: Sequence[Tensor], shapes_hw: Tensor, gt_instances: Sequence[Instances]
     ) -> CenterNetTargets:
         """Return the targets of a batch; ``shapes_hw``: (L, 2) sizes of the feature maps."""
+        return self._targets(grids, shapes_hw, gt_instances)[0]
+
+    @torch.no_grad()
+    def _targets(
+        self, grids: Sequence[Tensor], shapes_hw: Tensor, gt_instances: Sequence[Instances]
+    ) -> tuple[CenterNetTargets, Tensor]:
+        """Return the targets of a batch and the cells (Q,) that regress a box."""
         return batch_targets(
             grids, gt_instances, shapes_hw.long(), self.num_classes or 1, self.target_params
         )
@@ -150,11 +158,15 @@ class CenterNet(nn.Module):
         self,
         outputs: Sequence[HeadOutput],
         targets: CenterNetTargets,
+        regressed_inds: Tensor,
         gt_instances: Sequence[Instances],
         shapes_hw: Tensor,
         object_counts: Tensor | None = None,
     ) -> dict[str, Tensor]:
-        """Return ``loss_centernet_loc`` and the positive and negative heat map losses."""
+        """Return ``loss_centernet_loc`` and the positive and negative heat map losses.
+
+        ``regressed_inds``: (Q,) the cells that regress a box.
+        """
         if self.more_positives is not None:
             positive_inds, labels = well_regressed_cells(
                 flatten_levels([o.ltrb for o in outputs]).detach(),
@@ -167,7 +179,10 @@ class CenterNet(nn.Module):
             targets = targets._replace(positive_inds=positive_inds, labels=labels)
         if object_counts is None:
             object_counts = count_objects(targets, self.loss_params)
-        return proposal_losses(outputs, targets, object_counts, self.focal_params, self.loss_params)
+        return proposal_losses(
+            *(outputs, targets, regressed_inds, object_counts),
+            *(self.focal_params, self.loss_params),
+        )
 
     def _propose(
         self,

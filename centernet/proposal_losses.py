@@ -47,6 +47,7 @@ class LossParams:
 def proposal_losses(
     outputs: Sequence[HeadOutput],
     targets: CenterNetTargets,
+    regressed_inds: Tensor,
     counts: Tensor,
     focal: FocalParams,
     params: LossParams,
@@ -55,11 +56,14 @@ def proposal_losses(
 
     Args:
         outputs: of L levels.
+        regressed_inds: (Q,) int64 into the A cells: those that have an object.
         counts: (2,) what the heat map and the box losses are divided by, before the average over
             processes; see :func:`count_objects`.
     """
     num_positives, total_weight = _normalizers(counts, params)
-    losses = {"loss_centernet_loc": _box_loss(outputs, targets, params) / total_weight}
+    losses = {
+        "loss_centernet_loc": _box_loss(outputs, targets, regressed_inds, params) / total_weight
+    }
     class_logits = [o.class_logits for o in outputs if o.class_logits is not None]
     if class_logits:
         logits = flatten_levels(class_logits)  # (A, K)
@@ -105,13 +109,15 @@ def _heat_losses(
 
 
 def _box_loss(
-    outputs: Sequence[HeadOutput], targets: CenterNetTargets, params: LossParams
+    outputs: Sequence[HeadOutput],
+    targets: CenterNetTargets,
+    regressed_inds: Tensor,
+    params: LossParams,
 ) -> Tensor:
     """Return the weighted sum of the box losses of the cells with an object."""
     pred_ltrb = flatten_levels([o.ltrb for o in outputs])  # (A, 4)
-    regressed = targets.regressed_inds
-    loss = BOX_LOSSES[params.box_loss](pred_ltrb[regressed], targets.ltrb[regressed])
-    return params.reg_weight * (loss * _box_weights(targets, params)[regressed]).sum()
+    loss = BOX_LOSSES[params.box_loss](pred_ltrb[regressed_inds], targets.ltrb[regressed_inds])
+    return params.reg_weight * (loss * _box_weights(targets, params)[regressed_inds]).sum()
 
 
 def _box_weights(targets: CenterNetTargets, params: LossParams) -> Tensor:

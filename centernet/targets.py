@@ -51,12 +51,15 @@ class CenterNetTargets(NamedTuple):
     labels: Tensor  # (P,) int64 class of each positive
     ltrb: Tensor  # (A, 4) distances to the box sides in strides; very negative: no object
     heatmap: Tensor  # (A, K) in [0, 1]
-    regressed_inds: Tensor  # (Q,) int64 into the A cells: those that regress a box
 
     @property
     def has_object(self) -> Tensor:
         """Whether each cell regresses a box, (A,) bool."""
-        return self.ltrb.amax(dim=1) >= 0
+        return _has_object(self.ltrb)
+
+
+def _has_object(ltrb: Tensor) -> Tensor:
+    return ltrb.amax(dim=1) >= 0
 
 
 def compute_grids(
@@ -137,12 +140,22 @@ def batch_targets(
     shapes_hw: Tensor,
     num_channels: int,
     params: TargetParams,
-) -> CenterNetTargets:
-    """Return what :func:`positive_cells` and :func:`dense_targets` do, waiting for a GPU once."""
+) -> tuple[CenterNetTargets, Tensor]:
+    """Return the targets of a batch and the cells that regress a box, waiting for a GPU once.
+
+    Args:
+        grids: L tensors (M_l, 2) from :func:`compute_grids`.
+        gt_instances: B images with ``gt_boxes`` and ``gt_classes``.
+        shapes_hw: (L, 2) int64.
+        num_channels: K; with 1, all objects share the channel.
+
+    Returns:
+        The targets, and (Q,) int64 into the A cells.
+    """
     cells, labels, answers = _center_cells(gt_instances, shapes_hw, params)
     ltrb, heatmap = dense_targets(grids, gt_instances, num_channels, params)
-    chosen, regressed = rows_where([answers, ltrb.amax(dim=1) >= 0])
-    return CenterNetTargets(cells[chosen], labels[chosen], ltrb, heatmap, regressed)
+    chosen, regressed = rows_where([answers, _has_object(ltrb)])
+    return CenterNetTargets(cells[chosen], labels[chosen], ltrb, heatmap), regressed
 
 
 def _center_cells(

@@ -14,6 +14,8 @@ from torch import Tensor
 from detic.errors import InputError
 from detic.paths import find_file
 
+_SMALLEST = torch.finfo(torch.float32).tiny  # a weight that no class has
+
 
 def load_class_frequencies(path: str, power: float) -> Tensor:
     """Return ``image_count ** power`` of each class, ordered by id.
@@ -91,9 +93,28 @@ def federated_mask(
         frequencies: drawing weights of the first classes; later ones are never drawn, but count
             when they occur.
     """
-    extra = frequencies.new_zeros(num_classes - len(frequencies))
-    weights = torch.cat([frequencies, extra])
-    sampled = sample_federated_classes(gt_classes, num_sampled, num_classes, weights)
-    mask = torch.zeros(num_classes + 1, device=gt_classes.device)
-    mask[sampled] = 1
-    return mask[:num_classes]
+    occurs = torch.zeros(num_classes + 1, device=gt_classes.device).index_fill(0, gt_classes, 1)
+    extra = frequencies.new_zeros(num_classes + 1 - len(frequencies))
+    weights = torch.cat([frequencies.float(), extra]) * (1 - occurs)
+    # How many classes occur is not read back: as many are drawn as may be needed, and the first of
+    # them are taken. Classes without a weight come last and are not taken.
+    weights = weights.clamp(min=_SMALLEST)
+    drawn = _draw(weights, min(num_sampled, num_classes + 1))  # (S,)
+    place = torch.arange(len(drawn), device=drawn.device)
+    is_needed = (place < num_sampled - occurs.sum()) & (weights[drawn] > _SMALLEST)
+    return occurs.index_add(0, drawn, is_needed.float())[:num_classes]
+
+
+def _draw(weights: Tensor, count: int) -> Tensor:
+    """Return ``count`` different indices drawn by positive ``weights`` (C,), in drawn order."""
+    if weights.device.type == "cpu":
+        return torch.multinomial(weights, count)
+    return race(weights, count)  # the same, but multinomial reads back whether weights are valid
+
+
+def race(weights: Tensor, count: int) -> Tensor:
+    """Return what ``torch.multinomial`` does without replacement, (count,) int64.
+
+    The first arrivals of independent processes whose rates are the ``weights``.
+    """
+    return (weights / torch.empty_like(weights).exponential_()).topk(count).indices

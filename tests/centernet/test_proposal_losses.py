@@ -15,8 +15,8 @@ TARGETS = CenterNetTargets(
     labels=torch.tensor([0]),
     ltrb=torch.tensor([[1.0, 1.0, 1.0, 1.0], [NO_OBJECT] * 4, [NO_OBJECT] * 4]),
     heatmap=torch.tensor([[0.5], [0.0], [0.0]]),
-    regressed_inds=torch.tensor([0]),
 )
+REGRESSED_INDS = torch.tensor([0])
 
 
 def output(ltrb=1.0):
@@ -27,7 +27,12 @@ def output(ltrb=1.0):
 def losses(outputs=None, counts=(1.0, 1.0), **params):
     focal = FocalParams(alpha=-1.0, beta=1.0, gamma=1.0)
     return proposal_losses(
-        outputs or [output()], TARGETS, torch.tensor(counts), focal, LossParams(**params)
+        outputs or [output()],
+        TARGETS,
+        REGRESSED_INDS,
+        torch.tensor(counts),
+        focal,
+        LossParams(**params),
     )
 
 
@@ -86,7 +91,7 @@ def test_processes_share_the_mean_of_their_counts(two_processes):
 
 def test_counts_that_are_handed_in_stay_as_they_are(two_processes):
     counts = torch.tensor([2.0, 4.0])
-    proposal_losses([output()], TARGETS, counts, FocalParams(), LossParams())
+    proposal_losses([output()], TARGETS, REGRESSED_INDS, counts, FocalParams(), LossParams())
     assert counts.tolist() == [2, 4]
 
 

@@ -127,6 +127,5 @@ def test_cells_without_an_object_are_told_from_distances_of_zero():
         labels=torch.tensor([0]),
         ltrb=torch.tensor([[0.0, 0.0, 0.0, 0.0], [NO_OBJECT] * 4]),
         heatmap=torch.zeros(2, 1),
-        regressed_inds=torch.tensor([0]),
     )
     assert targets.has_object.tolist() == [True, False]

@@ -20,6 +20,7 @@ from detectron2.structures import Boxes, ImageList, Instances
 from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
+from centernet.rows import rows_where
 from detic.errors import InputError
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
@@ -236,8 +237,11 @@ def _refined_proposals(
     for tensor, p in zip(boxes_xyxy, previous, strict=True):
         boxes = Boxes(tensor.detach())
         boxes.clip(p.image_size)
-        proposals = Instances(
-            p.image_size, proposal_boxes=boxes, objectness_logits=p.objectness_logits
+        refined.append(
+            Instances(p.image_size, proposal_boxes=boxes, objectness_logits=p.objectness_logits)
         )
-        refined.append(proposals[boxes.nonempty()] if drop_empty else proposals)
-    return refined
+    if not drop_empty:
+        return refined
+    rows = rows_where([p.proposal_boxes.nonempty() for p in refined])
+    # Seldom is one empty.
+    return [p if len(r) == len(p) else p[r] for p, r in zip(refined, rows, strict=True)]

@@ -90,11 +90,10 @@ def weak_loss(
 
 
 def _label_columns(supervision: Supervision, device: torch.device) -> list[Tensor]:
-    """Return the classifier columns of each image's labels."""
-    return [
-        supervision.columns(torch.tensor(list(labels), dtype=torch.int64, device=device))
-        for labels in supervision.image_labels
-    ]
+    """Return the classifier columns of each image's labels, in one copy to the device."""
+    labels = [label for of_image in supervision.image_labels for label in of_image]
+    columns = supervision.columns(torch.tensor(labels, dtype=torch.int64, device=device))
+    return list(columns.split([len(of_image) for of_image in supervision.image_labels]))
 
 
 def _label_loss(
@@ -117,14 +116,20 @@ def _label_loss(
         )
     for i, index in enumerate(chosen):
         if len(index):
-            return loss, _selection(proposals[i], index[0], class_logits[i][:, labels[i][0]])
+            label_logits = class_logits[i].index_select(1, labels[i][:1])
+            return loss, _selection(proposals[i], index[:1], label_logits)
     return loss, {}
 
 
 def _selection(proposals: Instances, index: Tensor, label_logits: Tensor) -> Statistics:
-    """Return size and place of the chosen box relative to the image, and its label's best logit."""
+    """Return size and place of the chosen box relative to the image, and its label's best logit.
+
+    Args:
+        index: (1,) of the box. A number would be read back from a GPU to index with it.
+        label_logits: (N, 1).
+    """
     height, width = proposals.image_size
-    x1, y1, x2, y2 = proposals.proposal_boxes.tensor[index]
+    x1, y1, x2, y2 = proposals.proposal_boxes.tensor[index][0]
     return {
         "stats_select_size": (x2 - x1) * (y2 - y1) / (height * width),
         "stats_select_x": (x1 + x2) / (2 * width),
@@ -134,8 +139,8 @@ def _selection(proposals: Instances, index: Tensor, label_logits: Tensor) -> Sta
 
 
 def put_statistics(statistics: Statistics) -> None:
-    """Put statistics into the event storage of the training."""
-    get_event_storage().put_scalars(**{name: float(v) for name, v in statistics.items()})
+    """Put statistics into the event storage of the training, which reads them when it writes."""
+    get_event_storage().put_scalars(**statistics)
 
 
 def _check(node, with_captions: bool) -> None:
