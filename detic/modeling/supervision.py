@@ -40,3 +40,8 @@ class Supervision:
     def columns(self, classes: Tensor) -> Tensor:
         """Return the classifier columns of ``classes`` (int64, background C included)."""
         return classes if self.classes is None else self.classes.class_to_column[classes]
+
+    def is_foreground(self, classes: Tensor, num_classes: int) -> Tensor:
+        """Return which of ``classes``, of a model of ``num_classes``, have a column, bool."""
+        background = num_classes if self.classes is None else len(self.classes.embeddings) - 1
+        return self.columns(classes) < background

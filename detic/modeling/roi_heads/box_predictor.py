@@ -135,6 +135,7 @@ class BoxPredictor(nn.Module):
         deltas: Tensor,
         proposals: list[Instances],
         supervision: Supervision,
+        foreground: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box_reg`` of boxes matched to ground truth.
 
@@ -143,17 +144,20 @@ class BoxPredictor(nn.Module):
             deltas: (R, 4) predicted refinements.
             proposals: B Instances with ``proposal_boxes``, ``gt_classes`` (C: background) and,
                 in images with ground truth, ``gt_boxes``.
+            foreground: (M,) int64 indices of the foreground boxes, where the caller has looked them
+                up for several stages at once.
         """
         class_logits = self.class_logits(x, supervision)
         gt_columns = supervision.columns(cat([p.gt_classes for p in proposals]))
-        is_foreground = gt_columns < class_logits.shape[1] - 1
+        if foreground is None:
+            foreground = nonzero_tuple(gt_columns < class_logits.shape[1] - 1)[0]
         boxes = cat([p.proposal_boxes.tensor for p in proposals])
         gt_boxes = cat(
             [(p.gt_boxes if p.has("gt_boxes") else p.proposal_boxes).tensor for p in proposals]
         )
         return {
             "loss_cls": self._class_loss(class_logits, gt_columns),
-            "loss_box_reg": self._box_loss(deltas, boxes, gt_boxes, is_foreground),
+            "loss_box_reg": self._box_loss(deltas, boxes, gt_boxes, foreground),
         }
 
     def image_label_losses(
@@ -197,11 +201,8 @@ class BoxPredictor(nn.Module):
         weights = masks[0] * masks[1] if len(masks) == 2 else next(iter(masks), None)
         return sigmoid_class_loss(class_logits, gt_classes, weights)
 
-    def _box_loss(
-        self, deltas: Tensor, boxes: Tensor, gt_boxes: Tensor, is_foreground: Tensor
-    ) -> Tensor:
-        """Return the foreground boxes' regression loss, summed, over the number of all boxes."""
-        fg = nonzero_tuple(is_foreground)[0]
+    def _box_loss(self, deltas: Tensor, boxes: Tensor, gt_boxes: Tensor, fg: Tensor) -> Tensor:
+        """Return the regression loss of the foreground ``fg``, summed, over the number of boxes."""
         if self.box_loss_params.regression == "giou":
             refined = self.box2box_transform.apply_deltas(deltas[fg], boxes[fg])
             loss = giou_loss(refined, gt_boxes[fg], reduction="sum")

@@ -26,7 +26,7 @@ from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
-from detic.modeling.roi_heads.mask_targets import with_masks
+from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
@@ -131,39 +131,69 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             proposals = self.label_and_sample_proposals(proposals, targets)
         else:
             proposals = weak_proposals(proposals, self.weak_proposal_params)
-        losses = self._box_head_losses(features, proposals, targets, supervision)
-        losses |= self._mask_losses(features, proposals, targets, supervision)
-        return proposals, losses
+        return proposals, self._losses(features, proposals, targets, supervision)
 
     @property
     def classifier(self) -> ZeroShotClassifier:
         """The first stage's classifier; all stages know the same classes."""
         return self.box_predictor[0].cls_score
 
-    def _box_head_losses(
+    def _losses(
         self,
         features: dict[str, Tensor],
         proposals: list[Instances],
         targets: list[Instances] | None,
         supervision: Supervision,
     ) -> dict[str, Tensor]:
-        """Return the losses of each stage; their keys end in ``_stage{k}``."""
-        if supervision.kind.has_boxes and not supervision.kind.has_box_classes:
-            return {}  # such boxes train the proposal network only
+        """Return the losses of each stage, whose keys end in ``_stage{k}``, and ``loss_mask``."""
+        no_masks = (
+            {"loss_mask": proposals[0].objectness_logits.new_zeros(())} if self.mask_on else {}
+        )
+        if not supervision.kind.has_boxes:
+            stages = self._run_stages(features, proposals, None)
+            return self._image_label_losses(stages, supervision) | no_masks
+        if not supervision.kind.has_box_classes:
+            return no_masks  # such boxes train the proposal network only
+        stages = self._run_stages(features, proposals, targets)
+        with_masks = self.mask_on and bool(targets) and targets[0].has("gt_masks")
+        in_masks, of_stages = self._foreground(stages, supervision, with_masks)
         losses: dict[str, Tensor] = {}
-        matched_to = targets if supervision.kind.has_boxes else None
-        for k, stage in enumerate(self._run_stages(features, proposals, matched_to)):
-            predictor = self.box_predictor[k]
-            if supervision.kind.has_box_classes:
-                stage_losses = predictor.losses(*stage, supervision)
-                if self.with_image_labels:
-                    stage_losses["image_loss"] = stage.deltas.new_zeros(())
-            else:
-                stage_losses, statistics = predictor.image_label_losses(*stage, supervision)
-                with get_event_storage().name_scope(f"stage{k}"):
-                    put_statistics(statistics)
+        for k, (stage, foreground) in enumerate(zip(stages, of_stages, strict=True)):
+            stage_losses = self.box_predictor[k].losses(*stage, supervision, foreground)
+            if self.with_image_labels:
+                stage_losses["image_loss"] = stage.deltas.new_zeros(())
+            losses |= {f"{name}_stage{k}": loss for name, loss in stage_losses.items()}
+        if not with_masks:
+            return losses | no_masks
+        return losses | self._mask_losses(features, proposals, in_masks)
+
+    def _image_label_losses(
+        self, stages: list[StageOutput], supervision: Supervision
+    ) -> dict[str, Tensor]:
+        losses: dict[str, Tensor] = {}
+        for k, stage in enumerate(stages):
+            stage_losses, statistics = self.box_predictor[k].image_label_losses(*stage, supervision)
+            with get_event_storage().name_scope(f"stage{k}"):
+                put_statistics(statistics)
             losses |= {f"{name}_stage{k}": loss for name, loss in stage_losses.items()}
         return losses
+
+    def _foreground(
+        self, stages: list[StageOutput], supervision: Supervision, with_masks: bool
+    ) -> tuple[list[Tensor], list[Tensor]]:
+        """Return the rows of foreground boxes, all of which a GPU is asked for at once.
+
+        Returns:
+            B tensors of the rows of an image's first proposals that the mask head learns from (none
+            without masks), and a tensor for each stage of the rows among its R boxes.
+        """
+        first = stages[0].proposals if with_masks else []
+        classes = [torch.cat([p.gt_classes for p in stage.proposals]) for stage in stages]
+        rows = rows_where(
+            [has_mask(p, self.num_classes) for p in first]
+            + [supervision.is_foreground(of_stage, self.num_classes) for of_stage in classes]
+        )
+        return rows[: len(first)], rows[len(first) :]
 
     def _run_stages(
         self,
@@ -192,19 +222,14 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         return outputs
 
     def _mask_losses(
-        self,
-        features: dict[str, Tensor],
-        proposals: list[Instances],
-        targets: list[Instances] | None,
-        supervision: Supervision,
+        self, features: dict[str, Tensor], proposals: list[Instances], rows: list[Tensor]
     ) -> dict[str, Tensor]:
-        """Return ``loss_mask`` of the first stage's samples, 0 for batches without masks."""
-        if not self.mask_on:
-            return {}
-        if supervision.kind.has_box_classes and targets and targets[0].has("gt_masks"):
-            losses = self._forward_mask(features, list(map(with_masks, proposals)))
-            return {name: loss * self.mask_weight for name, loss in losses.items()}
-        return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
+        """Return ``loss_mask`` of the ``rows`` of each image's proposals."""
+        foreground = [p[r] for p, r in zip(proposals, rows, strict=True)]
+        maps = [features[name] for name in self.mask_in_features]
+        pooled = self.mask_pooler(maps, [p.proposal_boxes for p in foreground])
+        losses = self.mask_head(pooled, foreground)
+        return {name: loss * self.mask_weight for name, loss in losses.items()}
 
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest

@@ -6,20 +6,17 @@ Shapes: B images, R boxes of the batch, C classes.
 import torch
 from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
-from detectron2.modeling.roi_heads import (
-    ROI_HEADS_REGISTRY,
-    Res5ROIHeads,
-    select_foreground_proposals,
-)
+from detectron2.modeling.roi_heads import ROI_HEADS_REGISTRY, Res5ROIHeads
 from detectron2.structures import ImageList, Instances
 from torch import Tensor
 
+from centernet.rows import rows_where
 from detic.config import with_values
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
-from detic.modeling.roi_heads.mask_targets import with_masks
+from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
@@ -112,13 +109,12 @@ class CustomRes5ROIHeads(Res5ROIHeads):
 
     def _mask_losses(self, maps: Tensor, proposals: list[Instances]) -> dict[str, Tensor]:
         """Return ``loss_mask`` of the foreground among the proposals pooled into ``maps``."""
-        foreground, is_foreground = select_foreground_proposals(proposals, self.num_classes)
-        maps = maps[torch.cat(is_foreground)]
-        if any(image.has("gt_has_mask") for image in foreground):
-            parts = maps.split([len(image) for image in foreground])
-            maps = torch.cat(list(map(_maps_with_masks, parts, foreground)))
-            foreground = list(map(with_masks, foreground))
-        return self.mask_head(maps, foreground)
+        rows = rows_where([has_mask(p, self.num_classes) for p in proposals])
+        parts = maps.split([len(p) for p in proposals])
+        return self.mask_head(
+            torch.cat([part[r] for part, r in zip(parts, rows, strict=True)]),
+            [p[r] for p, r in zip(proposals, rows, strict=True)],
+        )
 
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
@@ -137,7 +133,3 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             request=request,
         )
         return self.forward_with_given_boxes(features, detections)
-
-
-def _maps_with_masks(maps: Tensor, instances: Instances) -> Tensor:
-    return maps[instances.gt_has_mask] if instances.has("gt_has_mask") else maps

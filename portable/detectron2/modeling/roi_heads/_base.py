@@ -12,9 +12,9 @@ from detectron2.utils.events import get_event_storage
 from detectron2.utils.registry import Registry
 from torch import nn
 
+from .._rows import rows_where
 from ..matcher import Matcher
 from ..proposal_generator.proposal_utils import add_ground_truth_to_proposals
-from .._rows import rows_where
 from ..sampling import subsample_batch
 
 # Modules `(images, features, proposals, targets) -> (instances, losses)`, built as
