@@ -74,7 +74,8 @@ class StandInDevice(TorchDispatchMode):
 
     Attributes:
         waits: places where the host waits for the device, and how often.
-        uploads: places from which something is copied to the device.
+        uploads: places from which something is copied to the device at once, not in its turn. A GPU
+            does first what it was told before, and the host waits for it.
     """
 
     _active: list["StandInDevice"] = []  # noqa: RUF012 - one stack for all
@@ -117,7 +118,7 @@ class StandInDevice(TorchDispatchMode):
         to_device = target is not None and torch.device(target).type == NAME
         if wrapped:
             self._count_or_refuse(name, args, kwargs, len(wrapped) < len(tensors), to_device)
-        elif to_device and name == "_to_copy":
+        elif to_device and name == "_to_copy" and not kwargs.get("non_blocking"):
             self.uploads[_place(name)] += 1
         if to_device:
             kwargs = kwargs | {"device": torch.device("cpu")}

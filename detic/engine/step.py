@@ -12,6 +12,7 @@ from torch.nn.parallel import DistributedDataParallel
 from centernet.proposal_generator import CenterNet
 from detic.errors import InputError, some_of
 from detic.plan.optimization import PrecisionParams
+from detic.transfer import Fetched
 
 Batch = list[dict]
 
@@ -130,17 +131,11 @@ class _LossReading:
         self.on_device = torch.stack([loss.detach().float() for loss in losses.values()])
         self._iteration = iteration
         self._images = [str(x.get("file_name", x.get("image_id"))) for x in batch]
-        self._values = self.on_device.to("cpu", non_blocking=True)
-        self._arrival = None
-        if self.on_device.device.type != "cpu":
-            self._arrival = torch.get_device_module(self.on_device.device).Event()
-            self._arrival.record()
+        self._values = Fetched(self.on_device)
 
     def check(self) -> None:
         """Raise an InputError if a loss is not finite."""
-        if self._arrival is not None:
-            self._arrival.synchronize()
-        finite = torch.isfinite(self._values).tolist()
+        finite = torch.isfinite(self._values.get()).tolist()
         broken = [name for name, is_finite in zip(self.names, finite, strict=True) if not is_finite]
         if broken:
             raise InputError(

@@ -3,6 +3,7 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,7 @@ from detectron2.structures import Instances
 
 from detic.detections import from_instances
 from detic.errors import InputError
+from detic.evaluation.background import Background
 from detic.evaluation.prediction_log import PredictionLog
 from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import Evaluation
@@ -21,6 +23,7 @@ from detic.evaluation.summary import (
     write_results,
 )
 from detic.result_rows import ImageId, ResultRows, result_rows
+from detic.transfer import Fetched
 
 WriteReport = Callable[[Evaluation, ResultsFile, Path], None]
 
@@ -90,6 +93,7 @@ class DetectionEvaluator(DatasetEvaluator):
         self._with_masks = with_masks
         self._output_dir = output_dir
         self._write_report = write_report
+        self._background = Background()
 
     def finished_image_ids(self) -> set[ImageId]:
         """Return the images that an interrupted pass finished; the next pass may skip them.
@@ -103,24 +107,36 @@ class DetectionEvaluator(DatasetEvaluator):
         self._log.start()
 
     def process(self, inputs: list[dict], outputs: list[dict]) -> None:
-        """Write down the detections of a batch.
+        """Write down the detections of a batch, those of a GPU while it looks at the next one.
+
+        What is wrong with the detections of a GPU is raised with the next batch.
 
         Args:
             inputs: with ``image_id``.
             outputs: with ``instances``, in the frame of the original image.
         """
         for image, output in zip(inputs, outputs, strict=True):
-            self._log.append(
-                instance_rows(
-                    image["image_id"],
-                    output["instances"],
-                    self._category_ids,
-                    with_masks=self._with_masks,
-                )
+            instances = output["instances"]
+            if not self._with_masks and instances.has("pred_masks"):
+                fields = instances.get_fields()
+                kept = {name: fields[name] for name in fields if name != "pred_masks"}
+                instances = Instances(instances.image_size, **kept)
+            job = partial(self._append, image["image_id"], Fetched(instances))
+            if instances.scores.device.type == "cpu":
+                job()  # the model needs the cores
+            else:
+                self._background.run(job)
+
+    def _append(self, image_id: ImageId, detections: Fetched) -> None:
+        self._log.append(
+            instance_rows(
+                *(image_id, detections.get(), self._category_ids), with_masks=self._with_masks
             )
+        )
 
     def evaluate(self) -> dict[str, dict[str, float]] | None:
         """Return metrics by task in the main process, None in the others."""
+        self._background.finish()
         results = self._log.finish(self._output_dir / self._protocol.results_name)
         if results is None:
             return None

@@ -12,6 +12,7 @@ from torch import Tensor
 from detic.annotation import AnnotationKind
 from detic.modeling.federated import load_class_frequencies, sample_federated_classes
 from detic.modeling.supervision import SampledClasses
+from detic.transfer import send
 
 
 class ClassSampler:
@@ -48,24 +49,20 @@ class ClassSampler:
         """Return the classes of a batch.
 
         Args:
+            gt_instances: where their tensors are, the sample is drawn; on the CPU that keeps no GPU
+                waiting.
             class_columns: (D, C + 1) embeddings of all classes and, last, of the background.
         """
-        device = class_columns.device
         if kind.has_box_classes:
             present = torch.cat([g.gt_classes for g in gt_instances])
-            weights = self.frequencies.to(device)
+            weights = self.frequencies.to(present.device)
             sampled = sample_federated_classes(present, self.num_sampled, len(weights), weights)
         else:
-            present = torch.tensor(
-                [label for labels in image_labels for label in labels],
-                dtype=torch.int64,
-                device=device,
-            )
+            labels = [label for labels in image_labels for label in labels]
+            present = torch.tensor(labels, dtype=torch.int64)
             sampled = sample_federated_classes(present, self.num_sampled, self.num_classes)
-        background = torch.tensor([self.num_classes], device=device)
-        class_to_column = torch.full((self.num_classes + 1,), len(sampled), device=device)
-        class_to_column[sampled] = torch.arange(len(sampled), device=device)
-        return SampledClasses(
-            embeddings=class_columns[:, torch.cat([sampled, background])].t(),
-            class_to_column=class_to_column,
-        )
+        background = sampled.new_full((1,), self.num_classes)
+        columns = send(torch.cat([sampled, background]), class_columns.device)
+        class_to_column = torch.full_like(class_columns[0], len(sampled), dtype=torch.int64)
+        class_to_column[columns[:-1]] = torch.arange(len(sampled), device=columns.device)
+        return SampledClasses(class_columns[:, columns].t(), class_to_column)

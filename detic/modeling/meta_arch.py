@@ -18,6 +18,7 @@ from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
 from detic.modeling.request import DetectionRequest
 from detic.modeling.supervision import BatchCaptions, Supervision
+from detic.transfer import send, send_instances
 from detic.vocabulary.text_encoder import build_text_encoder
 
 # Detectron2's own heads know boxes only.
@@ -106,8 +107,8 @@ class CustomRCNN(GeneralizedRCNN):
         if not self.training:
             return self.inference(batched_inputs)
         images = self.preprocess_image(batched_inputs)
-        gt_instances = [x["instances"].to(self.device) for x in batched_inputs]
-        supervision = self._supervision(batched_inputs, gt_instances)
+        gt_instances = [send_instances(x["instances"], self.device) for x in batched_inputs]
+        supervision = self._supervision(batched_inputs)
         if supervision.kind.has_boxes and not supervision.kind.has_box_classes:
             for instances in gt_instances:
                 instances.gt_classes = torch.zeros_like(instances.gt_classes)
@@ -142,10 +143,15 @@ class CustomRCNN(GeneralizedRCNN):
             detections, _ = self.roi_heads(images, features, proposals, request=request)
         return self._postprocess(detections, batched_inputs, images.image_sizes)
 
+    def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
+        """Return the normalised images as one batch, padded at right and bottom."""
+        sent = [x | {"image": send(x["image"], self.device)} for x in batched_inputs]
+        return super().preprocess_image(sent)
+
     def count_targets(self, batched_inputs: list[dict]) -> Tensor:
         """Return what the proposal losses of a training batch are normalised by, (2,)."""
         images = self.preprocess_image(batched_inputs)
-        gt_instances = [x["instances"].to(self.device) for x in batched_inputs]
+        gt_instances = [send_instances(x["instances"], self.device) for x in batched_inputs]
         return self.proposal_generator.count_targets(gt_instances, images.tensor.shape[2:])
 
     def _roi_losses(
@@ -168,9 +174,7 @@ class CustomRCNN(GeneralizedRCNN):
             features = self.backbone(images.tensor.to(dtype))
         return {name: x.float() for name, x in features.items()}
 
-    def _supervision(
-        self, batched_inputs: list[dict], gt_instances: list[Instances]
-    ) -> Supervision:
+    def _supervision(self, batched_inputs: list[dict]) -> Supervision:
         """Return what the batch is annotated with, classes sampled and captions encoded."""
         if not self.with_image_labels:
             kind = AnnotationKind.BOX
@@ -183,7 +187,9 @@ class CustomRCNN(GeneralizedRCNN):
         classes = None
         if self.class_sampler is not None and kind is not AnnotationKind.CAPTION:
             class_columns = self.roi_heads.classifier.zs_weight
-            classes = self.class_sampler(kind, gt_instances, labels, class_columns)
+            # The batch is not on the device yet: what is drawn from it is not read back.
+            truth = [x["instances"] for x in batched_inputs]
+            classes = self.class_sampler(kind, truth, labels, class_columns)
         return Supervision(kind, labels, classes, self._captions(kind, batched_inputs))
 
     def _captions(self, kind: AnnotationKind, batched_inputs: list[dict]) -> BatchCaptions | None:

@@ -155,7 +155,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         if not supervision.kind.has_box_classes:
             return no_masks  # such boxes train the proposal network only
         stages = self._run_stages(features, proposals, targets)
-        with_masks = self.mask_on and bool(targets) and targets[0].has("gt_masks")
+        with_masks = self.mask_on and any(t.has("gt_masks") for t in (targets or ())[:1])
         in_masks, of_stages = self._foreground(stages, supervision, with_masks)
         losses: dict[str, Tensor] = {}
         for k, (stage, foreground) in enumerate(zip(stages, of_stages, strict=True)):

@@ -20,6 +20,7 @@ from detic.modeling.roi_heads.image_label_losses import (
     weighted_proposal_loss,
 )
 from detic.modeling.supervision import Supervision
+from detic.transfer import send
 
 # Scalars by name, to look at in the course of a training
 Statistics = dict[str, Tensor]
@@ -90,9 +91,9 @@ def weak_loss(
 
 
 def _label_columns(supervision: Supervision, device: torch.device) -> list[Tensor]:
-    """Return the classifier columns of each image's labels, in one copy to the device."""
+    """Return the classifier columns of each image's labels."""
     labels = [label for of_image in supervision.image_labels for label in of_image]
-    columns = supervision.columns(torch.tensor(labels, dtype=torch.int64, device=device))
+    columns = supervision.columns(send(torch.tensor(labels, dtype=torch.int64), device))
     return list(columns.split([len(of_image) for of_image in supervision.image_labels]))
 
 
