@@ -13,6 +13,7 @@ from centernet.decode import (
     ltrb_to_xyxy,
 )
 from centernet.targets import compute_grids
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
 
 PARAMS = DecodeParams(score_threshold=0.01, pre_nms_topk=100, post_nms_topk=100, nms_threshold=0.9)
 
@@ -117,3 +118,53 @@ def test_training_and_test_have_their_own_numbers():
     assert (train.nms_threshold, test.nms_threshold) == (0.6, 0.3)
     cfg.MODEL.CENTERNET.NOT_NMS = True
     assert not DecodeParams.from_config(cfg, "TEST").apply_nms
+
+
+def random_levels(num_images, num_classes, device):
+    """Levels with more candidates than are kept, with fewer, and some with equal heat."""
+    generator = torch.Generator().manual_seed(num_images)
+    levels = []
+    for stride in (8, 16, 32):
+        side = 256 // stride
+        shape = (num_images, num_classes, side, side)
+        heat = (torch.rand(shape, generator=generator) * 50).round() / 50
+        ltrb = torch.rand(num_images, 4, side, side, generator=generator) * 5
+        gate = torch.rand(num_images, 1, side, side, generator=generator)
+        grid = compute_grids([(side, side)], [stride], torch.device("cpu"))[0]
+        tensors = [tensor.to(device) for tensor in (heat, ltrb, gate, grid)]
+        levels.append(LevelPrediction(*tensors, stride))
+    return levels
+
+
+def columns(proposals):
+    return [(p.pred_boxes.tensor.cpu(), p.scores.cpu(), p.pred_classes.cpu()) for p in proposals]
+
+
+@pytest.mark.parametrize("num_classes", [1, 3])
+def test_images_of_a_batch_do_not_meet(num_classes):
+    params = DecodeParams(0.3, pre_nms_topk=200, post_nms_topk=30, nms_threshold=0.5)
+    levels = random_levels(3, num_classes, "cpu")
+    together = columns(decode_proposals(levels, [(256, 256)] * 3, params))
+    for i, expected in enumerate(together):
+        alone = [
+            replace(x, heat=x.heat[i : i + 1], ltrb=x.ltrb[i : i + 1], gate=x.gate[i : i + 1])
+            for x in levels
+        ]
+        (found,) = columns(decode_proposals(alone, [(256, 256)], params))
+        assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+
+
+@needs_stand_in
+@pytest.mark.parametrize("nms_threshold", [0.0, 0.5])
+@pytest.mark.parametrize("score_threshold", [0.3, 0.99, 2.0])
+def test_a_device_finds_the_same_and_is_waited_for_twice(nms_threshold, score_threshold):
+    params = DecodeParams(score_threshold, 200, 30, nms_threshold)
+    sizes = [(256, 256)] * 3
+    expected = columns(decode_proposals(random_levels(3, 2, "cpu"), sizes, params))
+    with StandInDevice() as device:
+        levels = random_levels(3, 2, DEVICE)
+        found = decode_proposals(levels, sizes, params)
+        assert device.waits.total() <= 2
+        found = columns(found)
+    for a, b in zip(found, expected, strict=True):
+        assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))

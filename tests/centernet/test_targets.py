@@ -7,6 +7,7 @@ from centernet.targets import (
     CellIndex,
     CenterNetTargets,
     TargetParams,
+    batch_targets,
     compute_grids,
     dense_targets,
     half_diagonals_in_range,
@@ -129,3 +130,13 @@ def test_cells_without_an_object_are_told_from_distances_of_zero():
         heatmap=torch.zeros(2, 1),
     )
     assert targets.has_object.tolist() == [True, False]
+
+
+def test_targets_of_a_batch_are_those_of_its_parts():
+    gt = [image([]), image([[2, 2, 22, 22], [1, 1, 31, 31]], [3, 1])]
+    targets, regressed = batch_targets(grids(), gt, SHAPES, 4, PARAMS)
+    inds, labels = positive_cells(gt, SHAPES, PARAMS)
+    ltrb, heat = dense_targets(grids(), gt, 4, PARAMS)
+    for found, expected in zip(targets, (inds, labels, ltrb, heat), strict=True):
+        assert torch.equal(found, expected)
+    assert regressed.tolist() == targets.has_object.nonzero().flatten().tolist() != []

@@ -7,6 +7,7 @@ from detic.errors import InputError
 from detic.modeling.federated import (
     federated_mask,
     load_class_frequencies,
+    race,
     sample_federated_classes,
 )
 
@@ -85,3 +86,27 @@ def test_as_many_present_classes_as_places_leave_nothing_to_draw():
 def test_nothing_is_drawn_where_no_other_class_has_a_weight():
     weights = torch.tensor([1.0, 0.0, 0.0])
     assert sample_federated_classes(torch.tensor([0]), 2, 3, weights).tolist() == [0]
+
+
+def test_the_mask_is_that_of_the_sample():
+    for seed in range(20):
+        generator = torch.Generator().manual_seed(seed)
+        frequencies = torch.randint(0, 3, (seed + 2,), generator=generator).float()
+        num_classes = seed + 4
+        present = torch.randint(0, num_classes + 1, (5,), generator=generator)
+        weights = torch.cat([frequencies, torch.zeros(2)])
+        torch.manual_seed(seed)
+        sampled = sample_federated_classes(present, 6, num_classes, weights)
+        torch.manual_seed(seed)
+        mask = federated_mask(present, 6, num_classes, frequencies)
+        assert mask.nonzero().flatten().tolist() == sorted(
+            c for c in sampled.tolist() if c < num_classes
+        )
+
+
+def test_a_gpu_draws_as_multinomial_does():
+    weights = torch.rand(50)
+    torch.manual_seed(1)
+    expected = torch.multinomial(weights, 20)
+    torch.manual_seed(1)
+    assert torch.equal(race(weights, 20), expected)

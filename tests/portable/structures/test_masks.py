@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 import torch
 from detectron2.structures import BitMasks, PolygonMasks, ROIMasks, polygons_to_bitmask
+from detectron2.structures.masks import crop_and_resize_all
+
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
 
 SQUARE = [2.0, 2.0, 6.0, 2.0, 6.0, 6.0, 2.0, 6.0]  # pixels 2-5 in both directions
 TRIANGLE = [0.0, 0.0, 4.0, 0.0, 0.0, 4.0]
@@ -102,3 +105,21 @@ def test_masks_of_regions_fill_their_boxes():
     assert torch.equal(pasted.tensor, BitMasks.from_polygon_masks([[SQUARE]], 8, 8).tensor)
     with pytest.raises(ValueError, match=r"expected masks of shape \(N, S, S\)"):
         ROIMasks(torch.ones(4, 4))
+
+
+@needs_stand_in
+def test_rows_chosen_on_a_device_are_looked_up_once_for_all_images():
+    masks = [PolygonMasks([[SQUARE], [TRIANGLE], []]), PolygonMasks([[TRIANGLE], [SQUARE]])]
+    boxes = [torch.tensor([[0.0, 2.0, 8.0, 6.0], [0.0, 0.0, 4.0, 4.0]]), torch.zeros(1, 4)]
+    expected = crop_and_resize_all([masks[0][[0, 1]], masks[1][[1]]], boxes, 8)
+    with StandInDevice() as device:
+        rows = torch.tensor([2, 1, 0], device=DEVICE), torch.tensor([1], device=DEVICE)
+        chosen = [m[r] for m, r in zip(masks, rows, strict=True)]
+        chosen[0] = chosen[0][torch.tensor([2, 1], device=DEVICE)]
+        assert [len(m) for m in chosen] == [2, 1]
+        there = [b.to(DEVICE) for b in boxes]
+        device.waits.clear()
+        targets = crop_and_resize_all(chosen, there, 8)
+        assert device.waits.total() == 1
+        assert torch.equal(targets.cpu(), expected)
+        assert len(chosen[1].polygons) == 1
