@@ -13,7 +13,9 @@ from detectron2.structures import Boxes, Instances
 from detic.errors import InputError
 from detic.evaluation import build_evaluator
 from detic.evaluation.evaluator import instance_rows
+from detic.transfer import send_instances
 from tests.detic.evaluation.conftest import annotation
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
 
 HERE, THERE = (10, 10, 30, 30), (60, 60, 30, 20)
 
@@ -107,6 +109,24 @@ def test_lvis_pass_writes_results_classes_and_report(register, tmp_path):
     assert [row["segm/AP"] for row in rows] == ["100.0000", "0.0000", ""]
     assert len(json.loads((output / "lvis_instances_results.json").read_text())) == 3
     assert "class 8 0.80" in (output / "report.html").read_text()  # what class 5 was taken for
+
+
+@needs_stand_in
+def test_detections_on_a_device_are_written_down_alike_behind_the_next_image(register, tmp_path):
+    register("pets_device")
+    files = [tmp_path / place / "lvis_instances_results.json" for place in ("cpu", "device")]
+    run(build_evaluator("pets_device", files[0].parent, report=False))
+    evaluator = build_evaluator("pets_device", files[1].parent, report=False)
+    with StandInDevice() as device:
+        evaluator.reset()
+        for image_id, objects in ((2, [(0, HERE, 0.9)]), (1, [(2, THERE, 0.8), (0, HERE, 0.7)])):
+            (output,) = found(*objects)
+            there = {"instances": send_instances(output["instances"], DEVICE)}
+            device.waits.clear()
+            evaluator.process([{"image_id": image_id}], [there])
+            assert device.waits.total() == 0
+        evaluator.evaluate()
+    assert files[1].read_text() == files[0].read_text()
 
 
 def test_coco_pass_names_classes(register, tmp_path):

@@ -12,6 +12,8 @@ from detectron2.structures import (
 )
 from detectron2.structures.boxes import matched_pairwise_iou, pairwise_intersection
 
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
+
 
 def boxes(*rows):
     return Boxes(torch.tensor(rows, dtype=torch.float32))
@@ -123,3 +125,13 @@ def test_distances_of_points_to_the_sides():
     box = Boxes(torch.tensor([[0.0, 0.0, 10.0, 20.0]]))
     distances = pairwise_point_box_distance(torch.tensor([[3.0, 4.0]]), box)
     assert distances.tolist() == [[[3, 4, 7, 16]]]
+
+
+@needs_stand_in
+def test_diverged_boxes_on_a_device_become_nan_without_waiting():
+    with StandInDevice() as device:
+        some = Boxes(torch.tensor([[0, 0, float("inf"), 1], [1, 1, 9, 3]]).to(DEVICE))
+        some.clip((5, 5))
+        assert device.waits.total() == 0
+        assert some.nonempty().tolist() == [False, True]
+        assert some.tensor.isnan().any(dim=1).tolist() == [True, False]

@@ -6,6 +6,8 @@ import pytest
 import torch
 from detectron2.structures import Boxes, Instances
 
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
+
 
 @pytest.fixture
 def three():
@@ -80,3 +82,20 @@ def test_pickling(three):
 def test_instances_are_not_iterated_over_by_accident():
     with pytest.raises(NotImplementedError, match="index them with numbers"):
         iter(Instances((2, 2), scores=torch.zeros(1)))
+
+
+def test_masks_select_rows_and_have_one_entry_for_each(three):
+    three.remove("names")  # lists take no masks
+    chosen = three[torch.tensor([True, False, True])]
+    assert torch.equal(chosen.scores, three.scores[[0, 2]])
+    with pytest.raises(IndexError, match="a mask of 2 rows cannot index 3 instances"):
+        three[torch.tensor([True, False])]
+
+
+@needs_stand_in
+def test_a_mask_on_a_device_is_waited_for_once_not_in_every_field():
+    with StandInDevice() as device:
+        rows = torch.arange(3, device=DEVICE)
+        instances = Instances((1, 1), a=rows, b=rows + 1, c=rows + 2)
+        assert instances[rows > 0].c.shape == (2,)
+        assert device.waits.total() == 1

@@ -14,6 +14,8 @@ from detectron2.utils.events import (
 )
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
+
 
 def test_active_storage_is_the_innermost():
     assert not has_event_storage()
@@ -33,6 +35,19 @@ def test_values_carry_their_iteration():
     storage.put_scalars(loss=4.0, other=1)
     assert storage.latest() == {"loss": (4.0, 6), "other": (1.0, 6)}
     assert storage.history("loss").values() == [(2.0, 5), (4.0, 6)]
+
+
+@needs_stand_in
+def test_values_on_a_device_are_read_together_when_somebody_asks():
+    with StandInDevice() as device:
+        storage = EventStorage(5)
+        for value in (2.0, 4.0):
+            storage.put_scalars(loss=torch.full((), value, device=DEVICE), time=value / 2)
+            storage.step()
+        assert device.waits.total() == 0
+        assert storage.latest() == {"loss": (4.0, 6), "time": (2.0, 6)}
+        assert storage.history("loss").values() == [(2.0, 5), (4.0, 6)]
+        assert device.waits.total() == 1
 
 
 def test_only_noisy_metrics_are_smoothed():
