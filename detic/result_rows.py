@@ -92,7 +92,9 @@ def encoded_masks(masks: np.ndarray) -> list[dict]:
     import cv2
 
     # Runs go down the columns: OpenCV lays these out four times faster than the encoder does.
-    columns = [cv2.transpose(np.ascontiguousarray(mask).view(np.uint8)) for mask in masks]
+    columns: list[Any] = [
+        cv2.transpose(np.ascontiguousarray(mask).view(np.uint8)) for mask in masks
+    ]
     encoded = [rle.encode(of_mask.T) for of_mask in columns]
     return [{"size": mask["size"], "counts": mask["counts"].decode("ascii")} for mask in encoded]
 

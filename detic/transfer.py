@@ -28,7 +28,7 @@ class Fetched:
 
     def __init__(self, value: Any):
         """``value``: a Tensor or Instances, whose fields are on one device."""
-        self._arrival = None
+        self._arrival: Any = None  # an event of the device
         if isinstance(value, Tensor):
             self._value: Any = self._fetch(value)
         else:

@@ -8,6 +8,7 @@ from enum import IntEnum
 
 import numpy as np
 import torch
+from detectron2.structures._finite import check_finite
 
 
 class BoxMode(IntEnum):
@@ -160,12 +161,6 @@ class Boxes:
 
     def __repr__(self) -> str:
         return f"Boxes({self.tensor})"
-
-
-def check_finite(finite: bool) -> None:
-    """Raise ValueError unless all coordinates of some boxes are finite."""
-    if not finite:
-        raise ValueError("boxes contain infinite or NaN coordinates, so they cannot be clipped")
 
 
 def pairwise_intersection(boxes1: Boxes, boxes2: Boxes) -> torch.Tensor:

@@ -4,7 +4,7 @@ Shapes: N masks, H x W image, S side of a mask target. Polygons are flat arrays 
 in pixels, and one instance may consist of several.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import torch
@@ -37,6 +37,16 @@ def rasterize_polygons_within_box(
     local = [(polygon.reshape(-1, 2) - (x0, y0)) * (mask_size / sides) for polygon in polygons]
     bitmap = polygons_to_bitmask([points.reshape(-1) for points in local], mask_size, mask_size)
     return torch.from_numpy(bitmap)
+
+
+def _rasterized(
+    polygons: Iterable[list[np.ndarray]], boxes_xyxy: np.ndarray, mask_size: int
+) -> torch.Tensor:
+    """Return the polygons of each instance inside its box of (N, 4), (N, S, S) bool."""
+    targets = torch.zeros(len(boxes_xyxy), mask_size, mask_size, dtype=torch.bool)
+    for index, (of_instance, box) in enumerate(zip(polygons, boxes_xyxy, strict=True)):
+        targets[index] = rasterize_polygons_within_box(of_instance, box, mask_size)
+    return targets
 
 
 class BitMasks:
@@ -117,39 +127,17 @@ class BitMasks:
 class PolygonMasks:
     """N masks of one image, each a list of polygons.
 
-    Rows chosen by a tensor on an accelerator are looked up when their polygons are asked for, so
-    that choosing waits for nothing.
+    Attributes:
+        polygons: per instance, its polygons as float64 arrays.
     """
 
     def __init__(self, polygons: list[list[np.ndarray]]):
-        self._chosen_from = [[_checked_polygon(p) for p in instance] for instance in polygons]
-        self._rows: torch.Tensor | None = None  # (N,) into `_chosen_from`; None: all of them
-
-    @classmethod
-    def _of(
-        cls, polygons: list[list[np.ndarray]], rows: torch.Tensor | None = None
-    ) -> "PolygonMasks":
-        """Return masks of polygons that have been checked."""
-        masks = cls([])
-        masks._chosen_from, masks._rows = polygons, rows
-        return masks
-
-    @property
-    def polygons(self) -> list[list[np.ndarray]]:
-        """Per instance, its polygons as float64 arrays."""
-        if self._rows is not None:
-            self._look_up(self._rows.tolist())
-        return self._chosen_from
-
-    def _look_up(self, rows: list[int]) -> None:
-        self._chosen_from, self._rows = [self._chosen_from[row] for row in rows], None
+        self.polygons = [[_checked_polygon(p) for p in instance] for instance in polygons]
 
     @staticmethod
     def cat(polymasks_list: list["PolygonMasks"]) -> "PolygonMasks":
         """Return the masks of all, in order."""
-        return PolygonMasks._of(
-            [polygons for masks in polymasks_list for polygons in masks.polygons]
-        )
+        return _of_checked([instance for masks in polymasks_list for instance in masks.polygons])
 
     def to(self, *args, **kwargs) -> "PolygonMasks":
         """Return the masks themselves: polygons have no device."""
@@ -164,7 +152,8 @@ class PolygonMasks:
 
         The result is on the device of the boxes.
         """
-        return crop_and_resize_all([self], [boxes], mask_size)
+        boxes_xyxy = boxes.detach().cpu().numpy()
+        return _rasterized(self.polygons, boxes_xyxy, mask_size).to(boxes.device)
 
     def get_bounding_boxes(self) -> Boxes:
         """Return the tight boxes; zeros for an instance without polygons."""
@@ -178,11 +167,12 @@ class PolygonMasks:
     def __getitem__(self, item: int | slice | list[int] | torch.Tensor) -> "PolygonMasks":
         """Return the chosen masks; an int gives one mask, still as `PolygonMasks`."""
         if isinstance(item, torch.Tensor) and item.device.type != "cpu":
-            rows = torch.arange(len(self), device=item.device) if self._rows is None else self._rows
-            return PolygonMasks._of(self._chosen_from, rows[item].reshape(-1))
+            from detectron2.structures._chosen_polygons import ChosenPolygons
+
+            return ChosenPolygons.of(self, item)
         item = item.numpy() if isinstance(item, torch.Tensor) else item
         rows = np.atleast_1d(np.arange(len(self))[item])
-        return PolygonMasks._of([self.polygons[row] for row in rows])
+        return _of_checked([self.polygons[row] for row in rows])
 
     def __iter__(self) -> Iterator[list[np.ndarray]]:
         """Yield the polygons of each instance."""
@@ -199,30 +189,14 @@ class PolygonMasks:
         return torch.tensor(areas)
 
     def __len__(self) -> int:
-        return len(self._chosen_from) if self._rows is None else len(self._rows)
+        return len(self.polygons)
 
 
-def crop_and_resize_all(
-    masks: Sequence[PolygonMasks], boxes: Sequence[torch.Tensor], mask_size: int
-) -> torch.Tensor:
-    """Return mask i of an image inside its box i of (N_image, 4), of all images, (N, S, S) bool.
-
-    The result is on the device of the boxes, which is waited for once.
-    """
-    rows = [
-        torch.arange(len(m), device=b.device) if m._rows is None else m._rows
-        for m, b in zip(masks, boxes, strict=True)
-    ]
-    known = torch.cat([torch.cat(rows)[:, None].double(), torch.cat(list(boxes)).double()], dim=1)
-    chosen, boxes_xyxy = known.detach().cpu().split((1, 4), dim=1)
-    for m, of_image in zip(masks, chosen[:, 0].long().split([len(m) for m in masks]), strict=True):
-        if m._rows is not None:
-            m._look_up(of_image.tolist())
-    polygons = (polygons for m in masks for polygons in m.polygons)
-    targets = torch.zeros(len(known), mask_size, mask_size, dtype=torch.bool)
-    for index, (of_mask, box) in enumerate(zip(polygons, boxes_xyxy.numpy(), strict=True)):
-        targets[index] = rasterize_polygons_within_box(of_mask, box, mask_size)
-    return targets.to(boxes[0].device, non_blocking=True)
+def _of_checked(polygons: list[list[np.ndarray]]) -> PolygonMasks:
+    """Return masks of polygons that are known to be some."""
+    masks = PolygonMasks([])
+    masks.polygons = polygons
+    return masks
 
 
 class ROIMasks:

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.structures import BitMasks, PolygonMasks, ROIMasks, polygons_to_bitmask
-from detectron2.structures.masks import crop_and_resize_all
+from detectron2.structures._chosen_polygons import crop_and_resize_all
 
 from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
 

@@ -7,8 +7,8 @@ from detectron2.config import CfgNode, configurable
 from detectron2.structures import ImageList, Instances
 from torch import nn
 
+from .._postprocessing import postprocess_batch
 from ..backbone import Backbone, build_backbone
-from ..postprocessing import postprocess_batch
 from ..proposal_generator import build_proposal_generator
 from ..roi_heads import build_roi_heads
 from .build import META_ARCH_REGISTRY

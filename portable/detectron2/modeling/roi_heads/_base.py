@@ -13,9 +13,9 @@ from detectron2.utils.registry import Registry
 from torch import nn
 
 from .._rows import rows_where
+from .._sampling import subsample_batch
 from ..matcher import Matcher
 from ..proposal_generator.proposal_utils import add_ground_truth_to_proposals
-from ..sampling import subsample_batch
 
 # Modules `(images, features, proposals, targets) -> (instances, losses)`, built as
 # `obj(cfg, input_shape)` with the backbone's `output_shape()`.

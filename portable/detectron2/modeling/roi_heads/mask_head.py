@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from detectron2.config import CfgNode, configurable
 from detectron2.layers import Conv2d, ConvTranspose2d, ShapeSpec, cat
 from detectron2.structures import Instances, PolygonMasks
-from detectron2.structures.masks import crop_and_resize_all
+from detectron2.structures._chosen_polygons import crop_and_resize_all
 from detectron2.utils.registry import Registry
 from fvcore.nn.weight_init import c2_msra_fill
 from torch import nn
