@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
+from detectron2.layers._ragged import expand_groups, group_starts
 from detectron2.layers.wrappers import cat
 from torch.autograd.function import once_differentiable
 
@@ -96,7 +97,7 @@ def _axis_windows(
     last_cell = sizes[:, None].to(side.dtype) - 1
 
     samples_of_bin = samples.long().expand(-1, num_bins)
-    bin_of, sample = _expand(samples_of_bin)
+    bin_of, sample = expand_groups(samples_of_bin)
     box_of = bin_of // num_bins
     side, samples, limit = (x[box_of, 0] for x in (side, samples, last_cell))
     positions = bins.flatten()[bin_of] + (sample + 0.5) * side / samples
@@ -104,12 +105,12 @@ def _axis_windows(
     positions = positions.clamp(min=0).minimum(limit)
     low = positions.floor()
 
-    first_sample = _starts(samples_of_bin)
+    first_sample = group_starts(samples_of_bin)
     low_or_none = F.pad(low, (0, 1))
     first = low_or_none[first_sample]
     last = (low_or_none[first_sample + samples_of_bin - 1] + 1).minimum(last_cell)
     count = (last - first + 1).where(samples_of_bin > 0, 0).long()
-    start = _starts(count)
+    start = group_starts(count)
     upper_shares = shares * (positions - low)
     place = start.flatten()[bin_of] + (low - first.flatten()[bin_of]).long()
     weights = shares.new_zeros(int(count.sum()))
@@ -128,7 +129,7 @@ def _bin_windows(
     """
     num_rows, num_columns = rows.count.shape[1], columns.count.shape[1]
     lines = rows.count[:, :, None].expand(-1, -1, num_columns)
-    bin_of, dy = _expand(lines)  # of each line: the cells of a window that are in one row
+    bin_of, dy = expand_groups(lines)  # of each line: the cells of a window that are in one row
     box_of = bin_of // (num_rows * num_columns)
     row_of = bin_of // num_columns
     column_of = box_of * num_columns + bin_of % num_columns
@@ -136,27 +137,11 @@ def _bin_windows(
     first = first_cells[box_of] + row * widths[box_of] + columns.first.flatten()[column_of]
     row_weights = rows.weights[rows.start.flatten()[row_of] + dy]
 
-    line_of, dx = _expand(columns.count.flatten()[column_of])
+    line_of, dx = expand_groups(columns.count.flatten()[column_of])
     column_weights = columns.weights[columns.start.flatten()[column_of][line_of] + dx]
     counts = (lines * columns.count[:, None, :]).flatten()
     starts = F.pad(counts.cumsum(0), (1, 0))
     return first[line_of] + dx, starts, row_weights[line_of] * column_weights
-
-
-def _starts(counts: torch.Tensor) -> torch.Tensor:
-    """Return where each group starts if groups of `counts` members follow each other."""
-    return (counts.flatten().cumsum(0) - counts.flatten()).view(counts.shape)
-
-
-def _expand(counts: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
-    """Return the group of each member, and its place in the group, for groups in a row.
-
-    >>> _expand(torch.tensor([2, 0, 1]))
-    (tensor([0, 0, 2]), tensor([0, 1, 0]))
-    """
-    counts = counts.flatten()
-    group = torch.repeat_interleave(counts)
-    return group, torch.arange(len(group)) - _starts(counts)[group]
 
 
 class _WeightedSums(torch.autograd.Function):
