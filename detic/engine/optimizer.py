@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 
 import torch
 from detectron2.solver import build_optimizer as build_detectron2_optimizer
-from torch import nn
+from torch import Tensor, nn
 
 from detic.errors import InputError
 
@@ -31,7 +31,7 @@ def build_parameterwise_optimizer(cfg, model: nn.Module) -> torch.optim.Optimize
         {"params": [parameter], "lr": _learning_rate(name, solver)}
         for name, parameter in _trainable(model)
     ]
-    optimizer_type, options = _optimizer(solver)
+    optimizer_type, options = _optimizer(solver, on_cpu=_is_on_cpu(model))
     optimizer = optimizer_type(
         groups, lr=solver.BASE_LR, weight_decay=solver.WEIGHT_DECAY, **options
     )
@@ -45,6 +45,10 @@ def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
 
 
+def _is_on_cpu(model: nn.Module) -> bool:
+    return all(p.device.type == "cpu" for _, p in _trainable(model))
+
+
 def _learning_rate(name: str, solver) -> float:
     rate = solver.BASE_LR
     if "backbone" in name:
@@ -54,12 +58,13 @@ def _learning_rate(name: str, solver) -> float:
     return rate
 
 
-def _optimizer(solver) -> tuple[Callable[..., torch.optim.Optimizer], dict]:
+def _optimizer(solver, on_cpu: bool) -> tuple[Callable[..., torch.optim.Optimizer], dict]:
     """Return the optimizer's class and its own options."""
     if solver.OPTIMIZER == "SGD":
         return torch.optim.SGD, {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}
     if solver.OPTIMIZER == "ADAMW":
-        return torch.optim.AdamW, {}
+        # On a GPU a fused step would see gradients that were clipped before their scale is removed.
+        return torch.optim.AdamW, {"fused": on_cpu}
     raise InputError(f"unknown SOLVER.OPTIMIZER {solver.OPTIMIZER!r}; choose SGD or ADAMW")
 
 
@@ -86,10 +91,16 @@ def _clip_gradients(optimizer: torch.optim.Optimizer, clipping) -> None:
         elif clip_type == "value":
             nn.utils.clip_grad_value_(parameters, value)
         else:
-            for parameter in parameters:
-                nn.utils.clip_grad_norm_(parameter, value, clipping.NORM_TYPE)
+            _clip_each_norm([p.grad for p in parameters], value, clipping.NORM_TYPE)
 
     optimizer.register_step_pre_hook(clip)
+
+
+def _clip_each_norm(gradients: list[Tensor], largest: float, norm_type: float) -> None:
+    """Scale down, in place, each gradient whose norm exceeds ``largest``."""
+    norms = torch._foreach_norm(gradients, norm_type)
+    factors = [(largest / (norm + 1e-6)).clamp(max=1) for norm in norms]
+    torch._foreach_mul_(gradients, factors)
 
 
 def _check_detectron2_solver(solver) -> None:

@@ -169,10 +169,16 @@ class CustomRCNN(GeneralizedRCNN):
     def _backbone_features(self, images: ImageList, dtype: torch.dtype | None) -> dict[str, Tensor]:
         """Return float32 feature maps by name, computed in mixed precision if a dtype is given."""
         if dtype is None:
-            return self.backbone(images.tensor)
+            return self.backbone(self._laid_out(images.tensor))
         with torch.autocast(self.device.type, dtype=dtype):
             features = self.backbone(images.tensor.to(dtype))
         return {name: x.float() for name, x in features.items()}
+
+    def _laid_out(self, images: Tensor) -> Tensor:
+        """Return ``images`` in the memory format in which the whole network trains fastest."""
+        if self.training and self.device.type == "cpu":
+            return images.contiguous(memory_format=torch.channels_last)
+        return images
 
     def _supervision(self, batched_inputs: list[dict]) -> Supervision:
         """Return what the batch is annotated with, classes sampled and captions encoded."""

@@ -4,6 +4,8 @@ Shapes: B images, H x W tokens of a map, C channels, G heads, M window side in t
 M tokens of a window, N windows of the batch.
 """
 
+import functools
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -25,6 +27,8 @@ def from_windows(windows: Tensor, size_hw: tuple[int, int], window: int) -> Tens
     return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
 
 
+@functools.lru_cache(maxsize=16)
+@torch.inference_mode(False)  # training may use what inference made
 def shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
     """Return what to add to attention logits so that shifted windows do not mix far regions.
 
@@ -32,7 +36,7 @@ def shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.
     region see each other.
 
     Returns:
-        (windows of one map, T, T): 0 or -100.
+        (windows of one map, T, T): 0 or -100. Calls with equal arguments share it.
     """
     region = torch.zeros(size_hw, device=device)
     spans = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
@@ -75,6 +79,7 @@ class WindowAttention(nn.Module):
         bias = bias.permute(2, 0, 1)[None]  # (1, G, T, T)
         if mask is not None:
             bias = bias + mask[:, None]  # (windows, G, T, T)
-            bias = bias.repeat(n // len(mask), 1, 1, 1)
+            if n > len(mask):
+                bias = bias.repeat(n // len(mask), 1, 1, 1)
         x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
         return self.proj(x.transpose(1, 2).reshape(n, t, c))

@@ -205,7 +205,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
 
         ``targets``: ground truth that the proposals of later stages are matched with.
         """
-        maps = [features[name] for name in self.box_in_features]
+        maps = [self._shared_map(features[name]) for name in self.box_in_features]
         outputs: list[StageOutput] = []
         for k, predictor in enumerate(self.box_predictor):
             if k > 0:
@@ -214,12 +214,19 @@ class DeticCascadeROIHeads(CascadeROIHeads):
                 if targets is not None:
                     proposals = self._match_and_label_boxes(proposals, k, targets)
             x = self.box_pooler(maps, [p.proposal_boxes for p in proposals])
-            if x.requires_grad:
-                # All stages pool the same maps: their gradients are averaged there.
-                x.register_hook(lambda gradient: gradient / self.num_cascade_stages)
             x = self.box_head[k](x)
             outputs.append(StageOutput(x, predictor.bbox_pred(x), proposals))
         return outputs
+
+    def _shared_map(self, x: Tensor) -> Tensor:
+        """Return a map that all stages pool from, their gradients averaged there.
+
+        It is in single precision, which each pooling would otherwise turn it into.
+        """
+        x = x.to(torch.promote_types(x.dtype, torch.float32)).view_as(x)
+        if x.requires_grad:
+            x.register_hook(lambda gradient: gradient / self.num_cascade_stages)
+        return x
 
     def _mask_losses(
         self, features: dict[str, Tensor], proposals: list[Instances], rows: list[Tensor]

@@ -1,84 +1,179 @@
-"""The arithmetic of RoIAlign, by torchvision's kernel or by matrices.
+"""RoIAlign as a product with a sparse matrix, the fast form on a CPU.
 
-Shapes: B images, N boxes, C channels, H x W feature map, P x Q output grid. A box ("RoI") is a row
-(image index, x0, y0, x1, y1).
+An output bin is the mean of its samples, and a sample mixes four cells. So a bin is a weighted sum
+of the cells of a window, whose weights are products of a row's and a column's. torchvision's kernel
+visits every sample instead, and differentiates on one thread.
+
+Shapes: L levels of a pyramid, B images, N boxes, C channels, H x W feature map, P x Q output grid,
+M cells of all maps, K bins of an axis (N * P or N * Q), E entries of the matrix.
 
 Source: He et al., Mask R-CNN, section 3; half-pixel alignment as in Detectron2's ROIAlignV2.
 """
 
+from collections.abc import Sequence
+from typing import NamedTuple
+
 import torch
-from detectron2.layers._bilinear import bilinear_weights
-from torchvision.ops import roi_align as torchvision_roi_align
+import torch.nn.functional as F
+from detectron2.layers._ragged import expand_groups, group_starts
+from detectron2.layers.wrappers import cat
+from torch.autograd.function import once_differentiable
 
-# Forward and backward pass of 512 boxes with 256 channels on one thread, matrices : torchvision:
-# 94 : 445 ms on 16 x 16 cells, 247 : 447 ms on 32 x 32, 541 : 465 ms on 80 x 80.
-MAX_CELLS_FOR_MATRICES = 1024
+# With fewer channels the matrix takes more time than it saves.
+_MIN_CHANNELS = 32
 
 
-def roi_align(
-    features: torch.Tensor,
+def pools_by_cells(features: torch.Tensor) -> bool:
+    """Return whether `roi_align_by_cells` is the fastest form for maps (B, C, H, W)."""
+    return features.device.type == "cpu" and features.shape[1] >= _MIN_CHANNELS
+
+
+def in_sufficient_precision(features: torch.Tensor) -> torch.Tensor:
+    """Return features in single precision if they have half, which cannot hold coordinates."""
+    return features.float() if features.dtype in (torch.float16, torch.bfloat16) else features
+
+
+def roi_align_by_cells(
+    maps: Sequence[torch.Tensor],
+    scales: Sequence[float],
     rois: torch.Tensor,
+    levels: torch.Tensor,
     output_size: tuple[int, int],
-    spatial_scale: float = 1.0,
     sampling_ratio: int = 0,
     aligned: bool = True,
 ) -> torch.Tensor:
-    """Return the pooled features, (N, C, P, Q), by whichever kernel is faster here.
-
-    torchvision's kernel computes all but one case: its backward pass is slow on CPU, and for small
-    maps with a fixed number of samples `roi_align_by_matrices` gives the same numbers sooner.
-    """
-    differentiated = features.requires_grad and torch.is_grad_enabled()
-    small = features.shape[2:].numel() <= MAX_CELLS_FOR_MATRICES
-    by_matrices = differentiated and small and sampling_ratio > 0 and features.device.type == "cpu"
-    kernel = roi_align_by_matrices if by_matrices else torchvision_roi_align
-    return kernel(features, rois, output_size, spatial_scale, sampling_ratio, aligned)
-
-
-def roi_align_by_matrices(
-    features: torch.Tensor,
-    rois: torch.Tensor,
-    output_size: tuple[int, int],
-    spatial_scale: float,
-    sampling_ratio: int,
-    aligned: bool = True,
-) -> torch.Tensor:
-    """Return what `roi_align` does with a `sampling_ratio` > 0, by two matrix products per box."""
-    height, width = features.shape[2:]
-    corners = rois[:, 1:].detach() * spatial_scale - (0.5 if aligned else 0.0)
-    min_side = 0.0 if aligned else 1.0
-    rows = _axis_weights(corners[:, 1::2], output_size[0], sampling_ratio, height, min_side)
-    columns = _axis_weights(corners[:, 0::2], output_size[1], sampling_ratio, width, min_side)
-    image_index = rois[:, 0].long()
-    pooled, order = [], []
-    for image, feature_map in enumerate(features):
-        of_image = (image_index == image).nonzero()[:, 0]
-        pooled.append(_resample(feature_map, rows[of_image], columns[of_image]))
-        order.append(of_image)
-    return torch.cat(pooled)[torch.cat(order).argsort()]
-
-
-def _axis_weights(
-    bounds: torch.Tensor, num_bins: int, sampling_ratio: int, size: int, min_side: float
-) -> torch.Tensor:
-    """Return the weights of the cells of one axis in the output cells, (N, num_bins, size).
+    """Return the features of boxes, each of one level, (N, C, P, Q), channels last in memory.
 
     Args:
-        bounds: (N, 2) first and last coordinate of the boxes, cell centres at integers.
-        size: cells of the feature map along the axis.
-        min_side: shorter boxes are lengthened to this many cells.
+        maps: L maps (B, C, H, W); those with channels last are not copied for the product.
+        scales: feature cells per unit of the box coordinates, of each level.
+        rois: (N, 5) rows (image index, x0, y0, x1, y1).
+        levels: (N,) int64.
+        sampling_ratio, aligned: see `ROIAlign`.
     """
-    start = bounds[:, :1]
-    side = (bounds[:, 1:] - start).clamp(min=min_side)
-    num_samples = num_bins * sampling_ratio
-    fractions = (torch.arange(num_samples, dtype=bounds.dtype) + 0.5) / num_samples
-    positions = start + side * fractions
-    inside = (positions >= -1) & (positions <= size)
-    weights = bilinear_weights(positions.clamp(0, size - 1), size) * inside[..., None]
-    return weights.reshape(-1, num_bins, sampling_ratio, size).mean(dim=2)
+    cells = cat([x.permute(0, 2, 3, 1).flatten(end_dim=2) for x in maps])  # (M, C)
+    precise = in_sufficient_precision(cells)
+    rois = rois.to(dtype=precise.dtype)
+    sizes_hw = torch.tensor([x.shape[2:] for x in maps])  # (L, 2)
+    cells_per_image = sizes_hw.prod(dim=1)
+    level_start = len(maps[0]) * (cells_per_image.cumsum(0) - cells_per_image)
+    first_cells = level_start[levels] + rois[:, 0].long() * cells_per_image[levels]
+    heights, widths = sizes_hw[levels].unbind(dim=1)
+
+    corners = rois[:, 1:].detach() * rois.new_tensor(scales)[levels, None]
+    corners = corners - (0.5 if aligned else 0.0)
+    sampling = sampling_ratio, 0.0 if aligned else 1.0
+    rows = _axis_windows(corners[:, 1::2], heights, output_size[0], *sampling)
+    columns = _axis_windows(corners[:, 0::2], widths, output_size[1], *sampling)
+    pooled = _WeightedSums.apply(precise, *_bin_windows(rows, columns, first_cells, widths))
+    pooled = pooled.to(dtype=cells.dtype)
+    return pooled.view(len(rois), *output_size, cells.shape[1]).permute(0, 3, 1, 2)
 
 
-def _resample(features: torch.Tensor, rows: torch.Tensor, columns: torch.Tensor) -> torch.Tensor:
-    """Return rows (N, P, H) @ features (C, H, W) @ columns.T (N, W, Q), (N, C, P, Q)."""
-    picked = torch.einsum("nph,chw->npcw", rows, features)
-    return torch.einsum("npcw,nqw->ncpq", picked, columns)
+class _Windows(NamedTuple):
+    """The cells of an axis that the bins of each box cover, and how much they weigh."""
+
+    first: torch.Tensor  # (N, P) int64 cell
+    count: torch.Tensor  # (N, P) int64 cells, 0 for boxes without extent
+    start: torch.Tensor  # (N, P) int64 place of the first cell's weight
+    weights: torch.Tensor  # of all cells of all windows
+
+
+def _axis_windows(
+    bounds: torch.Tensor, sizes: torch.Tensor, num_bins: int, sampling_ratio: int, min_side: float
+) -> _Windows:
+    """Return the windows of `num_bins` equal parts of intervals.
+
+    Args:
+        bounds: (N, 2) first and last coordinate, cell centres at integers.
+        sizes: (N,) cells of the map along the axis.
+        sampling_ratio: samples of a bin; 0: one per cell.
+        min_side: shorter intervals are lengthened to this.
+    """
+    side = (bounds[:, 1:] - bounds[:, :1]).clamp(min=min_side) / num_bins  # (N, 1) of a bin
+    samples = side.ceil() if sampling_ratio == 0 else torch.full_like(side, sampling_ratio)
+    samples = samples.where(side.isfinite(), 0)
+    bins = bounds[:, :1] + torch.arange(num_bins, dtype=side.dtype) * side  # (N, P) their starts
+    last_cell = sizes[:, None].to(side.dtype) - 1
+
+    samples_of_bin = samples.long().expand(-1, num_bins)
+    bin_of, sample = expand_groups(samples_of_bin)
+    box_of = bin_of // num_bins
+    side, samples, limit = (x[box_of, 0] for x in (side, samples, last_cell))
+    positions = bins.flatten()[bin_of] + (sample + 0.5) * side / samples
+    shares = ((positions >= -1) & (positions <= limit + 1)) / samples
+    positions = positions.clamp(min=0).minimum(limit)
+    low = positions.floor()
+
+    first_sample = group_starts(samples_of_bin)
+    low_or_none = F.pad(low, (0, 1))
+    first = low_or_none[first_sample]
+    last = (low_or_none[first_sample + samples_of_bin - 1] + 1).minimum(last_cell)
+    count = (last - first + 1).where(samples_of_bin > 0, 0).long()
+    start = group_starts(count)
+    upper_shares = shares * (positions - low)
+    place = start.flatten()[bin_of] + (low - first.flatten()[bin_of]).long()
+    weights = shares.new_zeros(int(count.sum()))
+    weights.index_add_(0, place, shares - upper_shares)
+    weights.index_add_(0, place + (low < limit), upper_shares)
+    return _Windows(first.long(), count, start, weights)
+
+
+def _bin_windows(
+    rows: _Windows, columns: _Windows, first_cells: torch.Tensor, widths: torch.Tensor
+) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
+    """Return the sparse matrix (N * P * Q, M): cells (E,), starts (N * P * Q + 1,), weights (E,).
+
+    Args:
+        first_cells, widths: (N,) int64 number of the map's first cell, and cells of its rows.
+    """
+    num_rows, num_columns = rows.count.shape[1], columns.count.shape[1]
+    lines = rows.count[:, :, None].expand(-1, -1, num_columns)
+    bin_of, dy = expand_groups(lines)  # of each line: the cells of a window that are in one row
+    box_of = bin_of // (num_rows * num_columns)
+    row_of = bin_of // num_columns
+    column_of = box_of * num_columns + bin_of % num_columns
+    row = rows.first.flatten()[row_of] + dy
+    first = first_cells[box_of] + row * widths[box_of] + columns.first.flatten()[column_of]
+    row_weights = rows.weights[rows.start.flatten()[row_of] + dy]
+
+    line_of, dx = expand_groups(columns.count.flatten()[column_of])
+    column_weights = columns.weights[columns.start.flatten()[column_of][line_of] + dx]
+    counts = (lines * columns.count[:, None, :]).flatten()
+    starts = F.pad(counts.cumsum(0), (1, 0))
+    return first[line_of] + dx, starts, row_weights[line_of] * column_weights
+
+
+class _WeightedSums(torch.autograd.Function):
+    """The product of a sparse matrix and a dense one."""
+
+    @staticmethod
+    def forward(ctx, values, columns, starts, weights):
+        """Return (rows, C): the sums of `values` (M, C) in `columns` (E,) times `weights` (E,).
+
+        Row i has the entries from `starts[i]` to `starts[i + 1]`.
+        """
+        ctx.save_for_backward(columns, starts, weights)
+        ctx.num_values = len(values)
+        return _weighted_sums(values, columns, starts, weights)
+
+    @staticmethod
+    @once_differentiable
+    def backward(ctx, gradient):
+        columns, starts, weights = ctx.saved_tensors
+        order = columns.argsort()
+        rows = torch.repeat_interleave(starts.diff())[order]
+        counts = columns.bincount(minlength=ctx.num_values)
+        starts = F.pad(counts.cumsum(0), (1, 0))
+        return _weighted_sums(gradient, rows, starts, weights[order]), None, None, None
+
+
+def _weighted_sums(values, columns, starts, weights) -> torch.Tensor:
+    return F.embedding_bag(
+        columns,
+        values.detach().contiguous(),
+        starts,
+        mode="sum",
+        per_sample_weights=weights,
+        include_last_offset=True,
+    )

@@ -5,12 +5,22 @@ Shapes: B images, C channels, H x W feature map.
 
 import functools
 from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
 import torch.nn.functional as F
 from detectron2.utils import comm
 from fvcore.nn.distributed import differentiable_all_reduce
 from torch import nn
+
+
+class _AffineMap(NamedTuple):
+    """What a frozen normalisation does, and the buffers that it follows from."""
+
+    buffers: tuple[torch.Tensor, ...]  # kept, so that no other tensor takes their identity
+    sources: tuple  # their identities and versions
+    scale: torch.Tensor  # (C, 1, 1)
+    shift: torch.Tensor  # (C, 1, 1)
 
 
 class FrozenBatchNorm2d(nn.Module):
@@ -30,6 +40,7 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features) - eps)
         self.register_buffer("num_batches_tracked", None)
+        self._known_map: _AffineMap | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return `x` (B, C, H, W) normalised with the stored statistics."""
@@ -38,9 +49,20 @@ class FrozenBatchNorm2d(nn.Module):
                 x, self.running_mean, self.running_var, self.weight, self.bias, eps=self.eps
             )
         # A product with constants keeps no copy of x for the backward pass, batch_norm does.
-        scale = self.weight * (self.running_var + self.eps).rsqrt()
-        shift = self.bias - self.running_mean * scale
-        return x * scale.to(x.dtype)[:, None, None] + shift.to(x.dtype)[:, None, None]
+        scale, shift = self._affine_map(x.dtype)
+        return torch.addcmul(shift, x, scale)
+
+    def _affine_map(self, dtype: torch.dtype) -> tuple[torch.Tensor, torch.Tensor]:
+        """Return factor and summand of each channel, (C, 1, 1); computed once for these buffers."""
+        buffers = self.weight, self.bias, self.running_mean, self.running_var
+        # The version of a tensor counts its changes in place.
+        sources = dtype, [(id(buffer), buffer._version) for buffer in buffers]
+        if self._known_map is None or self._known_map.sources != sources:
+            scale = self.weight * (self.running_var + self.eps).rsqrt()
+            shift = self.bias - self.running_mean * scale
+            maps = (y.to(dtype)[:, None, None] for y in (scale, shift))
+            self._known_map = _AffineMap(buffers, sources, *maps)
+        return self._known_map.scale, self._known_map.shift
 
     def _load_from_state_dict(self, state_dict, prefix, *args):
         # Checkpoints older than the counter lack it. Its value is never used.

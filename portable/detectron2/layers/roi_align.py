@@ -5,8 +5,13 @@ y0, x1, y1).
 """
 
 import torch
-from detectron2.layers._roi_align import roi_align
+from detectron2.layers._roi_align import (
+    in_sufficient_precision,
+    pools_by_cells,
+    roi_align_by_cells,
+)
 from torch import nn
+from torchvision.ops import roi_align as torchvision_roi_align
 
 
 class ROIAlign(nn.Module):
@@ -34,8 +39,15 @@ class ROIAlign(nn.Module):
 
     def forward(self, input: torch.Tensor, rois: torch.Tensor) -> torch.Tensor:
         """Return the features (N, C, P, Q) of `rois` (N, 5) in `input` (B, C, H, W)."""
-        # Half precision cannot hold coordinates of some hundred pixels: pool in single precision.
-        features = input.float() if input.dtype in (torch.float16, torch.bfloat16) else input
+        sampling = self.sampling_ratio, self.aligned
+        if pools_by_cells(input):
+            levels = torch.zeros(len(rois), dtype=torch.int64)
+            return roi_align_by_cells(
+                [input], [self.spatial_scale], rois, levels, self.output_size, *sampling
+            )
+        features = in_sufficient_precision(input)
         rois = rois.to(dtype=features.dtype)
-        scaling = self.spatial_scale, self.sampling_ratio, self.aligned
-        return roi_align(features, rois, self.output_size, *scaling).to(dtype=input.dtype)
+        pooled = torchvision_roi_align(
+            features, rois, self.output_size, self.spatial_scale, *sampling
+        )
+        return pooled.to(dtype=input.dtype)

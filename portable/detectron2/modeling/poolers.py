@@ -7,6 +7,7 @@ import math
 
 import torch
 from detectron2.layers import ROIAlign, cat
+from detectron2.layers._roi_align import pools_by_cells, roi_align_by_cells
 from detectron2.structures import Boxes
 from torch import nn
 
@@ -77,9 +78,10 @@ class ROIPooler(nn.Module):
             )
         self.canonical_box_size = canonical_box_size
         self.canonical_level = canonical_level
+        self.scales = list(scales)
+        self.sampling = sampling_ratio, _ALIGNED[pooler_type]
         self.level_poolers = nn.ModuleList(
-            ROIAlign(self.output_size, scale, sampling_ratio, _ALIGNED[pooler_type])
-            for scale in scales
+            ROIAlign(self.output_size, scale, *self.sampling) for scale in scales
         )
 
     def forward(self, x: list[torch.Tensor], box_lists: list[Boxes]) -> torch.Tensor:
@@ -92,6 +94,10 @@ class ROIPooler(nn.Module):
             return self.level_poolers[0](x[0], rois)
         canonical = self.canonical_box_size, self.canonical_level
         levels = assign_boxes_to_levels(box_lists, self.min_level, self.max_level, *canonical)
+        if pools_by_cells(x[0]):
+            return roi_align_by_cells(
+                x, self.scales, rois, levels, self.output_size, *self.sampling
+            )
         order = torch.argsort(levels, stable=True)
         ends = torch.searchsorted(
             levels[order], torch.arange(len(x), device=order.device), right=True

@@ -38,6 +38,26 @@ def test_converted_layer_computes_the_same(requires_grad):
     assert not list(frozen.parameters())
 
 
+BUFFER_CHANGES = {
+    "in place": lambda norm: norm.weight.mul_(2),
+    "loaded": lambda norm: norm.load_state_dict({n: v + 1 for n, v in norm.state_dict().items()}),
+    "replaced": lambda norm: setattr(norm, "running_var", norm.running_var * 3),
+    "other precision": lambda norm: norm.double().float().bias.zero_(),
+}
+
+
+@pytest.mark.parametrize("change", BUFFER_CHANGES.values(), ids=BUFFER_CHANGES)
+def test_frozen_layer_follows_its_buffers(change):
+    frozen = FrozenBatchNorm2d.convert_frozen_batchnorm(trained_norm())
+    x = torch.randn(2, 3, 4, 4)
+    before = frozen(x.requires_grad_())
+    change(frozen)
+    after = frozen(x)
+    assert not torch.allclose(after, before, atol=1e-2)
+    assert torch.allclose(after, frozen(x.detach()), atol=1e-6)
+    assert torch.equal(copy.deepcopy(frozen)(x), after)
+
+
 def test_conversion_replaces_children_and_keeps_state_dict_names():
     model = nn.Sequential(nn.Conv2d(3, 3, 1), nn.Sequential(trained_norm()))
     before = {name: value.clone() for name, value in model.state_dict().items()}

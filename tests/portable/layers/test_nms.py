@@ -1,7 +1,9 @@
 """Suppression within classes."""
 
+import pytest
 import torch
 from detectron2.layers import batched_nms
+from detectron2.layers.nms import nms_by_pairs
 from torchvision.ops import nms
 
 
@@ -36,3 +38,25 @@ def test_no_boxes():
     kept = batched_nms(torch.zeros(0, 4), torch.zeros(0), torch.zeros(0), 0.5)
     assert kept.shape == (0,)
     assert kept.dtype == torch.int64
+
+
+@pytest.mark.parametrize("threshold", [0.1, 0.5, 0.8, 0.95])
+def test_pairs_equal_the_kernel(threshold):
+    """Crowds of boxes that drop each other in turn, equal ones, equal scores and odd shapes."""
+    torch.manual_seed(0)
+    corners, sides = torch.rand(40, 2) * 50, torch.rand(40, 2) * 20
+    boxes = torch.cat([corners, corners + sides], dim=1).repeat(10, 1).double()
+    boxes[:300] += torch.randn(300, 4)
+    boxes[350] = float("nan")
+    boxes[351:355, 2] = boxes[351:355, 0]
+    scores = (torch.rand(len(boxes)) * 30).round().double()
+    assert torch.equal(nms_by_pairs(boxes, scores, threshold), nms(boxes, scores, threshold))
+
+
+def test_many_boxes_of_several_classes_are_suppressed_as_few_are():
+    torch.manual_seed(0)
+    corners = torch.rand(1200, 2) * 30
+    boxes, scores = torch.cat([corners, corners + 40], dim=1), torch.rand(1200)
+    classes = torch.arange(1200) % 3
+    kept = batched_nms(boxes, scores, classes, 0.8)
+    assert kept.tolist() == by_class(boxes, scores, classes, 0.8).tolist()

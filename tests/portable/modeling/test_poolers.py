@@ -45,10 +45,11 @@ def test_pooler_format_names_the_image_of_each_box():
     ]
 
 
-def test_each_box_is_pooled_from_its_level_in_the_order_of_the_boxes():
+@pytest.mark.parametrize("channels", [1, 32])
+def test_each_box_is_pooled_from_its_level_in_the_order_of_the_boxes(channels):
     """Level k of image i is filled with 10 * k + i."""
     features = [
-        torch.stack([torch.full((1, size, size), 10.0 * k + i) for i in range(2)])
+        torch.stack([torch.full((channels, size, size), 10.0 * k + i) for i in range(2)])
         for k, size in enumerate((16, 8))
     ]
     boxes = [
@@ -56,14 +57,15 @@ def test_each_box_is_pooled_from_its_level_in_the_order_of_the_boxes():
         Boxes(torch.tensor([square(16), square(50)])),
     ]
     pooled = two_level_pooler()(features, boxes)
-    assert pooled.shape == (5, 1, 2, 2)
+    assert pooled.shape == (5, channels, 2, 2)
     assert pooled.mean(dim=(1, 2, 3)).tolist() == [10, 0, 10, 1, 11]
 
 
-def test_without_boxes_gradients_are_kept():
-    features = [torch.randn(1, 3, 8, 8, requires_grad=True) for _ in SCALES]
+@pytest.mark.parametrize("channels", [3, 32])
+def test_without_boxes_gradients_are_kept(channels):
+    features = [torch.randn(1, channels, 8, 8, requires_grad=True) for _ in SCALES]
     pooled = two_level_pooler()(features, [Boxes(torch.zeros(0, 4))])
-    assert pooled.shape == (0, 3, 2, 2)
+    assert pooled.shape == (0, channels, 2, 2)
     pooled.sum().backward()
     assert all(float(f.grad.abs().sum()) == 0 for f in features)
 
