@@ -176,8 +176,9 @@ def _worker_mb() -> float:
 def measure_in_process(checkout: Path, folder: Path) -> dict[str, float]:
     """Return what a start takes with the code of a checkout."""
     command = [sys.executable, __file__, "--measure", str(folder)]
+    paths = (checkout / "portable", checkout, os.environ.get("PYTHONPATH", ""))
     environment = os.environ | {
-        "PYTHONPATH": os.pathsep.join(map(str, (checkout / "portable", checkout))),
+        "PYTHONPATH": os.pathsep.join(map(str, paths)),
         "DETIC_CACHE": str(folder / "cache"),
     }
     finished = subprocess.run(

@@ -66,6 +66,7 @@ def read_annotation_table(path: str | os.PathLike) -> AnnotationTable:
     return table
 
 
+@collector_paused()
 def _read_in_blocks(path: Path) -> tuple[AnnotationTable | None, str | None]:
     """Return the table of a file and the digest of its content, None if it is not understood."""
     builder = TableBuilder()
@@ -80,8 +81,7 @@ def _read_in_blocks(path: Path) -> tuple[AnnotationTable | None, str | None]:
             hashed = _HashedFile(file)
             for section, records in record_blocks(hashed, KINDS):
                 needed.discard(section)
-                with collector_paused():
-                    add[section](records)
+                add[section](records)
         if needed:
             return None, None
         table = builder.finish(str(path))

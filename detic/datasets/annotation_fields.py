@@ -225,16 +225,3 @@ def _list_error(where: str, name: str, ids: Any) -> InputError:
     return InputError(
         f"{where}: {shown(ids)} is not a list of ids of the file's categories ('{name}')"
     )
-
-
-def is_annotation_in_form(annotation: dict) -> bool:
-    """Return whether an annotation is as most files have it; a quick look at millions of them."""
-    number, image, category = map(annotation.get, ("id", "image_id", "category_id"))
-    return (
-        type(number) is int
-        and (type(image) is int or type(image) is str)
-        and type(category) is int
-        and type(annotation.get("iscrowd", 0)) is int
-        and annotation.get("iscrowd", 0) in CROWD_FLAGS
-        and is_box(annotation.get("bbox"))
-    )

@@ -4,7 +4,8 @@ Shapes: N images, A annotations, P polygons.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Iterable, Sequence, Sized
 from itertools import chain
 from typing import Any
 
@@ -13,21 +14,23 @@ import numpy as np
 from detic.datasets.annotation_fields import (
     ANNOTATION_FIELDS,
     CATEGORY_FIELDS,
+    FAR_PX,
     IMAGE_FIELDS,
     LABEL_LISTS,
-    LOCATION_FIELDS,
     MAX_ID,
     MAX_SIDE_PX,
-    is_annotation_in_form,
     read_fields,
     read_label_lists,
     read_location,
 )
 from detic.datasets.annotation_table import (
+    COCO_URL,
+    FILE_NAME,
     HAS_NOT_EXHAUSTIVE,
     HUNDRED,
     NO_CAPTIONS,
     NO_MASK,
+    NO_PLACE,
     OTHER_CAPTIONS,
     POLYGONS,
     RUN_BYTES,
@@ -42,8 +45,7 @@ from detic.datasets.run_lengths import are_sound
 from detic.datasets.segmentation import (
     CHUNK,
     FAR_SIDES,
-    has_mask,
-    is_polygon,
+    MIN_NUMBERS,
     run_length_problem,
     usable_mask,
 )
@@ -52,7 +54,7 @@ from detic.datasets.segmentation import (
 )
 from detic.shared_arrays import ArrayWriter
 
-PLACES = tuple(LOCATION_FIELDS)  # by kind of place, from 1 on
+PLACES = {FILE_NAME: "file_name", COCO_URL: "coco_url", TAR_INDEX: "tar_index"}  # the first counts
 EXTRAS = ("captions", "caption_features")
 RAGGED_OF_IMAGES = {"positive": 0, "negative": 1, "not_exhaustive": 2}  # places in LABEL_LISTS
 
@@ -95,23 +97,27 @@ class TableBuilder:
             if not _is_image_in_form(image):
                 read_fields(image, IMAGE_FIELDS, "")
                 read_location(image, "")
-        kinds = [_place_kind(image) for image in images]
-        places = [
-            str(image[PLACES[k - 1]]) if k else "" for k, image in zip(kinds, images, strict=True)
-        ]
-        tars = [
-            im["tar_index"] if k == TAR_INDEX else 0 for k, im in zip(kinds, images, strict=True)
-        ]
+        places, kinds, tars = _places(images)
         self._add(
             ids=_identifiers([image["id"] for image in images]),
             sizes_hw=_integers([(im["height"], im["width"]) for im in images]).reshape(-1, 2),
             place_kinds=np.array(kinds, dtype=np.uint8),
             tar_indices=_integers(tars),
             places=_texts(places),
-            extras=_texts([_extras(image) for image in images]),
-            caption_kinds=np.array([_caption_kind(image) for image in images], dtype=np.uint8),
         )
+        self._add_extras(images)
         self._add_label_lists(images)
+
+    def _add_extras(self, images: Sequence[dict]) -> None:
+        """Add captions and their features."""
+        if not any(name in image for image in images for name in EXTRAS):
+            nothing = np.zeros(len(images), dtype=np.int64)
+            self._add(extras=(np.empty(0, dtype=np.uint8), nothing))
+            self._add(caption_kinds=nothing.astype(np.uint8))
+            return
+        kinds = [_caption_kind(image) for image in images]
+        self._add(extras=_texts([_extras(image) for image in images]))
+        self._add(caption_kinds=np.array(kinds, dtype=np.uint8))
 
     def _add_label_lists(self, images: Sequence[dict]) -> None:
         lists = [image[name] for name in LABEL_LISTS for image in images if name in image]
@@ -133,67 +139,67 @@ class TableBuilder:
         Raises:
             ValueError: one is not as it should be, or its box is to be made of its mask.
         """
-        for annotation in annotations:
-            if not is_annotation_in_form(annotation):
+        boxes = _boxes_in_form(annotations)
+        if boxes is None:
+            for annotation in annotations:
                 read_fields(annotation, ANNOTATION_FIELDS, "")
+            boxes = _numbers([annotation["bbox"] for annotation in annotations])
         ids = [annotation["id"] for annotation in annotations if "id" in annotation]
         self._annotation_ids.update(ids)
         self._num_annotations += len(annotations)
         self._num_without_id += len(annotations) - len(ids)
-        numbers = list(chain.from_iterable(annotation["bbox"] for annotation in annotations))
+        numbers = chain.from_iterable([annotation["bbox"] for annotation in annotations])
         are_whole = np.array([type(number) is int for number in numbers], dtype=bool)
         self._add(
             image_of=_identifiers([annotation["image_id"] for annotation in annotations]),
             category_of=_integers([annotation["category_id"] for annotation in annotations]),
             crowds=np.array([a.get("iscrowd", 0) for a in annotations], dtype=np.uint8),
-            boxes=np.array(numbers, dtype=np.float64).reshape(-1, 4),
+            boxes=boxes.reshape(-1, 4),
             whole_numbers=np.packbits(are_whole.reshape(-1, 4), axis=1, bitorder="little")[:, 0],
         )
         self._add_masks([annotation.get("segmentation") for annotation in annotations])
 
     def _add_masks(self, masks: Sequence[Any]) -> None:
-        kinds = np.full(len(masks), NO_MASK, dtype=np.uint8)
-        starts = np.zeros(len(masks), dtype=np.int64)
-        counts = np.zeros(len(masks), dtype=np.int32)
-        polygons: list[list[float]] = []
-        unused: list[tuple[int, list[float]]] = []  # with the annotation
+        of_annotations: list[list[list[float]]] = []
         runs: list[tuple[int, dict]] = []
         for i, mask in enumerate(masks):
-            if mask is None or (type(mask) in (list, dict) and not has_mask(mask)):
-                continue
-            if type(mask) is dict:
+            if type(mask) is dict and mask:
                 runs.append((i, mask))
-                continue
-            if type(mask) is not list or not all(type(polygon) is list for polygon in mask):
+            elif mask is not None and type(mask) not in (list, dict):
                 raise NotInForm("a mask")
-            usable = [polygon for polygon in mask if is_polygon(polygon)]
-            if len(usable) < len(mask):
-                unused += [(i, polygon) for polygon in mask if not is_polygon(polygon)]
-            kinds[i] = POLYGONS if usable else SHOWS_NOTHING
-            starts[i], counts[i] = self._num_polygons + len(polygons), len(usable)
-            polygons += usable
-        reach = self._add_polygons(polygons, counts)
-        for i, polygon in unused:
-            reach[i] = max(reach[i], *map(abs, polygon), 0)
-        self._num_polygons += len(polygons)
+            of_annotations.append(mask if type(mask) is list else [])
+        kinds, starts, counts = self._add_polygons(of_annotations)
         self._add_runs(runs, kinds, starts, counts)
-        self._add(mask_kinds=kinds, part_starts=starts, part_counts=counts, reach=reach)
+        self._add(mask_kinds=kinds, part_starts=starts, part_counts=counts)
 
-    def _add_polygons(self, polygons: list[list[float]], counts: np.ndarray) -> np.ndarray:
-        """Add polygons and return the largest coordinate of each annotation, (A,)."""
-        lengths = np.array(list(map(len, polygons)), dtype=np.int64)
-        if not set(map(type, chain.from_iterable(polygons))) <= {float, int, bool}:
-            raise NotInForm("a coordinate")
-        flat = chain.from_iterable(polygons)
-        numbers = np.fromiter(flat, dtype=np.float64, count=int(lengths.sum()))
-        self._add(polygons=(as_hundredths(numbers), lengths))
+    def _add_polygons(
+        self, of_annotations: Sequence[list[list[float]]]
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Add polygons, and return the kinds, starts and counts of the masks that they make."""
+        polygons = list(chain.from_iterable(of_annotations))
+        if not set(map(type, polygons)) <= {list}:
+            raise NotInForm("a polygon")
+        counts = _lengths(of_annotations)
+        owners = np.repeat(np.arange(len(counts)), counts)
+        lengths = _lengths(polygons)
+        numbers = _numbers(polygons)
         reach = np.zeros(len(counts))
-        has_any = counts > 0
-        if has_any.any():
-            firsts = (np.cumsum(counts) - counts)[has_any]
-            places = (np.cumsum(lengths) - lengths)[firsts]
-            reach[has_any] = np.maximum.reduceat(np.abs(numbers), places)
-        return reach
+        is_there = lengths > 0
+        if is_there.any():
+            firsts = (np.cumsum(lengths) - lengths)[is_there]
+            peaks = np.maximum.reduceat(np.abs(numbers), firsts)
+            np.maximum.at(reach, owners[is_there], peaks)
+        self._add(reach=reach)
+        is_usable = (lengths >= MIN_NUMBERS) & (lengths % 2 == 0)
+        if not is_usable.all():
+            numbers = numbers[np.repeat(is_usable, lengths)]
+            lengths, owners = lengths[is_usable], owners[is_usable]
+        usable = np.bincount(owners, minlength=len(counts))
+        kinds = np.where(usable > 0, POLYGONS, np.where(counts > 0, SHOWS_NOTHING, NO_MASK))
+        starts = self._num_polygons + np.cumsum(usable) - usable
+        self._add(polygons=(as_hundredths(numbers), lengths))
+        self._num_polygons += len(lengths)
+        return kinds.astype(np.uint8), starts, usable.astype(np.int32)
 
     def _add_runs(
         self,
@@ -362,6 +368,49 @@ def _as_pixels(numbers: np.ndarray) -> np.ndarray:
     return numbers / HUNDRED if numbers.dtype == np.int32 else numbers
 
 
+def _numbers(lists: Sequence[list]) -> np.ndarray:
+    """Return the numbers of lists, one after the other, float64.
+
+    Raises:
+        TypeError: something is no number.
+    """
+    numbers = array("d")
+    for values in lists:
+        numbers.fromlist(values)
+    return np.array(numbers)
+
+
+def _lengths(lists: Sequence[Sized]) -> np.ndarray:
+    return np.array(list(map(len, lists)), dtype=np.int64)
+
+
+def _boxes_in_form(annotations: Sequence[dict]) -> np.ndarray | None:
+    """Return the numbers of the boxes if all annotations are as most files have them.
+
+    A look at each field of all of them; what it does not understand gets a closer one.
+    """
+    fields = ("id", "image_id", "category_id", "bbox")
+    ids, images, categories, boxes = ([a.get(f) for a in annotations] for f in fields)
+    crowds = [annotation.get("iscrowd", 0) for annotation in annotations]
+    if not (
+        _have_types(ids, int)
+        and (_have_types(images, int) or _have_types(images, str))
+        and _have_types(categories, int)
+        and _have_types(crowds, int)
+        and set(crowds) <= {0, 1}
+        and _have_types(boxes, list)
+        and set(map(len, boxes)) <= {4}
+        and _have_types(chain.from_iterable(boxes), int, float)
+    ):
+        return None
+    numbers = _numbers(boxes)
+    return numbers if (np.abs(numbers) < FAR_PX).all() else None
+
+
+def _have_types(values: Iterable, *types: type) -> bool:
+    return set(map(type, values)) <= set(types)
+
+
 def _is_image_in_form(image: dict) -> bool:
     """Return whether an image is as most files have it; a quick look at millions of them."""
     number, height, width, name = map(image.get, ("id", "height", "width", "file_name"))
@@ -377,10 +426,21 @@ def _is_image_in_form(image: dict) -> bool:
     )
 
 
+def _places(images: Sequence[dict]) -> tuple[list[str], list[int], list[int]]:
+    """Return where images are: the text, the kind of place, and the number in tar files."""
+    names = [image.get("file_name") for image in images]
+    if None not in names:
+        return names, [FILE_NAME] * len(images), [0] * len(images)  # type: ignore[return-value]
+    kinds = [_place_kind(image) for image in images]
+    there = [image[PLACES[k]] if k else "" for k, image in zip(kinds, images, strict=True)]
+    texts = ["" if kind == TAR_INDEX else place for kind, place in zip(kinds, there, strict=True)]
+    tars = [place if kind == TAR_INDEX else 0 for kind, place in zip(kinds, there, strict=True)]
+    return texts, kinds, tars
+
+
 def _place_kind(image: dict) -> int:
-    return next(
-        (kind for kind, name in enumerate(PLACES, start=1) if image.get(name) is not None), 0
-    )
+    there = (kind for kind, name in PLACES.items() if image.get(name) is not None)
+    return next(there, NO_PLACE)
 
 
 def _extras(image: dict) -> str:
@@ -454,8 +514,11 @@ def _order_of(ids: np.ndarray | list[str]) -> np.ndarray:
 
 def _expect_unique(ids: np.ndarray | list[str]) -> None:
     """Check that sorted ids are unique."""
-    num_different = len(np.unique(ids)) if isinstance(ids, np.ndarray) else len(set(ids))
-    if num_different < len(ids):
+    if isinstance(ids, np.ndarray):
+        repeat = bool((np.diff(ids) == 0).any())
+    else:
+        repeat = len(set(ids)) < len(ids)
+    if repeat:
         raise NotInForm("ids repeat")
 
 
