@@ -125,8 +125,8 @@ class _Window:
 
     def __init__(self, file: ReadableFile):
         self._file = file
-        self._content = file.read(BLOCK)
-        self._place = len(BYTE_ORDER_MARK) * self._content.startswith(BYTE_ORDER_MARK)
+        self._content = file.read(len(BYTE_ORDER_MARK))
+        self._place = len(BYTE_ORDER_MARK) * (self._content == BYTE_ORDER_MARK)
 
     def ahead(self, size: int) -> bytes:
         """Return what follows, so many bytes unless the file ends before."""

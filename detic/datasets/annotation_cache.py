@@ -39,7 +39,7 @@ MAX_HEADER = 2**26  # bytes
 NUM_AT_ONCE = 50_000  # records of a file that was read as a whole
 
 # What reading and checking contents of strangers raises; the whole file is looked at then
-_UNUSUAL = (
+UNUSUAL = (
     *(ValueError, TypeError, KeyError, IndexError, AttributeError, ArithmeticError),
     *(RuntimeError, MemoryError, InputError),
 )
@@ -85,7 +85,7 @@ def _read_in_blocks(path: Path) -> tuple[AnnotationTable | None, str | None]:
         if needed:
             return None, None
         table = builder.finish(str(path))
-    except (*_UNUSUAL, OSError) as error:
+    except (*UNUSUAL, OSError) as error:
         logger.debug("%s is read as a whole: %s", path, error)
         return None, None
     if builder.lacks_ids:
@@ -147,8 +147,8 @@ def _remembered(path: Path) -> AnnotationTable | None:
     for candidate in candidates:
         if candidate == beside or candidate.name == f"{size}-{digest}.arrays{VERSION}":
             try:
-                return _load(candidate, str(path), digest)
-            except (*_UNUSUAL, OSError) as error:
+                return load_cache(candidate, str(path), digest)
+            except (*UNUSUAL, OSError) as error:
                 logger.info("reading %s again, as its cache does not serve: %s", path, error)
     return None
 
@@ -199,7 +199,7 @@ def write_cache(place: Path, table: AnnotationTable, digest: str) -> None:
             file.write(part)
 
 
-def _load(place: Path, path: str, digest: str) -> AnnotationTable:
+def load_cache(place: Path, path: str, digest: str) -> AnnotationTable:
     """Return the table in a cache.
 
     Raises:

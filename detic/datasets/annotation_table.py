@@ -193,7 +193,8 @@ def _check_parts(arrays: Mapping[str, np.ndarray], num_polygons: int, num_runs: 
     has_runs = (kinds == RUN_TEXT) | (kinds == RUN_BYTES)
     for is_kind, total in ((kinds == POLYGONS, num_polygons), (has_runs, num_runs)):
         first, number = starts[is_kind], counts[is_kind]
-        _expect(_are_within(first, 0, total) and _are_within(number, 1, total), "part_starts")
+        _expect(_are_within(first, 0, total), "part_starts")
+        _expect(_are_within(number, 1, total), "part_counts")
         _expect(_are_within(first + number, 1, total), "part_counts")
 
 

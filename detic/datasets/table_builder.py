@@ -389,8 +389,9 @@ def _boxes_in_form(annotations: Sequence[dict]) -> np.ndarray | None:
 
     A look at each field of all of them; what it does not understand gets a closer one.
     """
-    fields = ("id", "image_id", "category_id", "bbox")
-    ids, images, categories, boxes = ([a.get(f) for a in annotations] for f in fields)
+    fields = ("id", "image_id", "category_id")
+    ids, images, categories = ([a.get(field) for a in annotations] for field in fields)
+    boxes: list[Any] = [annotation.get("bbox") for annotation in annotations]
     crowds = [annotation.get("iscrowd", 0) for annotation in annotations]
     if not (
         _have_types(ids, int)
@@ -428,11 +429,13 @@ def _is_image_in_form(image: dict) -> bool:
 
 def _places(images: Sequence[dict]) -> tuple[list[str], list[int], list[int]]:
     """Return where images are: the text, the kind of place, and the number in tar files."""
-    names = [image.get("file_name") for image in images]
+    names: list[Any] = [image.get("file_name") for image in images]
     if None not in names:
-        return names, [FILE_NAME] * len(images), [0] * len(images)  # type: ignore[return-value]
+        return names, [FILE_NAME] * len(images), [0] * len(images)
     kinds = [_place_kind(image) for image in images]
-    there = [image[PLACES[k]] if k else "" for k, image in zip(kinds, images, strict=True)]
+    there: list[Any] = [
+        image.get(PLACES.get(k), "") for k, image in zip(kinds, images, strict=True)
+    ]
     texts = ["" if kind == TAR_INDEX else place for kind, place in zip(kinds, there, strict=True)]
     tars = [place if kind == TAR_INDEX else 0 for kind, place in zip(kinds, there, strict=True)]
     return texts, kinds, tars
