@@ -84,6 +84,37 @@ def lvis_style_records(
     return records
 
 
+def records_as_of_detectron2(json_file: str, image_root: str) -> TableRecords | None:
+    """Return what detectron2's ``load_lvis_json`` does; each record is made when it is asked for.
+
+    Unlike ours, its lists of verified absent classes have ids as in the file.
+
+    Returns:
+        None: the file is not one of the benchmark, and detectron2 may see in it something else.
+    """
+    table = read_annotation_table(json_file)
+    has_ids_from_1 = list(table.class_index) == list(range(1, len(table.categories) + 1))
+    is_elsewhere = table["place_kinds"] != COCO_URL
+    if not has_ids_from_1 or is_elsewhere.any() or table["crowds"].any():
+        return None
+    describe = partial(_describe_as_detectron2, image_root=image_root)
+    style = RecordStyle(describe, with_crowds=False, with_image_labels=False)
+    return TableRecords(table, style)
+
+
+def _describe_as_detectron2(table: AnnotationTable, image: int, *, image_root: str) -> dict:
+    height, width = table["sizes_hw"][image].tolist()
+    place = table.text("places", image).split("/")[-2:]  # the folder and the name
+    return {
+        "file_name": os.path.join(image_root, *place),
+        "height": height,
+        "width": width,
+        "image_id": table.image_id(image),
+        "neg_category_ids": (table.ragged("negative", image) + 1).tolist(),
+        "not_exhaustive_category_ids": table.ragged("not_exhaustive", image).tolist(),
+    }
+
+
 def _check_lvis_ids(table: AnnotationTable) -> None:
     """Check that the 1203 classes of LVIS are numbered from 1 on, as their classifiers expect."""
     ids = list(table.class_index)

@@ -5,6 +5,7 @@ read when they are first looked into.
 """
 
 import os
+from collections.abc import Callable, Sequence
 from functools import partial
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -12,8 +13,8 @@ from detectron2.data import DatasetCatalog, MetadataCatalog
 from detic.datasets.class_lists import class_metadata
 from detic.datasets.coco_style import coco_style_table
 from detic.datasets.image_records import RecordsOnDemand
-from detic.datasets.lvis_style import lvis_style_table
-from detic.datasets.table import DETIC_SPECS, DatasetSpec
+from detic.datasets.lvis_style import lvis_style_table, records_as_of_detectron2
+from detic.datasets.table import DETECTRON2_SPECS, DETIC_SPECS, DatasetSpec
 from detic.datasets.table_records import TableRecords
 from detic.paths import datasets_root
 
@@ -49,6 +50,28 @@ def register_dataset(spec: DatasetSpec, root: str | os.PathLike) -> None:
         has_checked_annotations=True,
         **class_metadata(spec.vocabulary, json_file),
     )
+
+
+def load_on_demand(name: str) -> Sequence[dict]:
+    """Return the records of a registered dataset, made when they are asked for where that is possible.
+
+    The sets of LVIS that detectron2 registers are read by us, as they are large.
+    """
+    loader = DatasetCatalog[name]
+    if isinstance(loader, RecordsOnDemand):
+        return loader.load()
+    spec = next((spec for spec in DETECTRON2_SPECS if spec.name == name), None)
+    if spec is None or spec.evaluator != "lvis" or not is_of_detectron2(loader):
+        return DatasetCatalog.get(name)
+    metadata = MetadataCatalog.get(name)
+    records = records_as_of_detectron2(metadata.json_file, metadata.image_root)
+    return DatasetCatalog.get(name) if records is None else records
+
+
+def is_of_detectron2(loader: Callable) -> bool:
+    """Return whether detectron2 has registered a loader, rather than a user in its place."""
+    function = loader.func if isinstance(loader, partial) else loader
+    return getattr(function, "__module__", "").startswith("detectron2.")
 
 
 for _spec in DETIC_SPECS:

@@ -462,7 +462,7 @@ def _caption_kind(image: dict) -> int:
 def _identifiers(ids: list[int | str]) -> np.ndarray | list[str]:
     """Return ids as integers, or as the texts that they are."""
     if all(type(number) is str for number in ids):
-        return ids  # type: ignore[return-value]
+        return list(map(str, ids))
     if any(type(number) is str for number in ids):
         raise NotInForm("ids are partly integers, partly texts")
     return _integers(ids)

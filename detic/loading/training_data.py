@@ -18,12 +18,12 @@ from detic.annotation import AnnotationKind
 from detic.datasets.image_records import (
     ImageRecords,
     RecordList,
-    RecordsOnDemand,
     as_image_records,
     fill_missing_masks,
     have_boxes,
     joined,
 )
+from detic.datasets.registration import load_on_demand
 from detic.errors import InputError, unknown_choice
 from detic.loading.records import SharedRecords, checked_annotations, shared
 from detic.loading.sampling import dataset_weights, repeat_factors
@@ -52,10 +52,8 @@ def load_dataset(name: str) -> ImageRecords:
     """
     if name not in DatasetCatalog.list():
         raise unknown_choice("dataset", name, DatasetCatalog.list())
-    loader = DatasetCatalog[name]
-    on_demand = isinstance(loader, RecordsOnDemand)
     try:
-        records = loader.load() if on_demand else DatasetCatalog.get(name)
+        records = load_on_demand(name)
     except FileNotFoundError as error:
         raise InputError(
             f"dataset {name!r} needs {error.filename}; `detic data check {name}` tells "
@@ -91,10 +89,8 @@ def load_source(
         if source.kind is not AnnotationKind.PROPOSAL:
             _check_classes(of_dataset, name, num_classes)
         of_dataset.check_places(check_place)
-        if source.kind.has_boxes and not MetadataCatalog.get(name).get("has_checked_annotations"):
-            of_dataset = RecordList(
-                r | {"annotations": checked_annotations(r, name)} for r in of_dataset
-            )
+        if source.kind.has_boxes and isinstance(of_dataset, RecordList):
+            of_dataset = _checked(of_dataset, name)
         parts.append(of_dataset)
     records = joined(parts)
     if drop_empty and source.kind.has_boxes:
@@ -170,6 +166,13 @@ def _check_classes(records: ImageRecords, name: str, num_classes: int) -> None:
                 f"{int(labels.classes[is_wrong.argmax()])}, the model has {num_classes} classes "
                 "(MODEL.ROI_HEADS.NUM_CLASSES); use a dataset with the model's classes"
             )
+
+
+def _checked(records: RecordList, name: str) -> RecordList:
+    """Return the records of a loader that is not ours, with masks that serve."""
+    if MetadataCatalog.get(name).get("has_checked_annotations"):
+        return records
+    return RecordList(r | {"annotations": checked_annotations(r, name)} for r in records)
 
 
 def _draw_weights(
