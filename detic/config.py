@@ -175,6 +175,7 @@ def _add_training(cfg: CN) -> None:
     # Total batch of the first dataset that BASE_LR was tuned for; BASE_LR scales with ours. 0: off
     cfg.SOLVER.LR_REFERENCE_BATCH = 0
     cfg.SOLVER.CHECKPOINT_MINUTES = 20.0  # besides CHECKPOINT_PERIOD, a rolling checkpoint; 0: off
+    cfg.SOLVER.CHECKPOINT_KEEP = 0  # the last so many of each CHECKPOINT_PERIOD stay; 0: all
     cfg.MODEL.COMPILE_BACKBONE = False  # torch.compile, in training
     cfg.MODEL.ALLOW_PARTIAL_WEIGHTS = False  # run although detector weights are missing
 

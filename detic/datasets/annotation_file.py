@@ -163,6 +163,11 @@ def read_annotation_file(
     return file
 
 
+def log_missing_ids(path: str | os.PathLike) -> None:
+    """Log that the annotations of a file are numbered."""
+    logger.info("%s: not all annotations have an id; they are numbered", path)
+
+
 def _check_objects(path, kind: str, records: Any) -> None:
     """Check that the records of a section are objects."""
     if not isinstance(records, list):
@@ -193,7 +198,7 @@ def _read_annotations(path, annotations: list[dict], sizes_hw: Mapping[Any, Size
             _add_box(annotation, sizes_hw, where)
         read_fields(annotation, ANNOTATION_FIELDS, where)
     if not all("id" in annotation for annotation in annotations):
-        logger.info("%s: not all annotations have an id; they are numbered", path)
+        log_missing_ids(path)
         for position, annotation in enumerate(annotations, start=1):
             annotation["id"] = position
     _unique_ids(path, {"annotations": annotations}, "annotations")

@@ -17,17 +17,21 @@ before the data are used.
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
+import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
-from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
+from detic.datasets.annotation_cache import read_annotation_table
+from detic.datasets.annotation_table import AnnotationTable
 from detic.datasets.class_lists import LazyDict
 from detic.datasets.coco_style import coco_style_records
 from detic.datasets.image_labels.class_index import ClassIndex
+from detic.datasets.image_records import RecordsOnDemand
 from detic.datasets.lvis_style import lvis_style_records
 from detic.datasets.table import find_spec
+from detic.datasets.table_records import TableRecords
 from detic.errors import InputError, shown, unknown_choice
 from detic.paths import dataset_path, datasets_root
 from detic.vocabulary.model_classes import ModelClasses
@@ -37,7 +41,7 @@ OWN_FIELDS = ("name", "format", "annotations", "images")
 REGISTERED_FIELDS = ("name", "dataset")
 
 # By ``format`` of a recipe's entry
-FORMATS: dict[str, Callable[[AnnotationFile, str], list[dict]]] = {
+FORMATS: dict[str, Callable[[AnnotationTable, str], TableRecords]] = {
     "coco": coco_style_records,
     "lvis": lvis_style_records,
 }
@@ -54,11 +58,11 @@ class BoxSource:
     images: str  # the folder that its file names are relative to
     has_coco_2014_names: bool = False  # as the benchmark's files in LVIS's format
 
-    def records(self, content: AnnotationFile) -> list[dict]:
+    def records(self, table: AnnotationTable) -> TableRecords:
         """Return the records of the source's annotation file, with the classes of the file."""
         if self.has_coco_2014_names:
-            return lvis_style_records(content, self.images, with_coco_2014_names=True)
-        return FORMATS[self.format](content, self.images)
+            return lvis_style_records(table, self.images, with_coco_2014_names=True)
+        return FORMATS[self.format](table, self.images)
 
 
 def register_box_sources(entries: Sequence[Mapping[str, str]], classes: ModelClasses) -> None:
@@ -131,7 +135,8 @@ def _of_registered(name: str, dataset: str) -> BoxSource:
 
 
 def _register(source: BoxSource, class_names: tuple[str, ...]) -> None:
-    DatasetCatalog.register(source.name, partial(load_box_source, source, class_names))
+    load = partial(load_box_source, source, class_names)
+    DatasetCatalog.register(source.name, RecordsOnDemand(load))
     MetadataCatalog.get(source.name).set(
         json_file=source.annotations,
         image_root=source.images,
@@ -143,7 +148,7 @@ def _register(source: BoxSource, class_names: tuple[str, ...]) -> None:
     )
 
 
-def load_box_source(source: BoxSource, class_names: Sequence[str]) -> list[dict]:
+def load_box_source(source: BoxSource, class_names: Sequence[str]) -> TableRecords:
     """Return the records of a source, with the classes of the model.
 
     Args:
@@ -156,20 +161,13 @@ def load_box_source(source: BoxSource, class_names: Sequence[str]) -> list[dict]
     Raises:
         InputError: the file is malformed, or a category with annotations is no class of the model.
     """
-    content = read_annotation_file(source.annotations)
-    class_of_id = match_categories(content, ClassIndex(class_names))
-    records = source.records(content)
-    class_of_rank = [class_of_id.get(category_id) for category_id in content.class_index]
-    for record in records:
-        for annotation in record["annotations"]:
-            annotation["category_id"] = class_of_rank[annotation["category_id"]]
-        for field in {"neg_category_ids", "pos_category_ids"} & record.keys():
-            matched = [class_of_rank[rank] for rank in record[field]]
-            record[field] = [index for index in matched if index is not None]
-    return records
+    table = read_annotation_table(source.annotations)
+    class_of_id = match_categories(table, ClassIndex(class_names))
+    classes = [class_of_id.get(category_id, -1) for category_id in table.class_index]
+    return replace(source.records(table), class_of_rank=np.array(classes, dtype=np.int64))
 
 
-def match_categories(content: AnnotationFile, classes: ClassIndex) -> dict[int, int]:
+def match_categories(table: AnnotationTable, classes: ClassIndex) -> dict[int, int]:
     """Return the model's class of each category id.
 
     Categories that nothing is annotated with are left out if they are no class of the model, or the
@@ -178,11 +176,11 @@ def match_categories(content: AnnotationFile, classes: ClassIndex) -> dict[int, 
     Raises:
         InputError: something is annotated with such a category, or two categories are one class.
     """
-    used = _used_categories(content)
+    used = table.used_categories()
     id_of_class: dict[int, int] = {}
-    for category in sorted(content.categories, key=lambda category: category["id"] not in used):
+    for category in sorted(table.categories, key=lambda category: category["id"] not in used):
         category_id, name = category["id"], category["name"]
-        where = f"{content.path}, category {category_id}"
+        where = f"{table.path}, category {category_id}"
         is_used = category_id in used
         index = classes.require(name, where) if is_used else classes.find(name)
         if index is None or (index in id_of_class and not is_used):
@@ -196,11 +194,5 @@ def match_categories(content: AnnotationFile, classes: ClassIndex) -> dict[int, 
     return {category_id: index for index, category_id in id_of_class.items()}
 
 
-def _used_categories(content: AnnotationFile) -> set[int]:
-    """Return the ids of categories that boxes or image labels have."""
-    used = {a["category_id"] for rows in content.annotations_of.values() for a in rows}
-    return used.union(*(image.get("pos_category_ids", ()) for image in content.images))
-
-
 def _read_classes(source: BoxSource, class_names: Sequence[str]) -> dict[int, int]:
-    return match_categories(read_annotation_file(source.annotations), ClassIndex(class_names))
+    return match_categories(read_annotation_table(source.annotations), ClassIndex(class_names))

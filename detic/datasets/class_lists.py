@@ -9,7 +9,8 @@ from functools import cache, cached_property, partial
 
 from detectron2.data import MetadataCatalog
 
-from detic.datasets.annotation_file import AnnotationFile, read_checked_document
+from detic.datasets.annotation_file import read_checked_document
+from detic.datasets.annotation_table import AnnotationTable
 from detic.errors import InputError
 from detic.vocabulary.builtin import FOLDER, builtin_categories
 
@@ -153,7 +154,7 @@ CLASS_METADATA: dict[str, Metadata] = {
 }
 
 
-def check_class_count(content: AnnotationFile, dataset_name: str | None) -> None:
+def check_class_count(table: AnnotationTable, dataset_name: str | None) -> None:
     """Check that a file has as many categories as its dataset has classes.
 
     A class is the rank of its id, so with other categories every label would mean something else.
@@ -161,9 +162,9 @@ def check_class_count(content: AnnotationFile, dataset_name: str | None) -> None
     names = None
     if dataset_name is not None:
         names = MetadataCatalog.get(dataset_name).get("thing_classes")
-    if names is not None and len(names) != len(content.categories):
+    if names is not None and len(names) != len(table.categories):
         raise InputError(
-            f"{content.path} has {len(content.categories)} categories, dataset '{dataset_name}' "
+            f"{table.path} has {len(table.categories)} categories, dataset '{dataset_name}' "
             f"has {len(names)} classes; `detic data check {dataset_name}` tells how the "
             "file is made"
         )

@@ -5,19 +5,17 @@ import os
 from functools import partial
 
 from detectron2.data import MetadataCatalog
-from detectron2.structures import BoxMode
 
-from detic.datasets.annotation_file import AnnotationFile, read_annotation_file
+from detic.datasets.annotation_cache import read_annotation_table
+from detic.datasets.annotation_table import FILE_NAME, HAS_NEGATIVE, AnnotationTable
 from detic.datasets.class_lists import check_class_count
-from detic.datasets.segmentation import usable_masks, warn_of_useless
-from detic.documents import collector_paused
+from detic.datasets.table_records import RecordStyle, TableRecords, warn_of_useless_masks
 from detic.errors import InputError
 from detic.vocabulary.names import composed
 
 logger = logging.getLogger(__name__)
 
 
-@collector_paused()
 def load_coco_style_json(
     json_file: str, image_root: str, dataset_name: str | None = None
 ) -> list[dict]:
@@ -37,61 +35,56 @@ def load_coco_style_json(
     Raises:
         InputError: names the file and the record that is not as it should be.
     """
-    content = read_annotation_file(json_file)
-    _check_names(content, dataset_name)
-    return coco_style_records(content, image_root)
+    return list(coco_style_table(json_file, image_root, dataset_name))
 
 
-def coco_style_records(content: AnnotationFile, image_root: str) -> list[dict]:
+def coco_style_table(
+    json_file: str, image_root: str, dataset_name: str | None = None
+) -> TableRecords:
+    """Return what ``load_coco_style_json`` does; each record is made when it is asked for."""
+    table = read_annotation_table(json_file)
+    _check_names(table, dataset_name)
+    return coco_style_records(table, image_root)
+
+
+def coco_style_records(table: AnnotationTable, image_root: str) -> TableRecords:
     """Return the records of an annotation file that was read; see ``load_coco_style_json``."""
-    records, num_useless = [], 0
-    for image, annotations in content.images_with_annotations():
-        record = _image_record(content, image, image_root)
-        masks, useless = usable_masks(annotations)
-        record["annotations"] = list(map(partial(_parse_annotation, content), annotations, masks))
-        num_useless += useless
-        records.append(record)
-    warn_of_useless(content.path, num_useless)
-    logger.info("%s has %d images", content.path, len(records))
+    has_no_name = table["place_kinds"] != FILE_NAME
+    if has_no_name.any():
+        raise table.error(int(has_no_name.argmax()), "has no file_name")
+    style = RecordStyle(
+        partial(_describe, image_root=image_root), with_crowds=True, with_image_labels=False
+    )
+    records = TableRecords(table, style)
+    warn_of_useless_masks(records)
+    logger.info("%s has %d images", table.path, len(records))
     return records
 
 
-def _check_names(content: AnnotationFile, dataset_name: str | None) -> None:
+def _check_names(table: AnnotationTable, dataset_name: str | None) -> None:
     """Check that the categories are those of the dataset, in its order."""
-    check_class_count(content, dataset_name)
+    check_class_count(table, dataset_name)
     names = None
     if dataset_name is not None:
         names = MetadataCatalog.get(dataset_name).get("thing_classes")
-    for category, name in zip(content.categories, names or (), strict=False):
+    for category, name in zip(table.categories, names or (), strict=False):
         if composed(category["name"]) != composed(name):
             raise InputError(
-                f"{content.path}: category {category['id']} is called {category['name']!r}, "
+                f"{table.path}: category {category['id']} is called {category['name']!r}, "
                 f"expected {name!r}; `detic data check {dataset_name}` tells how the "
                 "file is made"
             )
 
 
-def _image_record(content: AnnotationFile, image: dict, image_root: str) -> dict:
+def _describe(table: AnnotationTable, image: int, *, image_root: str) -> dict:
     """Return the record of an image without its annotations."""
-    if "file_name" not in image:
-        raise content.error("image", image, "has no file_name")
+    height, width = table["sizes_hw"][image].tolist()
     record = {
-        "file_name": os.path.join(image_root, image["file_name"]),
-        "height": image["height"],
-        "width": image["width"],
-        "image_id": image["id"],
+        "file_name": os.path.join(image_root, table.text("places", image)),
+        "height": height,
+        "width": width,
+        "image_id": table.image_id(image),
     }
-    if "neg_category_ids" in image:
-        record["neg_category_ids"] = content.class_indices(image, image["neg_category_ids"])
+    if table.has_list(image, HAS_NEGATIVE):
+        record["neg_category_ids"] = table.ragged("negative", image).tolist()
     return record
-
-
-def _parse_annotation(content: AnnotationFile, annotation: dict, mask: list | dict | None) -> dict:
-    """Return an annotation as the mapper takes it."""
-    parsed = {
-        "iscrowd": annotation.get("iscrowd", 0),
-        "bbox": annotation["bbox"],
-        "bbox_mode": BoxMode.XYWH_ABS,
-        "category_id": content.class_index[annotation["category_id"]],
-    }
-    return parsed if mask is None else parsed | {"segmentation": mask}

@@ -47,16 +47,6 @@ def is_polygon(numbers: Sequence[float]) -> bool:
     return len(numbers) >= MIN_NUMBERS and len(numbers) % 2 == 0
 
 
-def usable_masks(annotations: Sequence[dict]) -> tuple[list[list | dict | None], int]:
-    """Return ``usable_mask`` of each annotation, and of how many the mask shows nothing."""
-    masks = [usable_mask(annotation.get("segmentation")) for annotation in annotations]
-    useless = [
-        mask is None and has_mask(annotation.get("segmentation"))
-        for mask, annotation in zip(masks, annotations, strict=True)
-    ]
-    return masks, sum(useless)
-
-
 def warn_of_useless(path: str, num_useless: int) -> None:
     """Warn of masks that show nothing."""
     if num_useless:
@@ -106,26 +96,13 @@ def corners(box_xywh: Sequence[float]) -> list[float]:
     return [x, y, x + width, y, x + width, y + height, x, y + height]
 
 
-def fill_missing_masks(records: Sequence[dict], origin: str) -> None:
-    """Let annotations without a mask train boxes alone, where others have masks.
+def give_box_for_mask(annotation: dict) -> None:
+    """Let an annotation without a mask train its box and class alone, where others have masks.
 
-    A batch has masks for all its boxes or for none, so they get their box for a mask, and ``has_mask``
+    A batch has masks for all its boxes or for none, so it gets its box for a mask, and ``has_mask``
     says that it is none.
-
-    Args:
-        records: changed in place.
-        origin: where they are from, for the warning.
     """
-    annotations = [annotation for record in records for annotation in record["annotations"]]
-    without = [annotation for annotation in annotations if "segmentation" not in annotation]
-    if not 0 < len(without) < len(annotations):
-        return
-    logger.warning(
-        "%s: %d of %d annotations have no mask; they train boxes and classes only",
-        *(origin, len(without), len(annotations)),
-    )
-    for annotation in without:
-        annotation |= {"segmentation": [corners(annotation["bbox"])], "has_mask": False}
+    annotation |= {"segmentation": [corners(annotation["bbox"])], "has_mask": False}
 
 
 def check_masks(images: Iterable[tuple[dict, list[dict]]], path: str) -> None:

@@ -1,7 +1,14 @@
-"""Checkpoints of a running training: complete or not there at all, and always resumable."""
+"""Checkpoints of a running training: complete or not there at all, and always resumable.
+
+The training waits for a copy of its state in memory. A thread writes the copy meanwhile.
+"""
 
 import logging
+import re
+import threading
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +16,7 @@ import torch
 from detectron2.utils import comm
 from torch import Tensor
 
+from detic.engine.host_memory import available_bytes, bytes_of_tensors, host_copy
 from detic.errors import InputError, in_short
 from detic.files import reason_of, write_text
 from detic.memory_errors import is_out_of_memory
@@ -22,6 +30,8 @@ POINTER = "last_checkpoint"  # file holding the newest checkpoint's name
 ROLLING = "model_last"
 FINAL = "model_final"
 
+_PERIODIC = re.compile(r"model_(\d{7,})\.pth")
+_SPARE_BYTES = 2**29  # of memory, besides the copy of a state
 _CLOCK_PERIOD = 20  # iterations between looks at the clock, which all processes must agree on
 _LONGEST_NAME = 255  # bytes
 
@@ -43,6 +53,8 @@ class TrainingCheckpoints:
         self.folder = Path(folder)
         self.params = params
         self._saved_at = time.monotonic()
+        self._writer: threading.Thread | None = None
+        self._failure: BaseException | None = None  # of the writer
 
     def name_after(self, iterations: int) -> str | None:
         """Return the checkpoint to write after so many iterations, if one is due.
@@ -57,14 +69,67 @@ class TrainingCheckpoints:
         return ROLLING if comm.all_gather(due)[0] else None
 
     def save(self, name: str, state: dict[str, Any]) -> None:
-        """Write ``state`` as ``<folder>/<name>.pth`` in the main process.
+        """Begin to write ``state`` as ``<folder>/<name>.pth`` in the main process.
+
+        The state may change as soon as this returns. Without memory for a copy, it returns when
+        the file is complete.
 
         Raises:
-            InputError: it cannot be written; earlier checkpoints stay.
+            InputError: this checkpoint, or the one before, cannot be written; earlier ones stay.
         """
         self._saved_at = time.monotonic()
         if not comm.is_main_process():
             return
+        self.wait()
+        copied = _copy_if_possible(state)
+        if copied is None:
+            self._write(name, state)
+            return
+        self._writer = threading.Thread(target=self._write_aside, args=(name, copied))
+        self._writer.start()
+
+    def wait(self) -> None:
+        """Wait until the last checkpoint is complete.
+
+        Raises:
+            InputError: it cannot be written; earlier ones stay.
+        """
+        if self._writer is not None:
+            self._writer.join()
+        self.check()
+
+    def check(self) -> None:
+        """Raise what has gone wrong since the last call while a checkpoint was written."""
+        if self._writer is not None and not self._writer.is_alive():
+            self._writer = None
+        failure, self._failure = self._failure, None
+        if failure is not None:
+            raise failure
+
+    @contextmanager
+    def completed(self) -> Iterator[None]:
+        """Wait for the last checkpoint at the end of a block, however that ends.
+
+        Raises:
+            InputError: as ``wait`` does. An exception of the block goes on; the log tells the other.
+        """
+        try:
+            yield
+        except BaseException:
+            try:
+                self.wait()
+            except Exception as error:
+                logger.error("%s", error)
+            raise
+        self.wait()
+
+    def _write_aside(self, name: str, state: dict[str, Any]) -> None:
+        try:
+            self._write(name, state)
+        except BaseException as error:  # raised where the training can end
+            self._failure = error
+
+    def _write(self, name: str, state: dict[str, Any]) -> None:
         path = self.folder / f"{name}.pth"
         try:
             write_checkpoint(path, state)
@@ -75,6 +140,21 @@ class TrainingCheckpoints:
             ) from error
         write_text(self.folder / POINTER, path.name)
         logger.info("saved %s", path)
+        self._remove_before(path.name)
+
+    def _remove_before(self, newest: str) -> None:
+        """Remove periodic checkpoints before the newest, all but the last few."""
+        match = _PERIODIC.fullmatch(newest)
+        if not self.params.keep or match is None:
+            return
+        numbers = (_PERIODIC.fullmatch(path.name) for path in self.folder.glob("model_*.pth"))
+        earlier = [found for found in numbers if found and int(found[1]) < int(match[1])]
+        earlier.sort(key=lambda found: int(found[1]), reverse=True)
+        for found in earlier[self.params.keep - 1 :]:
+            try:
+                (self.folder / found[0]).unlink(missing_ok=True)
+            except OSError as error:
+                logger.warning("%s cannot be removed: %s", self.folder / found[0], error)
 
     def exist(self) -> bool:
         """Return whether a training has left checkpoints in the folder."""
@@ -101,6 +181,23 @@ class TrainingCheckpoints:
         """Return all checkpoints in the folder, by the times of the files."""
         found = [path for path in self.folder.glob("model_*.pth") if path.is_file()]
         return sorted(found, key=lambda path: (path.stat().st_mtime_ns, path.name), reverse=True)
+
+
+def _copy_if_possible(state: dict[str, Any]) -> dict[str, Any] | None:
+    """Return a copy of a state in the memory of the machine; None if that is short."""
+    needed, available = bytes_of_tensors(state), available_bytes()
+    if available is None or needed + _SPARE_BYTES <= available:
+        try:
+            return host_copy(state)
+        except (RuntimeError, MemoryError) as error:
+            if not is_out_of_memory(error):
+                raise
+    logger.warning(
+        "memory is short for a copy of the training's state (%d MB): the training waits while the "
+        "checkpoint is written",
+        needed // 10**6,
+    )
+    return None
 
 
 def _pointed_name(pointer: Path) -> str:

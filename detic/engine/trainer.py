@@ -103,6 +103,7 @@ class Trainer:
             stop = stack.enter_context(StopRequest())
             for writer in self.writers:
                 stack.callback(writer.close)
+            stack.enter_context(self.checkpoints.completed())
             stack.callback(self.loader.unreadable.write, self.checkpoints.folder)
             if self.iteration >= self.loop.max_iter:
                 return self._evaluate(at_end=True)
@@ -115,6 +116,7 @@ class Trainer:
                 self.iteration += 1
                 if stop.is_set():
                     self._save(FINAL if self.iteration == self.loop.max_iter else ROLLING)
+                    self.checkpoints.wait()
                     logger.info("stopped by a signal; continue with --resume")
                     return {}
                 metrics = self._after_iteration(storage) or metrics
@@ -122,6 +124,7 @@ class Trainer:
 
     def _after_iteration(self, storage: EventStorage) -> dict[str, float]:
         """Save, evaluate and report what is due; return the metrics of an evaluation, if any."""
+        self.checkpoints.check()
         at_end = self.iteration == self.loop.max_iter
         period = self.loop.eval_period
         evaluates = at_end or (period > 0 and self.iteration % period == 0)
@@ -132,6 +135,7 @@ class Trainer:
             self._save(name)
         metrics = {}
         if evaluates:
+            self.checkpoints.wait()
             metrics = self._evaluate(at_end)
             storage.put_scalars(smoothing_hint=False, **metrics)
         if at_end or self.iteration % _WRITE_PERIOD == 0:

@@ -4,7 +4,6 @@ import ctypes
 import gc
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -13,27 +12,27 @@ from detectron2.data import build_detection_test_loader
 from detectron2.data import transforms as T
 from torch.utils.data import DataLoader
 
+from detic.datasets.image_records import JoinedRecords, fill_missing_masks
 from detic.datasets.own_data import check_class_order
-from detic.datasets.segmentation import fill_missing_masks
 from detic.loading.augmentation import build_test_augmentations
 from detic.loading.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
 from detic.loading.image_reader import ImageReader
 from detic.loading.image_search import missing_images
 from detic.loading.loader import TrainLoader
 from detic.loading.mapper import EvaluationMapper, MapperParams, build_train_mapper
-from detic.loading.records import PackedRecords
 from detic.loading.sampling import DrawEpoch, repeated_draw, shuffled_draw, weighted_draw
-from detic.loading.shared_memory import SharedArrays
 from detic.loading.train_source import TrainSources
 from detic.loading.training_data import (
     DrawParams,
-    build_training_arrays,
+    TrainingImages,
+    build_training_images,
     load_dataset,
     load_source,
     shared_by_machine,
 )
 from detic.loading.unreadable import UnreadableImages
 from detic.loading.workers import WorkerParams
+from detic.shared_arrays import SharedArrays
 from detic.vocabulary.model_classes import ModelClasses
 
 
@@ -94,13 +93,13 @@ def build_train_loader(
     entries = data.sources.entries
     check_class_order(data.classes, data.sources.datasets)
     mapper = build_train_mapper(data.mapper, entries)
-    arrays = shared_by_machine(lambda: _training_arrays(data, mapper.read_image.check_place))
+    images = shared_by_machine(lambda: _training_images(data, mapper.read_image.check_place))
     _return_free_memory()
     return TrainLoader(
-        records=PackedRecords(arrays),
+        records=images.records,
         mapper=mapper,
         planners=PlannerFactory(
-            _layout(data.sources, arrays), _draw(data.sources, arrays), world_size
+            _layout(data.sources, images.arrays), _draw(data.sources, images.arrays), world_size
         ),
         ranks=ranks,
         seed=seed,
@@ -186,7 +185,7 @@ def _return_free_memory() -> None:
         trim(0)
 
 
-def _training_arrays(data: TrainData, check_place: Callable[[dict], None]) -> SharedArrays:
+def _training_images(data: TrainData, check_place: Callable[[dict], None]) -> TrainingImages:
     records_of = [
         load_source(
             source,
@@ -197,8 +196,8 @@ def _training_arrays(data: TrainData, check_place: Callable[[dict], None]) -> Sh
         for source in data.sources.entries
     ]
     if data.sources.entries[0].kind.has_box_classes and data.sources.share_batches:
-        fill_missing_masks(list(chain(*records_of)), "DATASETS.TRAIN")
-    return build_training_arrays(data.sources.entries, records_of, data.draw)
+        records_of = fill_missing_masks(JoinedRecords(records_of), "DATASETS.TRAIN").parts
+    return build_training_images(data.sources.entries, records_of, data.draw)
 
 
 def _draw(sources: TrainSources, arrays: SharedArrays) -> DrawEpoch:

@@ -10,9 +10,11 @@ from typing import Any
 import numpy as np
 
 from detic.datasets.annotation_fields import is_box
+from detic.datasets.image_records import ImageRecords, JoinedRecords, JoinedSequence
 from detic.datasets.segmentation import mask_error, usable_mask
+from detic.datasets.table_records import TableRecords
 from detic.errors import InputError, shown
-from detic.loading.shared_memory import ArrayWriter, SharedArrays
+from detic.shared_arrays import ArrayWriter, SharedArrays
 
 
 class PackedRecords(Sequence):
@@ -43,6 +45,28 @@ def pack_records(writer: ArrayWriter, records: Iterable[dict]) -> None:
     """Write records where ``PackedRecords`` finds them."""
     protocol = pickle.HIGHEST_PROTOCOL
     writer.add_chunks("records", (pickle.dumps(record, protocol) for record in records))
+
+
+def shared(records: ImageRecords) -> Sequence[dict]:
+    """Return records as the mapper needs them, in memory that processes share."""
+    if isinstance(records, TableRecords):
+        return records.trainable()
+    if isinstance(records, JoinedRecords):
+        return JoinedSequence(map(shared, records.parts))
+    writer = ArrayWriter()
+    pack_records(
+        writer,
+        (r | {"annotations": trainable_annotations(r.get("annotations", ()))} for r in records),
+    )
+    return PackedRecords(writer.finish())
+
+
+class SharedRecords(JoinedSequence[Sequence[dict]]):
+    """The records of all sources, one after the other, which say of which source they are."""
+
+    def __getitem__(self, index: Any) -> Any:
+        source, position = self.place(range(len(self))[index])
+        return self.parts[source][position] | {"dataset_source": source}
 
 
 def trainable_annotations(annotations: Iterable[dict]) -> list[dict]:

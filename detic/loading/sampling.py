@@ -3,16 +3,14 @@
 Shapes: N images in all datasets together, E draws in an epoch.
 """
 
-import math
-from collections import Counter
 from collections.abc import Callable, Sequence
-from itertools import chain
 
+import numpy as np
 import torch
-from detectron2.data.samplers import RepeatFactorTrainingSampler
 from torch import Tensor
 
 from detic.annotation import AnnotationKind
+from detic.datasets.image_records import Labels, as_image_records
 from detic.errors import InputError
 
 # Generator -> image indices of the next epoch, (E,) int64
@@ -36,16 +34,8 @@ def tag_repeat_factors(records: Sequence[dict], threshold: float) -> Tensor:
 
     Source: Gupta et al., LVIS, arXiv 1908.03195, appendix B.2.
     """
-    labels_of = [record.get("pos_category_ids", []) for record in records]
-    counts = Counter(chain.from_iterable(labels_of))
-    factor = {
-        label: max(1.0, math.sqrt(threshold * len(records) / count))
-        for label, count in counts.items()
-    }
-    return torch.tensor(
-        [max((factor[label] for label in labels), default=1.0) for labels in labels_of],
-        dtype=torch.float32,
-    )
+    labels = as_image_records(records).image_labels()
+    return _factors(labels, len(records), threshold, sqrt=True)
 
 
 def repeat_factors(
@@ -55,16 +45,24 @@ def repeat_factors(
 
     Args:
         records: of one dataset.
-        kind: boxes are counted by the class of the box, everything else by image label.
+        kind: boxes are counted by the class of the box, once an image, as detectron2's
+            RepeatFactorTrainingSampler does; everything else by image label.
         threshold: the fraction of images below which a class is repeated.
         sqrt: for boxes, whether to take the square root (``DATALOADER.REPEAT_SQRT``).
     """
     if kind is not AnnotationKind.BOX:
         return tag_repeat_factors(records, threshold)
-    # Spelt out only when it differs from the default: older detectron2 has no such argument.
-    options = {} if sqrt else {"sqrt": False}
-    by_category = RepeatFactorTrainingSampler.repeat_factors_from_category_frequency
-    return by_category(records, threshold, **options)
+    labels = as_image_records(records).box_labels()
+    return _factors(labels.of_images_once(), len(records), threshold, sqrt)
+
+
+def _factors(labels: Labels, num_images: int, threshold: float, sqrt: bool) -> Tensor:
+    _, ranks, counts = np.unique(labels.classes, return_inverse=True, return_counts=True)
+    ratios = threshold * num_images / counts
+    of_class = np.maximum(1.0, np.sqrt(ratios) if sqrt else ratios)
+    factors = np.ones(num_images)
+    np.maximum.at(factors, labels.images, of_class[ranks])
+    return torch.from_numpy(factors.astype(np.float32))
 
 
 def dataset_weights(

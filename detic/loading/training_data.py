@@ -4,8 +4,9 @@ Shapes: N images in all sources together.
 """
 
 import logging
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import TypeVar
 
 import numpy as np
 import torch
@@ -14,16 +15,22 @@ from detectron2.utils import comm
 from tabulate import tabulate
 
 from detic.annotation import AnnotationKind
-from detic.datasets.segmentation import fill_missing_masks
-from detic.errors import InputError, unknown_choice
-from detic.loading.records import (
-    checked_annotations,
-    pack_records,
-    trainable_annotations,
+from detic.datasets.image_records import (
+    ImageRecords,
+    RecordList,
+    as_image_records,
+    fill_missing_masks,
+    have_boxes,
+    joined,
 )
+from detic.datasets.registration import load_on_demand
+from detic.errors import InputError, unknown_choice
+from detic.loading.records import SharedRecords, checked_annotations, shared
 from detic.loading.sampling import dataset_weights, repeat_factors
-from detic.loading.shared_memory import ArrayWriter, SharedArrays, open_shared_arrays
 from detic.loading.train_source import TrainSource
+from detic.shared_arrays import ArrayWriter, SharedArrays, from_handle, handle_of
+
+T = TypeVar("T")
 
 logger = logging.getLogger(__name__)
 
@@ -37,7 +44,7 @@ class DrawParams:
     repeat_sqrt: bool  # whether repeat factors of box classes are square roots
 
 
-def load_dataset(name: str) -> list[dict]:
+def load_dataset(name: str) -> ImageRecords:
     """Return the records of a registered dataset.
 
     Raises:
@@ -46,7 +53,7 @@ def load_dataset(name: str) -> list[dict]:
     if name not in DatasetCatalog.list():
         raise unknown_choice("dataset", name, DatasetCatalog.list())
     try:
-        records = DatasetCatalog.get(name)
+        records = load_on_demand(name)
     except FileNotFoundError as error:
         raise InputError(
             f"dataset {name!r} needs {error.filename}; `detic data check {name}` tells "
@@ -54,7 +61,7 @@ def load_dataset(name: str) -> list[dict]:
         ) from error
     if not records:
         raise InputError(f"dataset {name!r} has no images; look at its annotation file")
-    return records
+    return as_image_records(records)
 
 
 def load_source(
@@ -63,7 +70,7 @@ def load_source(
     drop_empty: bool,
     num_classes: int,
     check_place: Callable[[dict], None],
-) -> list[dict]:
+) -> ImageRecords:
     """Return the records of all datasets of a source.
 
     Args:
@@ -76,95 +83,102 @@ def load_source(
         InputError: a dataset cannot be loaded, its classes are not those of the model, an image
             cannot be found, or nothing is left.
     """
-    records = []
+    parts = []
     for name in source.datasets:
         of_dataset = load_dataset(name)
         if source.kind is not AnnotationKind.PROPOSAL:
             _check_classes(of_dataset, name, num_classes)
-        for record in of_dataset:
-            check_place(record)
-        if source.kind.has_boxes and not MetadataCatalog.get(name).get("has_checked_annotations"):
-            of_dataset = [r | {"annotations": checked_annotations(r, name)} for r in of_dataset]
-        records += of_dataset
+        of_dataset.check_places(check_place)
+        if source.kind.has_boxes and isinstance(of_dataset, RecordList):
+            of_dataset = _checked(of_dataset, name)
+        parts.append(of_dataset)
+    records = joined(parts)
     if drop_empty and source.kind.has_boxes:
-        records = [record for record in records if _has_boxes(record)]
+        records = records.kept(np.flatnonzero(have_boxes(records)))
     if not records:
         raise InputError(f"no image of {source.name!r} has boxes to train on")
     if source.kind.has_box_classes:
-        fill_missing_masks(records, source.name)
+        records = fill_missing_masks(records, source.name)
     return records
 
 
-def build_training_arrays(
-    sources: Sequence[TrainSource], records_of: Sequence[list[dict]], params: DrawParams
-) -> SharedArrays:
-    """Return the arrays of the training data.
+@dataclass(frozen=True, eq=False)
+class TrainingImages:
+    """All training images, in memory that the processes of a machine share.
+
+    Args:
+        records: with ``dataset_source``, the number of the source.
+        arrays: ``sources`` (N,) int32, ``is_wide`` (N,) bool for images wider than high, and unless
+            all images are drawn alike ``draw_weights`` (N,) float32: weights, or repeat factors
+            where datasets are not weighed.
+    """
+
+    records: Sequence[dict]
+    arrays: SharedArrays
+
+
+def build_training_images(
+    sources: Sequence[TrainSource], records_of: Sequence[ImageRecords], params: DrawParams
+) -> TrainingImages:
+    """Return the training images.
 
     Args:
         sources: of the images.
         records_of: their records, by source.
         params: how often images are drawn.
-
-    Returns:
-        ``records`` and ``records_ends`` for ``PackedRecords``, ``sources`` (N,) int32, ``is_wide``
-        (N,) bool for images wider than high, and unless all images are drawn alike
-        ``draw_weights`` (N,) float32: weights, or repeat factors where datasets are not weighed.
     """
     writer = ArrayWriter()
     sizes = [len(records) for records in records_of]
     writer.add("sources", np.repeat(np.arange(len(sizes), dtype=np.int32), sizes))
-    is_wide = [
-        record.get("width", 0) > record.get("height", 0)
-        for records in records_of
-        for record in records
-    ]
-    writer.add("is_wide", np.array(is_wide, dtype=bool))
+    writer.add("is_wide", np.concatenate([records.are_wide() for records in records_of]))
     weights = _draw_weights(sources, records_of, params)
     if weights is not None:
         writer.add("draw_weights", weights.numpy())
-    pack_records(writer, _trainable_records(records_of))
     _log_sources(sources, sizes, params)
-    return writer.finish()
+    return TrainingImages(SharedRecords(map(shared, records_of)), writer.finish())
 
 
-def shared_by_machine(build: Callable[[], SharedArrays]) -> SharedArrays:
+def shared_by_machine(build: Callable[[], T]) -> T:
     """Return what ``build`` makes; one process of each machine builds, the others read along.
 
-    All processes of the job call this together.
+    All processes of the job call this together. What is built holds its arrays in shared memory.
     """
     if comm.get_world_size() == 1:
         return build()
-    arrays = build() if comm.get_local_rank() == 0 else None
-    handles = comm.all_gather(None if arrays is None else arrays.handle)
-    if arrays is None:
+    built = build() if comm.get_local_rank() == 0 else None
+    handles = comm.all_gather(None if built is None else handle_of(built))
+    if built is None:
         try:
-            arrays = open_shared_arrays(handles[comm.get_rank() - comm.get_local_rank()])
+            built = from_handle(handles[comm.get_rank() - comm.get_local_rank()])
         except OSError as error:
             logger.warning("this process loads the data anew: it cannot read along (%s)", error)
-            arrays = build()
-    return arrays
+            built = build()
+    return built
 
 
-def _has_boxes(record: dict) -> bool:
-    return any(not annotation.get("iscrowd", 0) for annotation in record.get("annotations", ()))
-
-
-def _check_classes(records: Sequence[dict], name: str, num_classes: int) -> None:
-    for record in records:
-        labels = [annotation["category_id"] for annotation in record.get("annotations", ())]
-        labels += record.get("pos_category_ids", ())
-        if labels and not 0 <= min(labels) <= max(labels) < num_classes:
+def _check_classes(records: ImageRecords, name: str, num_classes: int) -> None:
+    for labels in (records.box_labels(), records.image_labels()):
+        is_wrong = (labels.classes < 0) | (labels.classes >= num_classes)
+        if is_wrong.any():
+            record = records[int(labels.images[is_wrong.argmax()])]
             raise InputError(
-                f"image {record.get('image_id')} of dataset {name!r} has class {max(labels)}, the "
-                f"model has {num_classes} classes (MODEL.ROI_HEADS.NUM_CLASSES); use a dataset "
-                "with the model's classes"
+                f"image {record.get('image_id')} of dataset {name!r} has class "
+                f"{int(labels.classes[is_wrong.argmax()])}, the model has {num_classes} classes "
+                "(MODEL.ROI_HEADS.NUM_CLASSES); use a dataset with the model's classes"
             )
 
 
+def _checked(records: RecordList, name: str) -> RecordList:
+    """Return the records of a loader that is not ours, with masks that serve."""
+    if MetadataCatalog.get(name).get("has_checked_annotations"):
+        return records
+    return RecordList(r | {"annotations": checked_annotations(r, name)} for r in records)
+
+
 def _draw_weights(
-    sources: Sequence[TrainSource], records_of: Sequence[list[dict]], params: DrawParams
+    sources: Sequence[TrainSource], records_of: Sequence[ImageRecords], params: DrawParams
 ) -> torch.Tensor | None:
-    def factors(records: Sequence[dict], kind: AnnotationKind) -> torch.Tensor:
+    def factors(records: ImageRecords, kind: AnnotationKind) -> torch.Tensor:
         return repeat_factors(records, kind, params.repeat_threshold, params.repeat_sqrt)
 
     if params.weigh_datasets:
@@ -177,15 +191,8 @@ def _draw_weights(
             ],
         )
     if sources[0].use_repeat_factors:
-        return factors([record for records in records_of for record in records], AnnotationKind.BOX)
+        return factors(joined(records_of), AnnotationKind.BOX)
     return None
-
-
-def _trainable_records(records_of: Sequence[list[dict]]) -> Iterator[dict]:
-    for source, records in enumerate(records_of):
-        for record in records:
-            annotations = trainable_annotations(record.get("annotations", ()))
-            yield record | {"annotations": annotations, "dataset_source": source}
 
 
 def _log_sources(sources: Sequence[TrainSource], sizes: Sequence[int], params: DrawParams) -> None:

@@ -1,12 +1,14 @@
 """Class frequencies: a file that the recipe names, or one that is counted."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 from detectron2.utils import comm
 
+from detic.datasets.image_records import JoinedRecords, Labels, as_image_records
 from detic.errors import InputError
 from detic.files import write_json
 from detic.loading.train_source import TrainSources
@@ -54,7 +56,7 @@ class FrequencyFile:
             return self.path
         path = self.folder / FILE_NAME
         if comm.is_main_process():
-            records = (record for name in self.datasets for record in load_dataset(name))
+            records = JoinedRecords(map(load_dataset, self.datasets))
             counts = images_per_class(records, self.num_classes)
             write_json(path, [{"id": i, "image_count": n} for i, n in enumerate(counts, start=1)])
             logger.info(
@@ -69,21 +71,22 @@ class FrequencyFile:
         return str(path)
 
 
-def images_per_class(records: Iterable[dict], num_classes: int) -> list[int]:
+def images_per_class(records: Sequence[dict], num_classes: int) -> list[int]:
     """Return in how many images each class has a box, crowds left out.
 
     Raises:
         InputError: an image has a class that the model does not have.
     """
-    counts = [0] * num_classes
-    for record in records:
-        annotations = record.get("annotations", ())
-        present = {a["category_id"] for a in annotations if not a.get("iscrowd", 0)}
-        if present and max(present) >= num_classes:
-            raise InputError(
-                f"image {record['image_id']} has class {max(present)}, the model has {num_classes} "
-                "classes (MODEL.ROI_HEADS.NUM_CLASSES)"
-            )
-        for index in present:
-            counts[index] += 1
-    return counts
+    records = as_image_records(records)
+    labels, is_object = records.box_labels(), ~records.boxes().is_crowd
+    labels = Labels(labels.images[is_object], labels.classes[is_object])
+    is_wrong = labels.classes >= num_classes
+    if is_wrong.any():
+        first = int(is_wrong.argmax())
+        raise InputError(
+            f"image {records[int(labels.images[first])]['image_id']} has class "
+            f"{int(labels.classes[first])}, the model has {num_classes} classes "
+            "(MODEL.ROI_HEADS.NUM_CLASSES)"
+        )
+    classes = labels.of_images_once().classes
+    return np.bincount(classes, minlength=num_classes).tolist()

@@ -66,11 +66,13 @@ class LoopParams:
 
 @dataclass(frozen=True)
 class CheckpointParams:
-    """How often a training is saved."""
+    """How often a training is saved, and what stays of it."""
 
     period: int  # iterations between checkpoints that stay
     minutes: float  # between rolling ones, which replace each other; 0: none
+    keep: int = 0  # how many of the periodic ones stay; 0: all
 
     @classmethod
     def from_config(cls, cfg) -> "CheckpointParams":
-        return cls(cfg.SOLVER.CHECKPOINT_PERIOD, cfg.SOLVER.CHECKPOINT_MINUTES)
+        node = cfg.SOLVER
+        return cls(node.CHECKPOINT_PERIOD, node.CHECKPOINT_MINUTES, node.CHECKPOINT_KEEP)

@@ -183,7 +183,7 @@ def check_image_labels(
     return present.union(labels)
 
 
-def _image_problems(name: str, records: list[dict], workers: int) -> Iterator[Problem]:
+def _image_problems(name: str, records: Sequence[dict], workers: int) -> Iterator[Problem]:
     """Yield what is wrong with images that are files."""
     with_file = [record for record in records if "file_name" in record]
     with ThreadPoolExecutor(workers) as pool:
@@ -212,7 +212,9 @@ def _size_problem(record: dict, size_hw: tuple[int, int], where: str) -> Problem
     return kind, f"{where} is {found}, not {expected}"
 
 
-def _tar_problems(name: str, records: list[dict], root: Path, workers: int) -> Iterator[Problem]:
+def _tar_problems(
+    name: str, records: Sequence[dict], root: Path, workers: int
+) -> Iterator[Problem]:
     """Yield what tar files lack of the images that are numbers in them; sizes are remembered."""
     numbered = [record for record in records if "tar_index" in record]
     if not numbered:

@@ -102,6 +102,7 @@ RULES: dict[str, Rule] = {
     "SOLVER.WARMUP_METHOD": one_of("linear", "constant"),
     "SOLVER.CHECKPOINT_PERIOD": whole(1),
     "SOLVER.CHECKPOINT_MINUTES": number(0),
+    "SOLVER.CHECKPOINT_KEEP": whole(0),
     "SOLVER.IMS_PER_BATCH": whole(1),
     "SOLVER.REFERENCE_WORLD_SIZE": whole(0),
     "SOLVER.ACCUMULATE": whole(1),

@@ -6,6 +6,7 @@ import pickle
 import tarfile
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -14,12 +15,18 @@ import torch
 from PIL import Image
 from safetensors.torch import save_file
 
+from detic.datasets.annotation_cache import (
+    UNUSUAL,
+    load_cache,
+    read_annotation_table,
+    write_cache,
+)
 from detic.datasets.coco_style import load_coco_style_json
 from detic.datasets.image_labels.class_index import ClassIndex, read_class_map
 from detic.datasets.image_labels.csv_table import load_csv_table
 from detic.datasets.image_labels.shards import load_shards
 from detic.datasets.image_sizes import image_sizes
-from detic.datasets.lvis_style import load_lvis_style_json
+from detic.datasets.lvis_style import load_lvis_style_json, lvis_style_records
 from detic.engine.checkpoints import load_training_state
 from detic.evaluation.build import ScoreOptions, choose_protocol
 from detic.evaluation.evaluation_set import annotated_set
@@ -194,6 +201,28 @@ def _read_evaluation(path: Path) -> Any:
     return read_evaluation(place.parent, "bbox/AP")
 
 
+def _caches(folder: Path) -> list[Path]:
+    (source,) = _annotation_files(folder)
+    place = folder / "a.arrays"
+    write_cache(place, read_annotation_table(source), _digest_of(source))
+    return [place]
+
+
+def _digest_of(path: Path) -> str:
+    return sha256(path.read_bytes()).hexdigest()
+
+
+def _read_cache(path: Path) -> Any:
+    """Read the cache of an annotation file, and all records if it serves."""
+    try:
+        table = load_cache(
+            path, "a.json", _digest_of(_save(path.with_name("b.json"), _annotations()))
+        )
+    except UNUSUAL as error:  # told and made again
+        return error
+    return list(lvis_style_records(table, "ROOT"))
+
+
 def _score(path: Path) -> Any:
     """Score detections against an annotation file."""
     row = {"image_id": 1, "category_id": 1, "bbox": [1, 1, 8, 8], "score": 0.5}
@@ -210,6 +239,7 @@ def _read_shards(path: Path) -> Any:
 READERS = {
     "coco_annotations": Reader(_annotation_files, lambda p: load_coco_style_json(str(p), "")),
     "lvis_annotations": Reader(_annotation_files, lambda p: load_lvis_style_json(str(p), "")),
+    "annotation_caches": Reader(_caches, _read_cache),
     "ground_truth": Reader(_annotation_files, read_ground_truth),
     "scores": Reader(_annotation_files, _score),
     "results": Reader(_results, read_results),

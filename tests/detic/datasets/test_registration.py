@@ -7,8 +7,10 @@ from dataclasses import replace
 
 import pytest
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data.datasets.lvis import load_lvis_json
 
 import detic.datasets.registration as registration
+from detic.datasets.lvis_style import records_as_of_detectron2
 from detic.datasets.table import DETIC_SPECS, SPECS
 from detic.errors import InputError
 
@@ -100,3 +102,23 @@ def test_importing_opens_no_file_and_follows_the_environment(tmp_path):
         text=True,
     )
     assert result.stdout == f"{tmp_path}/oid/images/\n", result.stderr
+
+
+def test_lvis_of_detectron2_is_read_by_us_to_the_same_records(tmp_path, catalogs):
+    image = {"height": 4, "width": 4, "neg_category_ids": [2], "not_exhaustive_category_ids": [1]}
+    box = {"bbox": [0, 0.5, 2, 2], "segmentation": [[0, 0, 2.5, 0, 2.5, 2]]}
+    content = {
+        "images": [image | {"id": i, "coco_url": f"http://x/val2017/{i}.jpg"} for i in (3, 1)],
+        "annotations": [{"id": i, "image_id": 3, "category_id": i, **box} for i in (1, 2)],
+        "categories": [{"id": i, "name": f"c{i}", "synset": f"c{i}"} for i in (1, 2)],
+    }
+    path = tmp_path / "a.json"
+    path.write_text(json.dumps(content))
+    expected = load_lvis_json(str(path), "ROOT")
+    assert list(records_as_of_detectron2(str(path), "ROOT")) == expected
+    datasets, _ = catalogs
+    assert registration.is_of_detectron2(datasets["lvis_v1_train"])
+    assert not registration.is_of_detectron2(lambda: [])
+    content["images"][0]["file_name"] = "elsewhere.jpg"
+    path.write_text(json.dumps(content))
+    assert records_as_of_detectron2(str(path), "ROOT") is None

@@ -5,7 +5,6 @@ import pytest
 from detic.datasets.segmentation import (
     box_of_mask,
     check_masks,
-    fill_missing_masks,
     mask_problem,
     polygon_area,
     usable_mask,
@@ -45,22 +44,6 @@ def test_boxes_around_masks():
     assert box_of_mask([[1, 2, 4, 2, 4, 6], LINE]) == [1, 2, 3, 4]
     assert box_of_mask(FOUR_PIXELS) == [0, 0, 1, 4]
     assert box_of_mask([LINE]) is None
-
-
-def test_boxes_stand_for_masks_where_others_have_some(caplog):
-    mask, bare = {"bbox": [0, 0, 5, 5], "segmentation": [TRIANGLE]}, {"bbox": [1, 2, 3, 4]}
-    records = [{"annotations": [dict(mask), dict(bare)]}]
-    fill_missing_masks(records, "pets")
-    box = bare | {"segmentation": [[1, 2, 4, 2, 4, 6, 1, 6]], "has_mask": False}
-    assert records == [{"annotations": [mask, box]}]
-    assert "pets: 1 of 2 annotations have no mask; they train boxes and classes only" in caplog.text
-
-
-@pytest.mark.parametrize("annotations", [[], [{"bbox": [1, 2, 3, 4]}]])
-def test_data_without_masks_stay_so(annotations):
-    records = [{"annotations": [dict(a) for a in annotations]}]
-    fill_missing_masks(records, "pets")
-    assert records == [{"annotations": annotations}]
 
 
 MALFORMED = [

@@ -13,7 +13,7 @@ from detic.loading.records import (
     pack_records,
     trainable_annotations,
 )
-from detic.loading.shared_memory import ArrayWriter, open_shared_arrays
+from detic.shared_arrays import ArrayWriter, open_shared_arrays
 
 RECORDS = [{"image_id": i, "text": "x" * i, "annotations": []} for i in range(5)]
 

@@ -13,7 +13,8 @@ import torch
 from detectron2.structures import Boxes, Instances, PolygonMasks
 
 from detic.loading.image_reader import UnreadableImage
-from detic.loading.shared_memory import ALIGNMENT, LARGE, ArrayWriter, pack_batch, unpack_batch
+from detic.loading.shared_memory import LARGE, pack_batch, unpack_batch
+from detic.shared_arrays import ALIGNMENT, ArrayWriter
 
 
 def example(side):

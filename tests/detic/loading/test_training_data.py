@@ -1,6 +1,7 @@
 """Loading all training images once per machine."""
 
 import multiprocessing
+import os
 from pathlib import Path
 
 import numpy as np
@@ -10,16 +11,15 @@ from detectron2.utils import comm
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.loading.image_reader import ImageReader
-from detic.loading.records import PackedRecords
-from detic.loading.shared_memory import ArrayWriter, open_shared_arrays
 from detic.loading.train_source import TrainSources
 from detic.loading.training_data import (
     DrawParams,
-    build_training_arrays,
+    build_training_images,
     load_dataset,
     load_source,
     shared_by_machine,
 )
+from detic.shared_arrays import ArrayWriter, handle_of, open_shared_arrays
 
 MODEL = {"num_classes": 2, "check_place": ImageReader("RGB").check_place}
 WEIGHED = DrawParams(weigh_datasets=True, repeat_threshold=0.9, repeat_sqrt=True)
@@ -36,26 +36,30 @@ def records_of(sources):
 
 
 def test_records_of_all_sources_lie_in_one_sequence(sources, records_of):
-    arrays = build_training_arrays(sources, records_of, WEIGHED)
-    records = PackedRecords(arrays)
+    images = build_training_images(sources, records_of, WEIGHED)
+    records = images.records
     assert [r["image_id"] for r in records] == [*range(7), *range(100, 108)]
-    assert [r["dataset_source"] for r in records] == [0] * 7 + [1] * 8 == arrays["sources"].tolist()
+    assert (
+        [r["dataset_source"] for r in records]
+        == [0] * 7 + [1] * 8
+        == images.arrays["sources"].tolist()
+    )
     assert records[0]["annotations"][0]["bbox"] == [5.0, 10.0, 20.0, 10.0]
     assert records[7]["annotations"] == []
 
 
 def test_squares_are_not_wide(sources, records_of):
-    is_wide = build_training_arrays(sources, records_of, WEIGHED)["is_wide"]
+    is_wide = build_training_images(sources, records_of, WEIGHED).arrays["is_wide"]
     assert is_wide[:4].tolist() == [True, False, False, True]
 
 
 def test_an_image_of_unknown_size_is_taken_as_high(sources, records_of):
     del records_of[0][0]["width"], records_of[0][0]["height"]
-    assert not build_training_arrays(sources, records_of, WEIGHED)["is_wide"][0]
+    assert not build_training_images(sources, records_of, WEIGHED).arrays["is_wide"][0]
 
 
 def test_weights_follow_ratios_and_rare_classes(sources, records_of):
-    weights = build_training_arrays(sources, records_of, WEIGHED)["draw_weights"]
+    weights = build_training_images(sources, records_of, WEIGHED).arrays["draw_weights"]
     assert weights[:7].sum() * 4 == pytest.approx(weights[7:].sum())
     assert weights[1] > weights[0]  # class 1 is in three of seven images, class 0 in four
 
@@ -66,7 +70,7 @@ def test_one_stream_has_repeat_factors_over_all_datasets(cfg, pets, records_of):
     cfg.DATASETS.TRAIN = (pets, pets)
     params = DrawParams(weigh_datasets=False, repeat_threshold=0.9, repeat_sqrt=False)
     sources = TrainSources.from_config(cfg, 1).entries
-    factors = build_training_arrays(sources, [records_of[0]] * 2, params)["draw_weights"]
+    factors = build_training_images(sources, [records_of[0]] * 2, params).arrays["draw_weights"]
     np.testing.assert_allclose(factors[:2], [0.9 / (4 / 7), 0.9 / (3 / 7)], rtol=1e-6)
     assert len(factors) == 14
 
@@ -75,7 +79,9 @@ def test_a_plain_stream_has_no_weights(cfg, pets, records_of):
     cfg.DATASETS.TRAIN = (pets,)
     cfg.DATALOADER.SAMPLER_TRAIN = "TrainingSampler"
     params = DrawParams(weigh_datasets=False, repeat_threshold=0.9, repeat_sqrt=True)
-    arrays = build_training_arrays(TrainSources.from_config(cfg, 1).entries, records_of[:1], params)
+    arrays = build_training_images(
+        TrainSources.from_config(cfg, 1).entries, records_of[:1], params
+    ).arrays
     assert "draw_weights" not in arrays
 
 
@@ -196,12 +202,13 @@ def test_the_first_process_of_a_machine_loads(job, arrays):
 
 
 def test_the_others_read_along(job, arrays):
-    job(rank=3, gathered=["handle of another machine", None, arrays.handle, "own"])
+    job(rank=3, gathered=["handle of another machine", None, handle_of(arrays), "own"])
     shared = shared_by_machine(lambda: pytest.fail("loaded although it could read along"))
     np.testing.assert_array_equal(shared["numbers"], arrays["numbers"])
 
 
 def test_a_process_that_cannot_read_along_loads_for_itself(job, arrays, caplog):
-    job(rank=1, gathered=[("/no/such/process", {}), "own", None, None])
+    gone = handle_of(arrays).replace(str(os.getpid()).encode(), b"9" * len(str(os.getpid())))
+    job(rank=1, gathered=[gone, "own", None, None])
     assert shared_by_machine(lambda: arrays) is arrays
     assert "this process loads the data anew" in caplog.text
