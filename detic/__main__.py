@@ -1,8 +1,4 @@
-"""``python -m detic``: the command ``detic``.
-
-The command ``detic`` itself, or ``python -m detic_commands``, answers ``--help`` sooner: Python imports
-the package ``detic`` before this module, which loads torch.
-"""
+"""``python -m detic``: the command ``detic``."""
 
 from detic_commands.main import main
 

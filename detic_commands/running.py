@@ -1,5 +1,6 @@
 """How commands end: by their exit status, or by one line that says what to do."""
 
+import gc
 import sys
 from argparse import Namespace
 from collections.abc import Callable
@@ -31,8 +32,7 @@ def run(command: Callable[[Namespace], int | None], arguments: Namespace) -> NoR
         arguments: its parsed command line.
     """
     try:
-        from detic.cli import run as run_to_end  # takes seconds, for torch
-
+        run_to_end = _loaded()
         run_to_end(command, arguments)
     except ImportError as error:
         message = explanation(error)
@@ -46,6 +46,20 @@ def run(command: Callable[[Namespace], int | None], arguments: Namespace) -> NoR
     except KeyboardInterrupt:  # while the packages are loaded
         sys.stderr.write("interrupted\n")
         sys.exit(INTERRUPTED)
+
+
+def _loaded() -> Callable[..., NoReturn]:
+    """Return ``detic.cli.run``, and torch is loaded then, which takes seconds.
+
+    Imports leave no garbage, so none is looked for, then or later, among what they made.
+    """
+    gc.disable()
+    try:
+        from detic.cli import run as run_to_end
+    finally:
+        gc.enable()
+    gc.freeze()
+    return run_to_end
 
 
 def explanation(error: ImportError) -> str | None:

@@ -1,7 +1,7 @@
 """The detector's parts. Importing registers them with detectron2."""
 
 from detic.modeling import meta_arch
-from detic.modeling.backbone import swin, timm, tiny_resnet
+from detic.modeling.backbone import swin, timm
 from detic.modeling.build import build_detector
 from detic.modeling.roi_heads import cascade, res5
 
@@ -12,5 +12,4 @@ __all__ = [
     "res5",
     "swin",
     "timm",
-    "tiny_resnet",
 ]

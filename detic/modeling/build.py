@@ -1,8 +1,11 @@
 """From a recipe to a model."""
 
+from contextlib import nullcontext
+
 from detectron2.modeling import META_ARCH_REGISTRY, build_model
 
 from detic.errors import InputError
+from detic.modeling.blank_weights import BlankWeights
 from detic.modeling.meta_arch import CustomRCNN
 from detic.recipes.values import leaves
 from detic.value_rules import is_list
@@ -28,8 +31,12 @@ WITHOUT_TRAINING = {
 }
 
 
-def build_detector(cfg) -> CustomRCNN:
+def build_detector(cfg, *, blank: bool = False) -> CustomRCNN:
     """Return the model of a recipe, with random weights, on ``MODEL.DEVICE``.
+
+    Args:
+        blank: leave out the random numbers, which takes seconds less: weights are as memory was
+            and must all be replaced.
 
     Raises:
         InputError: the recipe asks for what cannot be built.
@@ -41,7 +48,8 @@ def build_detector(cfg) -> CustomRCNN:
             "(Deformable DETR recipes can be read, but not be built)"
         )
     try:
-        return build_model(cfg)
+        with BlankWeights() if blank else nullcontext():
+            return build_model(cfg)
     except InputError:
         raise
     except UNBUILDABLE as error:

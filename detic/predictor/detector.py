@@ -15,6 +15,7 @@ from detic.devices import choose_device
 from detic.errors import InputError
 from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
+from detic.modeling.blank_weights import zero_parameters
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest
 from detic.predictor.forks import compute_alone_after_forks
@@ -129,8 +130,9 @@ class Detector:
             cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM,
         )
         embedded = reader.read(vocabulary)  # a wrong name shows before the weights are read
-        model = build_detector(cfg).eval()
-        load_weights(model, weights)
+        model = build_detector(cfg, blank=True).eval()
+        report = load_weights(model, weights)
+        zero_parameters(model, but=report.matched)  # no detection needs them
         return cls(
             model,
             InputFormat.from_config(cfg),

@@ -13,13 +13,13 @@ import torch
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from detectron2.modeling.backbone import FPN
-from timm.layers import DropPath
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.checkpoint import checkpoint
 
 from centernet.fpn import build_fpn
 from detic.errors import InputError
+from detic.modeling.backbone.drop_path import DropPath
 from detic.modeling.backbone.window_attention import (
     WindowAttention,
     from_windows,

@@ -3,7 +3,8 @@ import torch
 from torch import nn
 
 from detic.errors import InputError
-from detic.modeling.backbone.timm import ResNet50In21k, TimmBackbone
+from detic.modeling.backbone.timm import TimmBackbone
+from detic.modeling.backbone.timm_models import ResNet50In21k
 
 
 @pytest.mark.parametrize("levels", [(3, 4, 5), (2, 5)])

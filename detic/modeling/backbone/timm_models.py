@@ -1,0 +1,70 @@
+"""Models of timm, and those that recipes name beside them. Importing loads timm.
+
+Shapes: B images, C_l channels of level l.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import timm
+from timm.models.resnet import Bottleneck, ResNet
+from torch import Tensor, nn
+
+from detic.errors import InputError
+from detic.modeling.backbone import tiny_resnet  # noqa: F401  its name is in timm's registry then
+
+# The released ResNet-50 was pretrained on these classes; its files hold the unused classifier.
+_RESNET50_IN21K = "resnet50_in21k"
+_IN21K_CLASSES = 11221
+
+# Names of recipes that timm spells otherwise.
+_TIMM_NAMES = {"convnext_tiny_21k": "convnext_tiny.fb_in22k"}
+
+
+class ResNet50In21k(ResNet):
+    """timm's ResNet-50 returning intermediate maps; level 1 is the pooled stem."""
+
+    def __init__(self, out_levels: Sequence[int]):
+        super().__init__(Bottleneck, (3, 4, 6, 3), num_classes=_IN21K_CLASSES)
+        self.out_levels = tuple(out_levels)
+        self.level_shapes = {1: (64, 4), 2: (256, 4), 3: (512, 8), 4: (1024, 16), 5: (2048, 32)}
+
+    def forward(self, x: Tensor) -> list[Tensor]:
+        """Return the maps (B, C_l, H / stride_l, W / stride_l) of images (B, 3, H, W)."""
+        x = self.maxpool(self.act1(self.bn1(self.conv1(x))))
+        maps = {1: x}
+        for level, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), 2):
+            maps[level] = x = stage(x)
+        return [maps[level] for level in self.out_levels]
+
+
+def create(
+    name: str, out_levels: Sequence[int], pretrained: bool = False
+) -> tuple[nn.Module, list[tuple[int, int]]]:
+    """Return a model that returns a list of maps, and their (channels, stride in pixels)."""
+    if name == _RESNET50_IN21K:
+        if pretrained:
+            raise InputError(
+                f"timm has no weights of {name}; put the MIIL file into MODEL.WEIGHTS instead"
+            )
+        resnet = ResNet50In21k(out_levels)
+        return resnet, [resnet.level_shapes[level] for level in out_levels]
+    timm_name = _TIMM_NAMES.get(name, name)
+    if not timm.is_model(timm_name):
+        similar = timm.list_models(f"*{name.split('_')[0]}*")[:5]
+        raise InputError(
+            f"unknown MODEL.TIMM.BASE_NAME {name!r}; "
+            f"timm knows {', '.join(similar) or 'no similar model: see timm.list_models()'}"
+        )
+    options: dict[str, Any] = {}
+    if name.startswith("convnext"):
+        options["drop_path_rate"] = 0.2 if "tiny" in name or "small" in name else 0.3
+    model = timm.create_model(
+        timm_name,
+        pretrained=pretrained,
+        features_only=True,
+        out_indices=[level - 1 for level in out_levels],
+        **options,
+    )
+    info: Any = model.feature_info
+    return model, list(zip(info.channels(), info.reduction(), strict=True))
