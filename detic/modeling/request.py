@@ -24,6 +24,7 @@ class DetectionRequest:
 
     classes: RequestedClasses | None = None  # None: the model's own
     max_detections: int | None = None  # of an image; None: the model's limit
+    masks: bool = True  # also report those that the model knows; they are most of the work
     region_embeddings: bool = False  # also report (D,) of unit length in the space of the texts
     class_scores: bool = False  # also report (C,) of all classes, negative ones included
     backbone_dtype: torch.dtype | None = None  # of automatic mixed precision; None: float32

@@ -25,6 +25,7 @@ from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import with_masks
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
@@ -208,7 +209,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
-        """Return B Instances with ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_masks``."""
+        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
         stages = self._run_stages(features, proposals, None)
         last, predictor = stages[-1], self.box_predictor[-1]
         detections = detect_requested(
@@ -225,7 +226,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             params=self.score_params,
             request=request,
         )
-        return self._forward_mask(features, detections) if self.mask_on else detections
+        return add_masks(self, features, detections) if request.masks else detections
 
 
 def _refined_proposals(

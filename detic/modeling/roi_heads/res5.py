@@ -19,6 +19,7 @@ from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import with_masks
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
@@ -123,7 +124,7 @@ class CustomRes5ROIHeads(Res5ROIHeads):
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
-        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``."""
+        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
         _, x, deltas = self._predict(features, proposals)
         detections = detect_requested(
             [self.box_predictor.stage_probs(x, request.classes)],
@@ -136,7 +137,7 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             params=self.score_params,
             request=request,
         )
-        return self.forward_with_given_boxes(features, detections)
+        return add_masks(self, features, detections) if request.masks else detections
 
 
 def _maps_with_masks(maps: Tensor, instances: Instances) -> Tensor:

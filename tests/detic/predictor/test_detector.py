@@ -46,6 +46,16 @@ def test_detections_lie_in_the_image(detector):
     assert found.names.tolist() == [detector.vocabulary.names[label] for label in found.labels]
 
 
+def test_masks_can_be_left_out(detector, monkeypatch):
+    whole = detector(noise())
+    boxes = detector(noise(), masks=False)
+    assert boxes.masks is None
+    assert boxes.boxes_xyxy.tolist() == whole.boxes_xyxy.tolist()
+    monkeypatch.setattr(detector, "masks", False)
+    assert detector(noise()).masks is None
+    assert detector([noise()], masks=True)[0].masks.tolist() == whole.masks.tolist()
+
+
 def test_a_path_gives_the_same_as_its_pixels(detector, tmp_path):
     cv2.imwrite(str(tmp_path / "a.png"), noise())
     assert_same(detector(tmp_path / "a.png"), detector(noise()))
