@@ -138,7 +138,9 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
 def _add_drawing(group: argparse._ArgumentGroup) -> None:
     parts = group.add_mutually_exclusive_group()
     parts.add_argument("--hide-masks", action="store_true", help="draw boxes and labels; faster")
-    parts.add_argument("--boxes-only", action="store_true", help="draw boxes without labels; faster")
+    parts.add_argument(
+        "--boxes-only", action="store_true", help="draw boxes without labels; faster"
+    )
     parts.add_argument("--masks-only", action="store_true", help="draw masks alone")
     group.add_argument("--palette", choices=PALETTES, default="vivid", help="colours of classes")
     group.add_argument(

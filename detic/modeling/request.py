@@ -13,7 +13,7 @@ from torch import Tensor
 class RequestedClasses:
     """The classes to look for in place of the model's own."""
 
-    embeddings: Tensor  # (C + 1, D), the last row is the zero background
+    columns: Tensor  # (D, C + 1) embeddings as the classifier multiplies with; see `class_columns`
     score_thresholds: Tensor | None = None  # (C,) lowest scores; None: the model's for all
     negative: Tensor | None = None  # (C,) bool: competes for boxes, but is never reported
 

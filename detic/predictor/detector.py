@@ -17,6 +17,7 @@ from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
@@ -85,7 +86,7 @@ class Detector:
         self.vocabulary_reader = vocabulary_reader
         self.masks = masks
         self.half = half
-        self._prepared = prepare(self.embed(vocabulary), model.device, score_threshold)
+        self._prepared = prepare(self.embed(vocabulary), self._classifier, score_threshold)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         compute_alone_after_forks()
@@ -173,7 +174,7 @@ class Detector:
 
     @score_threshold.setter
     def score_threshold(self, threshold: float) -> None:
-        self._prepared = prepare(self.vocabulary, self.model.device, threshold)
+        self._prepared = prepare(self.vocabulary, self._classifier, threshold)
 
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
@@ -191,7 +192,11 @@ class Detector:
             InputError: as ``VocabularyReader.read`` does.
         """
         embedded = self.embed(vocabulary)
-        self._prepared = prepare(embedded, self.model.device, self.score_threshold)
+        self._prepared = prepare(embedded, self._classifier, self.score_threshold)
+
+    @property
+    def _classifier(self) -> ZeroShotClassifier:
+        return self.model.roi_heads.classifier
 
     def embed(self, vocabulary: VocabularyLike) -> EmbeddedVocabulary:
         """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
