@@ -11,6 +11,7 @@ import pytest
 import demo
 from detic.demo import run_images
 from detic.errors import InputError
+from detic.modeling.precision import PRECISIONS
 from detic.modeling.roi_heads import cascade
 from detic.outputs import WRITERS
 from detic.rendering import PALETTES
@@ -73,6 +74,7 @@ def test_flags_of_the_release_are_there():
 
 def test_choices_are_those_of_the_packages():
     assert set(PALETTES) == set(detect.PALETTES)
+    assert set(PRECISIONS) == set(detect.PRECISIONS)
     assert CANDIDATE_LISTS == detect.CANDIDATE_LISTS
     assert set(WRITERS) == {*detect.FORMATS, "json", "npz"}
 

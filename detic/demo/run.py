@@ -147,6 +147,7 @@ def _build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Det
         device="cpu" if args.cpu else args.device,
         score_threshold=args.confidence_threshold,
         one_class_per_proposal=not args.pred_all_class,
+        precision=args.precision,
         half=args.half,
         overrides=args.opts,
         text_weights=None if "MODEL.TEXT_ENCODER.WEIGHTS" in args.opts[::2] else model.text_weights,

@@ -130,7 +130,9 @@ def _request(plan: EvaluationPlan, test_set: TestSet, model: CustomRCNN) -> Dete
     if test_set.embeddings is not None:
         columns = class_columns(model.roi_heads.classifier, test_set.embeddings)
         classes = RequestedClasses(columns)
-    return DetectionRequest(classes=classes, max_detections=plan.max_detections)
+    return DetectionRequest(
+        classes=classes, max_detections=plan.max_detections, precision=plan.precision
+    )
 
 
 def _origin(plan: EvaluationPlan, model: CustomRCNN, test_set: TestSet) -> dict[str, str]:

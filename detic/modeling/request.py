@@ -5,8 +5,9 @@ Shapes: C classes, D embedding width.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from detic.modeling.precision import FP32, Precision
 
 
 @dataclass(frozen=True)
@@ -27,4 +28,4 @@ class DetectionRequest:
     masks: bool = True  # also report those that the model knows; they are most of the work
     region_embeddings: bool = False  # also report (D,) of unit length in the space of the texts
     class_scores: bool = False  # also report (C,) of all classes, negative ones included
-    backbone_dtype: torch.dtype | None = None  # of automatic mixed precision; None: float32
+    precision: Precision = FP32  # that the model computes in

@@ -7,8 +7,6 @@ import os
 from collections.abc import Sequence
 from typing import Any, overload
 
-import torch
-
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
 from detic.devices import choose_device
@@ -16,6 +14,7 @@ from detic.errors import InputError
 from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.meta_arch import CustomRCNN
+from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.predictor.forks import compute_alone_after_forks
@@ -66,7 +65,7 @@ class Detector:
         vocabulary: see ``set_vocabulary``.
         score_threshold: of classes without one of their own.
         masks: report masks; without them an image of many objects takes a third of the time.
-        half: run the backbone in half precision, as the released models were trained.
+        precision: that the model computes in, a key of ``detic.modeling.precision.PRECISIONS``.
     """
 
     def __init__(
@@ -78,14 +77,14 @@ class Detector:
         *,
         score_threshold: float,
         masks: bool = True,
-        half: bool = False,
+        precision: str = "fp32",
     ):
         compute_alone_after_forks()
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
         self.masks = masks
-        self.half = half
+        self.precision = choose_precision(precision, model.device)
         self._prepared = prepare(self.embed(vocabulary), self._classifier, score_threshold)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -103,6 +102,7 @@ class Detector:
         score_threshold: float = 0.5,
         one_class_per_proposal: bool = True,
         masks: bool = True,
+        precision: str | None = None,
         half: bool = False,
         overrides: Sequence[str] = (),
         text_weights: str | os.PathLike | None = None,
@@ -117,7 +117,9 @@ class Detector:
             score_threshold: lowest score reported, 0 to 1.
             one_class_per_proposal: report an object once, as its most likely class.
             masks: report masks, where the model knows them.
-            half: run the backbone in half precision; needs a GPU.
+            precision: fp32; bf16, which is faster and changes scores a little, on CPUs and GPUs that
+                multiply in bfloat16; fp16; by default the recipe's MODEL.INFERENCE_PRECISION.
+            half: the same as precision fp16: the backbone in half precision; needs a GPU.
             overrides: configuration keys and values in turn.
             text_weights: the text encoder, ``openai`` or a file; by default the recipe's.
 
@@ -127,7 +129,9 @@ class Detector:
         params = DetectionParams(score_threshold, one_class_per_proposal)
         cfg = load_recipe(config_file, overrides)
         named_device = cfg.MODEL.DEVICE if "MODEL.DEVICE" in overrides[::2] else None
-        chosen_device = choose_device(device or named_device, half)
+        chosen_device = choose_device(device or named_device)
+        precision = _precision_name(precision, half) or cfg.MODEL.INFERENCE_PRECISION
+        choose_precision(precision, chosen_device)  # a wrong one shows before weights are read
         cfg = inference_config(cfg, params, chosen_device)
         reader = VocabularyReader(
             text_weights or cfg.MODEL.TEXT_ENCODER.WEIGHTS,
@@ -144,7 +148,7 @@ class Detector:
             embedded,
             score_threshold=params.score_threshold,
             masks=masks,
-            half=half,
+            precision=precision,
         )
 
     @classmethod
@@ -248,7 +252,7 @@ class Detector:
             masks=self.masks if masks is None else masks,
             region_embeddings=features,
             class_scores=all_scores,
-            backbone_dtype=torch.float16 if self.half else None,
+            precision=self.precision,
         )
         if isinstance(images, list | tuple):
             return self._detect(images, request, prepared) if images else []
@@ -268,3 +272,16 @@ class Detector:
             if not is_out_of_memory(error):
                 raise
             raise LackOfMemory([array.shape[:2] for array in arrays]) from error
+
+
+def _precision_name(precision: str | None, half: bool) -> str | None:
+    """Return the name of a precision, which ``half`` names too; None: none is named.
+
+    Raises:
+        InputError: they name different ones.
+    """
+    if half and precision not in (None, "fp16"):
+        raise InputError(
+            f"half is precision fp16, but precision is {precision!r}; name one of them"
+        )
+    return "fp16" if half else precision

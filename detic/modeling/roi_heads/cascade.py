@@ -21,6 +21,7 @@ from detectron2.utils.events import get_event_storage
 from torch import Tensor
 
 from detic.errors import InputError
+from detic.modeling.precision import computing_in
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
@@ -170,10 +171,13 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         features: dict[str, Tensor],
         proposals: list[Instances],
         targets: list[Instances] | None,
+        dtype: torch.dtype | None = None,
     ) -> list[StageOutput]:
         """Return what each stage makes of the proposals refined by the one before.
 
-        ``targets``: ground truth that the proposals of later stages are matched with.
+        Args:
+            targets: ground truth that the proposals of later stages are matched with.
+            dtype: that box heads compute in by mixed precision; their features are float32 then.
         """
         maps = [features[name] for name in self.box_in_features]
         outputs: list[StageOutput] = []
@@ -187,7 +191,9 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             if x.requires_grad:
                 # All stages pool the same maps: their gradients are averaged there.
                 x.register_hook(lambda gradient: gradient / self.num_cascade_stages)
-            x = self.box_head[k](x)
+            with computing_in(dtype, x.device):
+                x = self.box_head[k](x)
+            x = x if dtype is None else x.float()
             outputs.append(StageOutput(x, predictor.bbox_pred(x), proposals))
         return outputs
 
@@ -210,7 +216,8 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
-        stages = self._run_stages(features, proposals, None)
+        dtype = request.precision.heads
+        stages = self._run_stages(features, proposals, None, dtype)
         last, predictor = stages[-1], self.box_predictor[-1]
         detections = detect_requested(
             [
@@ -226,7 +233,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             params=self.score_params,
             request=request,
         )
-        return add_masks(self, features, detections) if request.masks else detections
+        return add_masks(self, features, detections, dtype) if request.masks else detections
 
 
 def _refined_proposals(

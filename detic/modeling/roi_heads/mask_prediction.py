@@ -10,6 +10,8 @@ import torch
 from detectron2.structures import Instances
 from torch import Tensor
 
+from detic.modeling.precision import computing_in
+
 # What a mask head makes of this many boxes stays in the cache of a processor. The last group has up
 # to twice as many: convolutions of smaller batches may add in another order.
 _GROUP = 16
@@ -26,7 +28,10 @@ class MaskingHeads(Protocol):
 
 
 def add_masks(
-    heads: MaskingHeads, features: dict[str, Tensor], detections: list[Instances]
+    heads: MaskingHeads,
+    features: dict[str, Tensor],
+    detections: list[Instances],
+    dtype: torch.dtype | None = None,
 ) -> list[Instances]:
     """Return detections with ``pred_masks`` (N, 1, S, S) in (0, 1), if the heads know masks.
 
@@ -36,21 +41,23 @@ def add_masks(
     Args:
         features: maps (B, C, H, W) by name.
         detections: B Instances with ``pred_boxes`` and ``pred_classes``.
+        dtype: that the mask head computes in by mixed precision; masks are float32.
     """
     if not heads.mask_on:
         return detections
-    if any(x.device.type != "cpu" for x in features.values()):
-        return heads.forward_with_given_boxes(features, detections)
-    groups = [heads.forward_with_given_boxes(features, group) for group in _groups(detections)]
+    device = next(iter(features.values())).device
+    size = _GROUP if device.type == "cpu" else sum(map(len, detections))
+    with computing_in(dtype, device):
+        groups = [heads.forward_with_given_boxes(features, g) for g in _groups(detections, size)]
     for image, parts in zip(detections, zip(*groups, strict=True), strict=True):
-        image.pred_masks = torch.cat([part.pred_masks for part in parts])
+        image.pred_masks = torch.cat([part.pred_masks for part in parts]).float()
     return detections
 
 
-def _groups(detections: list[Instances]) -> Iterator[list[Instances]]:
-    """Yield boxes and classes, so many of all images together, as B Instances each."""
+def _groups(detections: list[Instances], size: int) -> Iterator[list[Instances]]:
+    """Yield boxes and classes, ``size`` of all images together, as B Instances each."""
     total = sum(map(len, detections))
-    starts = range(0, max(total - _GROUP, 0) + 1, _GROUP)
+    starts = range(0, max(total - size, 0) + 1, max(size, 1))
     for start, end in zip(starts, [*starts[1:], total], strict=True):
         group, first = [], 0
         for image in detections:

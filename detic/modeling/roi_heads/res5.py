@@ -15,6 +15,7 @@ from detectron2.structures import ImageList, Instances
 from torch import Tensor
 
 from detic.config import with_values
+from detic.modeling.precision import computing_in
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
@@ -102,12 +103,19 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         return self.box_predictor.cls_score
 
     def _predict(
-        self, features: dict[str, Tensor], proposals: list[Instances]
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the pooled maps (R, F, H, W), box features (R, F) and refinements (R, 4)."""
-        maps = self._shared_roi_transform(
-            [features[name] for name in self.in_features], [p.proposal_boxes for p in proposals]
-        )
+        """Return the pooled maps (R, F, H, W), box features (R, F) and refinements (R, 4).
+
+        ``dtype``: that maps are computed in by mixed precision; they are float32 then.
+        """
+        given = [features[name] for name in self.in_features]
+        with computing_in(dtype, given[0].device):
+            maps = self._shared_roi_transform(given, [p.proposal_boxes for p in proposals])
+        maps = maps if dtype is None else maps.float()
         x = maps.mean(dim=(2, 3))
         return maps, x, self.box_predictor.bbox_pred(x)
 
@@ -125,7 +133,8 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
-        _, x, deltas = self._predict(features, proposals)
+        dtype = request.precision.heads
+        _, x, deltas = self._predict(features, proposals, dtype)
         detections = detect_requested(
             [self.box_predictor.stage_probs(x, request.classes)],
             torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
@@ -137,7 +146,7 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             params=self.score_params,
             request=request,
         )
-        return add_masks(self, features, detections) if request.masks else detections
+        return add_masks(self, features, detections, dtype) if request.masks else detections
 
 
 def _maps_with_masks(maps: Tensor, instances: Instances) -> Tensor:
