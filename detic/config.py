@@ -187,6 +187,9 @@ def _add_text_encoder(cfg: CN) -> None:
 
 
 def _add_evaluation(cfg: CN) -> None:
+    # What evaluations and detectors compute in: fp32; bf16, faster, on CPUs and GPUs that multiply in
+    # bfloat16; fp16, the backbone alone, on a GPU
+    cfg.MODEL.INFERENCE_PRECISION = "fp32"
     cfg.TEST.FIXED_AP = False  # LVIS: AP of the best 10 000 detections of each class too
     # A vocabulary (name or file) per test set instead of TEST_CLASSIFIERS; "": the model's own
     cfg.TEST.VOCABULARIES = []

@@ -29,7 +29,7 @@ class Detections:
     names: np.ndarray  # (N,) str
     image_size_hw: tuple[int, int]
     parents: np.ndarray | None = None  # (N,) str, "" of classes without; None: no class has one
-    masks: np.ndarray | None = None  # (N, H, W) bool; None: the model has no masks
+    masks: np.ndarray | None = None  # (N, H, W) bool; None: not predicted
     region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length, with features=True
     class_scores: np.ndarray | None = None  # (N, C) float32 of all classes, with all_scores=True
 

@@ -5,11 +5,8 @@ import torch
 from detic.errors import InputError
 
 
-def choose_device(name: str | None, half: bool = False) -> torch.device:
+def choose_device(name: str | None) -> torch.device:
     """Return the device of a name; without a name, the GPU if there is one.
-
-    Args:
-        half: refuse devices that gain nothing by half precision.
 
     Raises:
         InputError: there is no such device.
@@ -25,8 +22,6 @@ def choose_device(name: str | None, half: bool = False) -> torch.device:
         )
     if device.type not in ("cpu", "cuda"):
         _try(device)
-    if half and device.type != "cuda":
-        raise InputError("half precision needs a GPU; leave it out, or choose device cuda")
     return device
 
 

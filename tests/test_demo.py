@@ -11,6 +11,8 @@ import pytest
 import demo
 from detic.demo import run_images
 from detic.errors import InputError
+from detic.modeling.precision import PRECISIONS
+from detic.modeling.roi_heads import cascade
 from detic.outputs import WRITERS
 from detic.rendering import PALETTES
 from detic.vocabulary import CANDIDATE_LISTS
@@ -72,6 +74,7 @@ def test_flags_of_the_release_are_there():
 
 def test_choices_are_those_of_the_packages():
     assert set(PALETTES) == set(detect.PALETTES)
+    assert set(PRECISIONS) == set(detect.PRECISIONS)
     assert CANDIDATE_LISTS == detect.CANDIDATE_LISTS
     assert set(WRITERS) == {*detect.FORMATS, "json", "npz"}
 
@@ -91,6 +94,27 @@ def test_custom_vocabulary_to_drawings_and_every_kind_of_data(run, tmp_path):
     assert count > 0
     assert np.load(tmp_path / "found.npz")["features"].shape == (count, 8)
     assert len((tmp_path / "found.csv").read_text().splitlines()) == count + 1
+
+
+@pytest.mark.parametrize(
+    ("arguments", "masks"),
+    [
+        ("--output out", True),
+        ("--output out --hide-masks", False),
+        ("--output out --boxes-only --features f.npz --format voc --save-to voc", False),
+        ("--output out --boxes-only --json found.json", True),
+        ("--format csv --save-to found.csv", False),
+        ("--format yolo --save-to yolo", True),
+    ],
+)
+def test_masks_are_predicted_where_they_are_drawn_or_written(run, monkeypatch, arguments, masks):
+    predicted = []
+    monkeypatch.setattr(
+        cascade, "add_masks", lambda heads, features, found: predicted.append(True) or found
+    )
+    status = run("--input", "in/a.png", "--custom_vocabulary", "cat", *arguments.split())
+    assert status == 0
+    assert bool(predicted) == masks
 
 
 def test_parent_queries_find_kinds(run, tmp_path, caplog, capsys):

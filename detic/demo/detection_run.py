@@ -31,6 +31,7 @@ class RunOptions:
     sinks: Sequence[Write] = ()  # of data
     has_window: bool = False  # drawings are shown
     batch_size: int = 1  # images that go through the network at once
+    masks: bool = True  # drawn or written
     features: bool = False
     all_scores: bool = False
 
@@ -58,7 +59,12 @@ class DetectionRun:
     def detect(self, images: Sequence[np.ndarray]) -> list[Detections]:
         """Return the detections of each image (H, W, 3) uint8 BGR."""
         options = self.options
-        return self.detector(list(images), features=options.features, all_scores=options.all_scores)
+        return self.detector(
+            list(images),
+            masks=options.masks,
+            features=options.features,
+            all_scores=options.all_scores,
+        )
 
     def record(self, image: ImageRecord, detections: Detections) -> None:
         """Write the data of an image wherever it is wanted; Ctrl-C waits until that is done."""

@@ -20,7 +20,7 @@ from detic.demo.output_checks import DataFile, check_clashes, check_data_files
 from detic.demo.run_images import run_images
 from detic.demo.run_videos import run_live, run_videos
 from detic.errors import InputError
-from detic.outputs import WRITERS
+from detic.outputs import FORMATS_WITH_MASKS, WRITERS
 from detic.predictor import Detector
 from detic.rendering import DrawStyle, vocabulary_colors
 from detic.vocabulary.vocabulary_reader import VocabularyLike
@@ -57,6 +57,7 @@ def run_demo(args: argparse.Namespace) -> int:
             sinks=[stack.enter_context(WRITERS[name](path, categories)) for name, path in outputs],
             has_window=has_window,
             batch_size=args.batch_size,
+            masks=_needs_masks(args, style, outputs),
             features=args.features is not None,
             all_scores=args.all_scores,
         )
@@ -146,6 +147,7 @@ def _build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Det
         device="cpu" if args.cpu else args.device,
         score_threshold=args.confidence_threshold,
         one_class_per_proposal=not args.pred_all_class,
+        precision=args.precision,
         half=args.half,
         overrides=args.opts,
         text_weights=None if "MODEL.TEXT_ENCODER.WEIGHTS" in args.opts[::2] else model.text_weights,
@@ -161,6 +163,12 @@ def _style(args: argparse.Namespace) -> DrawStyle:
         upscale=args.upscale,
         font_file=args.font,
     )
+
+
+def _needs_masks(args: argparse.Namespace, style: DrawStyle, outputs: Sequence[DataFile]) -> bool:
+    """Return whether masks are drawn or written."""
+    is_drawn = args.output is not None or not outputs
+    return (is_drawn and style.masks) or any(name in FORMATS_WITH_MASKS for name, _ in outputs)
 
 
 def _report(tally: Tally, stream: TextIO) -> int:

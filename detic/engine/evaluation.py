@@ -18,7 +18,7 @@ from detic.loading.unreadable import FILE_NAME, UnreadableImages
 from detic.memory_errors import is_out_of_memory
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.request import DetectionRequest, RequestedClasses
-from detic.modeling.roi_heads.zero_shot_classifier import with_background
+from detic.modeling.roi_heads.classifier import class_columns
 from detic.paths import as_file_name
 from detic.plan.evaluation import EvaluationPlan, TestSet
 from detic.progress import track
@@ -70,7 +70,7 @@ def _evaluate_set(
     finished = evaluator.finished_image_ids()
     loader = build_test_loader(plan.data, test_set.name, skip_image_ids=finished)
     logger.info("%s: %d images to go, %d finished", test_set.name, len(loader), len(finished))
-    request = _request(plan, test_set, model.device)
+    request = _request(plan, test_set, model)
     evaluator.reset()
     unreadable = UnreadableImages(plan.data.max_bad_fraction)
     if comm.is_main_process():
@@ -118,7 +118,7 @@ def _warn_of(unreadable: UnreadableImages, dataset_name: str) -> None:
         )
 
 
-def _request(plan: EvaluationPlan, test_set: TestSet, device: torch.device) -> DetectionRequest:
+def _request(plan: EvaluationPlan, test_set: TestSet, model: CustomRCNN) -> DetectionRequest:
     """Return what the model is asked for on a test set."""
     if plan.max_detections is not None:
         logger.info(
@@ -128,8 +128,11 @@ def _request(plan: EvaluationPlan, test_set: TestSet, device: torch.device) -> D
         )
     classes = None
     if test_set.embeddings is not None:
-        classes = RequestedClasses(with_background(test_set.embeddings).to(device))
-    return DetectionRequest(classes=classes, max_detections=plan.max_detections)
+        columns = class_columns(model.roi_heads.classifier, test_set.embeddings)
+        classes = RequestedClasses(columns)
+    return DetectionRequest(
+        classes=classes, max_detections=plan.max_detections, precision=plan.precision
+    )
 
 
 def _origin(plan: EvaluationPlan, model: CustomRCNN, test_set: TestSet) -> dict[str, str]:

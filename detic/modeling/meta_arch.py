@@ -16,6 +16,7 @@ from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
+from detic.modeling.precision import computing_in
 from detic.modeling.request import DetectionRequest
 from detic.modeling.supervision import BatchCaptions, Supervision
 from detic.transfer import send, send_instances
@@ -135,8 +136,9 @@ class CustomRCNN(GeneralizedRCNN):
         """
         request = request or DetectionRequest()
         images = self.preprocess_image(batched_inputs)
-        features = self._backbone_features(images, request.backbone_dtype)
-        proposals, _ = self.proposal_generator(images, features, None)
+        features = self._backbone_features(images, request.precision.backbone)
+        with computing_in(request.precision.heads, self.device):
+            proposals, _ = self.proposal_generator(images, features, None)
         if self.box_only_heads:
             detections, _ = self.roi_heads(images, features, proposals)
         else:
@@ -170,9 +172,13 @@ class CustomRCNN(GeneralizedRCNN):
         """Return float32 feature maps by name, computed in mixed precision if a dtype is given."""
         if dtype is None:
             return self.backbone(self._laid_out(images.tensor))
-        with torch.autocast(self.device.type, dtype=dtype):
-            features = self.backbone(images.tensor.to(dtype))
-        return {name: x.float() for name, x in features.items()}
+        pixels = images.tensor.to(dtype, memory_format=torch.channels_last)
+        with computing_in(dtype, self.device):
+            features = self.backbone(pixels)
+        return {
+            name: x.to(torch.float32, memory_format=torch.contiguous_format)
+            for name, x in features.items()
+        }
 
     def _laid_out(self, images: Tensor) -> Tensor:
         """Return ``images`` in the memory format in which the whole network trains fastest."""

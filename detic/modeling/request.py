@@ -5,15 +5,16 @@ Shapes: C classes, D embedding width.
 
 from dataclasses import dataclass
 
-import torch
 from torch import Tensor
+
+from detic.modeling.precision import FP32, Precision
 
 
 @dataclass(frozen=True)
 class RequestedClasses:
     """The classes to look for in place of the model's own."""
 
-    embeddings: Tensor  # (C + 1, D), the last row is the zero background
+    columns: Tensor  # (D, C + 1) embeddings as the classifier multiplies with; see `class_columns`
     score_thresholds: Tensor | None = None  # (C,) lowest scores; None: the model's for all
     negative: Tensor | None = None  # (C,) bool: competes for boxes, but is never reported
 
@@ -24,6 +25,7 @@ class DetectionRequest:
 
     classes: RequestedClasses | None = None  # None: the model's own
     max_detections: int | None = None  # of an image; None: the model's limit
+    masks: bool = True  # also report those that the model knows; they are most of the work
     region_embeddings: bool = False  # also report (D,) of unit length in the space of the texts
     class_scores: bool = False  # also report (C,) of all classes, negative ones included
-    backbone_dtype: torch.dtype | None = None  # of automatic mixed precision; None: float32
+    precision: Precision = FP32  # that the model computes in

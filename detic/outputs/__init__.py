@@ -4,11 +4,18 @@ Every format is a function of one signature: ``with WRITERS[name](path, categori
 write(image, detections)``. Files appear under their names when they are complete.
 """
 
-from detic.outputs.formats import FOLDER_FORMATS, WRITERS, check_images, result_paths
+from detic.outputs.formats import (
+    FOLDER_FORMATS,
+    FORMATS_WITH_MASKS,
+    WRITERS,
+    check_images,
+    result_paths,
+)
 from detic.outputs.writer import Category, ImageRecord, Write, Writer, numbered_categories
 
 __all__ = [
     "FOLDER_FORMATS",
+    "FORMATS_WITH_MASKS",
     "WRITERS",
     "Category",
     "ImageRecord",

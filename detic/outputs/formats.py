@@ -28,6 +28,7 @@ _IMAGE_PATHS: dict[str, Callable[[Path], ImagePaths]] = {
 }
 # The others write files of known names.
 FOLDER_FORMATS = tuple(_IMAGE_PATHS)
+FORMATS_WITH_MASKS = ("json", "jsonl", "coco", "lvis", "yolo")
 _WITH_IMAGES = ("coco", "lvis")
 
 

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
+import torch
 from detectron2.config import CfgNode
 from torch import Tensor
 
@@ -15,6 +16,7 @@ from detic.datasets.own_data import OwnData, check_class_order
 from detic.errors import InputError
 from detic.loading.build import TestData
 from detic.modeling.build import WITHOUT_TRAINING
+from detic.modeling.precision import FP32, Precision, choose_precision
 from detic.plan.test_classes import TestClasses
 from detic.plan.weights import InitialWeights
 from detic.vocabulary.model_classes import KEY, SET_LATER, ModelClasses
@@ -48,6 +50,7 @@ class EvaluationPlan:
     fixed_ap: bool = False  # LVIS: AP of the best 10 000 detections of each class too
     force_lvis: bool = False  # score every set as LVIS
     max_detections: int | None = None  # of an image; None: the model's limit
+    precision: Precision = FP32  # that the model computes in
     zero_shot: bool = True  # the classifier has class embeddings
     # What detections depend on besides the data, by name
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -98,6 +101,9 @@ class EvaluationPlan:
             fixed_ap=cfg.TEST.FIXED_AP,
             force_lvis=cfg.GEN_PSEDO_LABELS,
             max_detections=_fixed_ap_limit(heads, limit) if cfg.TEST.FIXED_AP else None,
+            precision=choose_precision(
+                cfg.MODEL.INFERENCE_PRECISION, torch.device(cfg.MODEL.DEVICE)
+            ),
             zero_shot=cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS,
             settings=settings,
         )

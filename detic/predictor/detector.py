@@ -7,8 +7,6 @@ import os
 from collections.abc import Sequence
 from typing import Any, overload
 
-import torch
-
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
 from detic.devices import choose_device
@@ -17,11 +15,13 @@ from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.blank_weights import zero_parameters
 from detic.modeling.meta_arch import CustomRCNN
+from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
-from detic.predictor.prepared_vocabulary import prepare
+from detic.predictor.prepared_vocabulary import PreparedVocabulary, prepare
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.vocabulary import EmbeddedVocabulary
@@ -65,7 +65,8 @@ class Detector:
         vocabulary_reader: embeds class names.
         vocabulary: see ``set_vocabulary``.
         score_threshold: of classes without one of their own.
-        half: run the backbone in half precision, as the released models were trained.
+        masks: report masks; without them an image of many objects takes a third of the time.
+        precision: that the model computes in, a key of ``detic.modeling.precision.PRECISIONS``.
     """
 
     def __init__(
@@ -76,14 +77,16 @@ class Detector:
         vocabulary: VocabularyLike,
         *,
         score_threshold: float,
-        half: bool = False,
+        masks: bool = True,
+        precision: str = "fp32",
     ):
         compute_alone_after_forks()
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
-        self.half = half
-        self._prepared = prepare(self.embed(vocabulary), model.device, score_threshold)
+        self.masks = masks
+        self.precision = choose_precision(precision, model.device)
+        self._prepared = prepare(self.embed(vocabulary), self._classifier, score_threshold)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         compute_alone_after_forks()
@@ -99,6 +102,8 @@ class Detector:
         device: str | None = None,
         score_threshold: float = 0.5,
         one_class_per_proposal: bool = True,
+        masks: bool = True,
+        precision: str | None = None,
         half: bool = False,
         overrides: Sequence[str] = (),
         text_weights: str | os.PathLike | None = None,
@@ -112,7 +117,10 @@ class Detector:
             device: such as ``cpu`` or ``cuda:1``; by default the GPU if there is one.
             score_threshold: lowest score reported, 0 to 1.
             one_class_per_proposal: report an object once, as its most likely class.
-            half: run the backbone in half precision; needs a GPU.
+            masks: report masks, where the model knows them.
+            precision: fp32; bf16, which is faster and changes scores a little, on CPUs and GPUs that
+                multiply in bfloat16; fp16; by default the recipe's MODEL.INFERENCE_PRECISION.
+            half: the same as precision fp16: the backbone in half precision; needs a GPU.
             overrides: configuration keys and values in turn.
             text_weights: the text encoder, ``openai`` or a file; by default the recipe's.
 
@@ -122,7 +130,9 @@ class Detector:
         params = DetectionParams(score_threshold, one_class_per_proposal)
         cfg = load_recipe(config_file, overrides)
         named_device = cfg.MODEL.DEVICE if "MODEL.DEVICE" in overrides[::2] else None
-        chosen_device = choose_device(device or named_device, half)
+        chosen_device = choose_device(device or named_device)
+        precision = _precision_name(precision, half) or cfg.MODEL.INFERENCE_PRECISION
+        choose_precision(precision, chosen_device)  # a wrong one shows before weights are read
         cfg = inference_config(cfg, params, chosen_device)
         reader = VocabularyReader(
             text_weights or cfg.MODEL.TEXT_ENCODER.WEIGHTS,
@@ -139,7 +149,8 @@ class Detector:
             reader,
             embedded,
             score_threshold=params.score_threshold,
-            half=half,
+            masks=masks,
+            precision=precision,
         )
 
     @classmethod
@@ -169,7 +180,7 @@ class Detector:
 
     @score_threshold.setter
     def score_threshold(self, threshold: float) -> None:
-        self._prepared = prepare(self.vocabulary, self.model.device, threshold)
+        self._prepared = prepare(self.vocabulary, self._classifier, threshold)
 
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
@@ -187,7 +198,11 @@ class Detector:
             InputError: as ``VocabularyReader.read`` does.
         """
         embedded = self.embed(vocabulary)
-        self._prepared = prepare(embedded, self.model.device, self.score_threshold)
+        self._prepared = prepare(embedded, self._classifier, self.score_threshold)
+
+    @property
+    def _classifier(self) -> ZeroShotClassifier:
+        return self.model.roi_heads.classifier
 
     def embed(self, vocabulary: VocabularyLike) -> EmbeddedVocabulary:
         """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
@@ -195,7 +210,12 @@ class Detector:
 
     @overload
     def __call__(
-        self, images: ImageLike, *, features: bool = False, all_scores: bool = False
+        self,
+        images: ImageLike,
+        *,
+        masks: bool | None = None,
+        features: bool = False,
+        all_scores: bool = False,
     ) -> Detections: ...
 
     @overload
@@ -203,6 +223,7 @@ class Detector:
         self,
         images: list[ImageLike] | tuple[ImageLike, ...],
         *,
+        masks: bool | None = None,
         features: bool = False,
         all_scores: bool = False,
     ) -> list[Detections]: ...
@@ -211,6 +232,7 @@ class Detector:
         self,
         images: ImageLike | list[ImageLike] | tuple[ImageLike, ...],
         *,
+        masks: bool | None = None,
         features: bool = False,
         all_scores: bool = False,
     ) -> Detections | list[Detections]:
@@ -219,26 +241,28 @@ class Detector:
         Args:
             images: a path or an array (H, W, 3) uint8 in BGR order as OpenCV reads it, or a list
                 of them.
+            masks: report masks, or not; None: as the detector was made to.
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
 
         Raises:
             InputError: an image cannot be read, or LackOfMemory.
         """
-        if isinstance(images, list | tuple):
-            return self._detect(images, features, all_scores) if images else []
-        return self._detect([images], features, all_scores)[0]
-
-    def _detect(
-        self, images: Sequence[ImageLike], features: bool, all_scores: bool
-    ) -> list[Detections]:
         prepared = self._prepared  # another thread may replace it from here on
         request = DetectionRequest(
             classes=prepared.requested,
+            masks=self.masks if masks is None else masks,
             region_embeddings=features,
             class_scores=all_scores,
-            backbone_dtype=torch.float16 if self.half else None,
+            precision=self.precision,
         )
+        if isinstance(images, list | tuple):
+            return self._detect(images, request, prepared) if images else []
+        return self._detect([images], request, prepared)[0]
+
+    def _detect(
+        self, images: Sequence[ImageLike], request: DetectionRequest, prepared: PreparedVocabulary
+    ) -> list[Detections]:
         arrays = [load_image(image) for image in images]
         try:
             inputs = [self.input_format.model_input(array) for array in arrays]
@@ -250,3 +274,16 @@ class Detector:
             if not is_out_of_memory(error):
                 raise
             raise LackOfMemory([array.shape[:2] for array in arrays]) from error
+
+
+def _precision_name(precision: str | None, half: bool) -> str | None:
+    """Return the name of a precision, which ``half`` names too; None: none is named.
+
+    Raises:
+        InputError: they name different ones.
+    """
+    if half and precision not in (None, "fp16"):
+        raise InputError(
+            f"half is precision fp16, but precision is {precision!r}; name one of them"
+        )
+    return "fp16" if half else precision

@@ -9,7 +9,8 @@ import numpy as np
 import torch
 
 from detic.modeling.request import RequestedClasses
-from detic.modeling.roi_heads.zero_shot_classifier import with_background
+from detic.modeling.roi_heads.classifier import class_columns
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.predictor.inference_config import check_score_threshold
 from detic.vocabulary import EmbeddedVocabulary
 
@@ -26,11 +27,12 @@ class PreparedVocabulary:
 
 
 def prepare(
-    vocabulary: EmbeddedVocabulary, device: torch.device | str, score_threshold: float
+    vocabulary: EmbeddedVocabulary, classifier: ZeroShotClassifier, score_threshold: float
 ) -> PreparedVocabulary:
     """Return a vocabulary as the model reads it.
 
     Args:
+        classifier: the model's.
         score_threshold: of the classes that have none of their own, 0 to 1.
 
     Raises:
@@ -41,8 +43,10 @@ def prepare(
     own = [entry.score_threshold for entry in entries]
     thresholds = [score_threshold if threshold is None else threshold for threshold in own]
     negative = [entry.negative for entry in entries]
+    columns = class_columns(classifier, vocabulary.embeddings)
+    device = columns.device
     requested = RequestedClasses(
-        embeddings=with_background(vocabulary.embeddings).to(device),
+        columns=columns,
         score_thresholds=torch.tensor(thresholds, device=device),
         negative=torch.tensor(negative, device=device) if any(negative) else None,
     )

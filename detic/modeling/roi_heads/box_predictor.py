@@ -122,10 +122,10 @@ class BoxPredictor(nn.Module):
         Args:
             classes: those to look for; None: the model's own.
         """
-        embeddings = None if classes is None else classes.embeddings
-        logits = class_logits_by_slice(self.cls_score, x, embeddings)
+        columns = None if classes is None else classes.columns
+        logits = class_logits_by_slice(self.cls_score, x, columns)
         if self.box_loss_params.use_sigmoid:
-            return lambda classes: logits(classes).sigmoid()
+            return lambda classes: logits(classes).sigmoid_()
         normalizer = logits(slice(None)).logsumexp(dim=1, keepdim=True)
         return lambda classes: (logits(classes) - normalizer).exp()
 

@@ -22,10 +22,12 @@ from torch import Tensor
 
 from centernet.rows import rows_where
 from detic.errors import InputError
+from detic.modeling.precision import computing_in
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
@@ -200,10 +202,13 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         features: dict[str, Tensor],
         proposals: list[Instances],
         targets: list[Instances] | None,
+        dtype: torch.dtype | None = None,
     ) -> list[StageOutput]:
         """Return what each stage makes of the proposals refined by the one before.
 
-        ``targets``: ground truth that the proposals of later stages are matched with.
+        Args:
+            targets: ground truth that the proposals of later stages are matched with.
+            dtype: that box heads compute in by mixed precision; their features are float32 then.
         """
         maps = [self._shared_map(features[name]) for name in self.box_in_features]
         outputs: list[StageOutput] = []
@@ -214,7 +219,9 @@ class DeticCascadeROIHeads(CascadeROIHeads):
                 if targets is not None:
                     proposals = self._match_and_label_boxes(proposals, k, targets)
             x = self.box_pooler(maps, [p.proposal_boxes for p in proposals])
-            x = self.box_head[k](x)
+            with computing_in(dtype, x.device):
+                x = self.box_head[k](x)
+            x = x if dtype is None else x.float()
             outputs.append(StageOutput(x, predictor.bbox_pred(x), proposals))
         return outputs
 
@@ -241,8 +248,9 @@ class DeticCascadeROIHeads(CascadeROIHeads):
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
-        """Return B Instances with ``pred_boxes``, ``scores``, ``pred_classes``, ``pred_masks``."""
-        stages = self._run_stages(features, proposals, None)
+        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
+        dtype = request.precision.heads
+        stages = self._run_stages(features, proposals, None, dtype)
         last, predictor = stages[-1], self.box_predictor[-1]
         detections = detect_requested(
             [
@@ -258,7 +266,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             params=self.score_params,
             request=request,
         )
-        return self._forward_mask(features, detections) if self.mask_on else detections
+        return add_masks(self, features, detections, dtype) if request.masks else detections
 
 
 def _refined_proposals(

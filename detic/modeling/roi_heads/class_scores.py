@@ -5,14 +5,17 @@ Shapes: R boxes of the batch, C classes, K classes of a chunk, M detections of o
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import reduce
 
 import torch
 from torch import Tensor
 
 from detic.modeling.request import RequestedClasses
 
-# Scores of this many classes are in memory at a time.
+# Scores of this many classes are computed at a time.
 _CHUNK = 2048
+# Those of all classes are kept for another look if they fit into this many bytes.
+_KEPT_BYTES = 2**25
 
 # Class slice -> probabilities (R, K), one per stage.
 StageProbs = Callable[[slice], Tensor]
@@ -63,57 +66,65 @@ class ClassScores:
         params: ScoreParams,
         classes: RequestedClasses | None = None,
     ):
-        self.num_classes = num_classes if classes is None else len(classes.embeddings) - 1
+        self.num_classes = num_classes if classes is None else classes.columns.shape[1] - 1
         own = None if classes is None else classes.score_thresholds
         common = proposal_scores.new_full((self.num_classes,), params.score_threshold)
         self.thresholds = common if own is None else own  # (C,)
+        self.negative = None if classes is None else classes.negative  # (C,) bool
+        self.chunk_size = _CHUNK
         self._stages = list(stages)
         self._proposal_scores = proposal_scores
-        self._params = params
-        self._only_chunk: Tensor | None = None
-        self._best = self._maxima() if params.one_class_per_proposal else None  # (R, 1)
-        self._negative = None if classes is None else classes.negative
-        self._lost: Tensor | None = None  # (R, 1) bool: boxes whose best class is a negative one
-        if self._negative is not None:
-            self._lost = self._maxima(self._negative) > self._maxima(~self._negative)
+        self._multiply = params.multiply_proposal_score
+        num_bytes = 4 * len(proposal_scores) * self.num_classes
+        self._is_kept = num_bytes <= _KEPT_BYTES or self.num_classes <= _CHUNK
+        self._kept: list[tuple[int, Tensor]] = []
 
     def chunks(self) -> Iterator[tuple[int, Tensor]]:
         """Yield the first class of each chunk and the scores (R, K) of the chunk.
 
-        Scores of classes that lose their box to another one are 0.
+        These are the scores before classes compete; they are to be read only.
         """
-        for start, scores in self._averaged_chunks():
-            if self._best is not None:
-                # All but a proposal's best class score 0; ties stay.
-                scores = scores * (scores == self._best)
-            if self._negative is not None and self._lost is not None:
-                negative = self._negative[start : start + scores.shape[1]]
-                scores = scores.masked_fill(self._lost | negative, 0.0)
+        if self._kept:
+            yield from self._kept
+            return
+        chunks = []
+        for start in range(0, self.num_classes, self.chunk_size):
+            scores = self._scores(slice(start, min(start + self.chunk_size, self.num_classes)))
+            if self._is_kept:
+                chunks.append((start, scores))
             yield start, scores
+        self._kept = chunks
+
+    def reportable_chunks(self) -> Iterator[tuple[int, Tensor]]:
+        """Yield the same with score 0 for negative classes, and for all classes of a box that is
+        likeliest of a negative one."""
+        if self.negative is None:
+            yield from self.chunks()
+            return
+        is_lost = self._is_lost(self.negative)
+        for start, scores in self.chunks():
+            negative = self.negative[start : start + scores.shape[1]]
+            yield start, scores.masked_fill(is_lost | negative, 0.0)
 
     def of_boxes(self, index: Tensor) -> Tensor:
         """Return the scores (M, C) of the boxes ``index`` (M,) before classes compete."""
-        return torch.cat([scores[index] for _, scores in self._averaged_chunks()], dim=1)
+        return torch.cat([scores[index] for _, scores in self.chunks()], dim=1)
 
-    def _maxima(self, among: Tensor | None = None) -> Tensor:
-        """Return each box's highest score (R, 1) of the classes ``among`` (C,) bool, or of all."""
-        maxima = []
-        for start, scores in self._averaged_chunks():
-            if among is not None:
-                scores = scores * among[start : start + scores.shape[1]]
-            maxima.append(scores.amax(dim=1, keepdim=True))
-        return torch.cat(maxima, dim=1).amax(dim=1, keepdim=True)
+    def _is_lost(self, negative: Tensor) -> Tensor:
+        """Return whether a box has its highest score in a negative class alone, (R, 1)."""
+        best = [self._proposal_scores.new_zeros(len(self._proposal_scores), 1)] * 2
+        for start, scores in self.chunks():
+            hides = negative[start : start + scores.shape[1]]
+            for i, hidden in enumerate((hides, ~hides)):
+                highest = scores.masked_fill(hidden, 0.0).amax(dim=1, keepdim=True)
+                best[i] = torch.maximum(best[i], highest)
+        positive, negative = best
+        return negative > positive
 
-    def _averaged_chunks(self) -> Iterator[tuple[int, Tensor]]:
-        if self._only_chunk is not None:
-            yield 0, self._only_chunk
-            return
-        for start in range(0, self.num_classes, _CHUNK):
-            classes = slice(start, min(start + _CHUNK, self.num_classes))
-            scores = torch.stack([stage(classes) for stage in self._stages]).mean(dim=0)
-            if self._params.multiply_proposal_score:
-                # The geometric mean of both (CenterNet2, equation 1).
-                scores = (scores * self._proposal_scores[:, None]).sqrt()
-            if self.num_classes <= _CHUNK:
-                self._only_chunk = scores
-            yield start, scores
+    def _scores(self, classes: slice) -> Tensor:
+        """Return the mean of all stages (R, K), maybe with the proposal's score."""
+        scores = reduce(torch.add, (stage(classes) for stage in self._stages)) / len(self._stages)
+        if self._multiply:
+            # The geometric mean of both (CenterNet2, equation 1).
+            scores.mul_(self._proposal_scores[:, None]).sqrt_()
+        return scores

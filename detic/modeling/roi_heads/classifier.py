@@ -4,12 +4,15 @@ import math
 from collections.abc import Callable
 from dataclasses import dataclass
 
+import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
 from detic.errors import InputError
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.vocabulary.model_classes import ModelClasses
+
+_ROWS = 2048  # embeddings that are normalised at once
 
 CLOSED = (
     "this model knows only the classes it was trained on (USE_ZEROSHOT_CLS False); choose a recipe "
@@ -57,22 +60,41 @@ def build_classifier(params: ClassifierParams, in_features: int) -> ZeroShotClas
     )
 
 
+def class_columns(classifier: ZeroShotClassifier | nn.Linear, embeddings: Tensor) -> Tensor:
+    """Return class embeddings (C, D) as a classifier multiplies with, (D, C + 1) on its device.
+
+    The last column is the background's, of zeros.
+
+    Raises:
+        InputError: the classifier knows its own classes only.
+    """
+    if isinstance(classifier, nn.Linear):
+        raise InputError(CLOSED)
+    device = classifier.zs_weight.device
+    columns = torch.zeros(embeddings.shape[1], len(embeddings) + 1, device=device)
+    start = 0
+    for rows in embeddings.split(_ROWS):  # a large vocabulary is not in memory several times
+        columns[:, start : start + len(rows)] = classifier.columns(rows.to(device))
+        start += len(rows)
+    return columns
+
+
 def class_logits_by_slice(
-    classifier: ZeroShotClassifier | nn.Linear, x: Tensor, embeddings: Tensor | None = None
+    classifier: ZeroShotClassifier | nn.Linear, x: Tensor, columns: Tensor | None = None
 ) -> Callable[[slice], Tensor]:
     """Return a function from a slice of the C + 1 columns to logits (R, K).
 
     Args:
         x: (R, in_features) box features.
-        embeddings: (C + 1, D) classes in place of a zero-shot classifier's own.
+        columns: (D, C + 1) classes in place of a zero-shot classifier's own.
     """
     if isinstance(classifier, nn.Linear):
-        if embeddings is not None:
+        if columns is not None:
             raise InputError(CLOSED)
-        return lambda columns: F.linear(x, classifier.weight[columns], classifier.bias[columns])
+        return lambda classes: F.linear(x, classifier.weight[classes], classifier.bias[classes])
     embedded = classifier.embed(x)
-    weight = classifier.zs_weight if embeddings is None else classifier.columns(embeddings)
-    return lambda columns: classifier.similarity(embedded, weight[:, columns])
+    weight = classifier.zs_weight if columns is None else columns
+    return lambda classes: classifier.similarity(embedded, weight[:, classes])
 
 
 def normal_linear(

@@ -5,7 +5,6 @@ M candidates (a box with one of its classes) of one image, F feature width.
 """
 
 from collections.abc import Sequence
-from typing import NamedTuple
 
 import torch
 from detectron2.structures import Boxes, Instances
@@ -14,24 +13,12 @@ from torch.nn import functional as F
 from torchvision.ops import nms
 
 from detic.modeling.request import DetectionRequest
+from detic.modeling.roi_heads.candidates import Candidates, likeliest_classes, top_candidates
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams, StageProbs
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 
 # First number of candidates per wanted detection; NMS removes most.
 _CANDIDATES_PER_DETECTION = 8
-
-
-# Scores (M,), boxes (M,) and classes (M,) of candidates
-Found = tuple[Tensor, Tensor, Tensor]
-
-
-class Candidates(NamedTuple):
-    """The highest-scoring boxes and classes of one image, highest first."""
-
-    scores: Tensor  # (M,)
-    boxes: Tensor  # (M,) int64 index of the box
-    classes: Tensor  # (M,) int64
-    is_complete: bool  # whether these are all above the threshold
 
 
 def detect_requested(
@@ -115,27 +102,11 @@ def add_extras(
         first += num_boxes
 
 
-def top_candidates(
-    scores: ClassScores, boxes_per_image: Sequence[int], thresholds: Tensor, limit: int
-) -> list[Candidates]:
-    """Return for each image the ``limit`` highest scores above their class's threshold (C,)."""
-    best: list[Found] = []
-    complete = [True] * len(boxes_per_image)
-    for start, chunk in scores.chunks():
-        found = [_above(s, thresholds, start) for s in chunk.split(list(boxes_per_image))]
-        if best:
-            found = [_joined(a, b) for a, b in zip(best, found, strict=True)]
-        for i, (values, _, _) in enumerate(found):
-            complete[i] &= len(values) <= limit
-        best = [_highest(f, limit) for f in found]
-    return [Candidates(*b, c) for b, c in zip(best, complete, strict=True)]
-
-
 def classwise_nms(boxes_xyxy: Tensor, classes: Tensor, scores: Tensor, iou: float) -> Tensor:
     """Return the indices that survive NMS within each class, highest score first.
 
-    Classes are laid out side by side on one plane, in float64: neighbouring float32 numbers are
-    pixels apart where thousands of classes lie.
+    Classes are laid out side by side on one plane, in float64 on a processor: neighbouring float32
+    numbers are pixels apart where thousands of classes lie in a row.
 
     Args:
         boxes_xyxy: (M, 4), not negative.
@@ -144,9 +115,23 @@ def classwise_nms(boxes_xyxy: Tensor, classes: Tensor, scores: Tensor, iou: floa
     """
     if len(boxes_xyxy) == 0:
         return classes
+    if boxes_xyxy.device.type != "cpu":
+        return nms(on_a_square(boxes_xyxy, classes), scores, iou)
     boxes = boxes_xyxy.double()
     offsets = classes.double() * (boxes.max() + 1)
     return nms(boxes + offsets[:, None], scores.double(), iou)
+
+
+def on_a_square(boxes_xyxy: Tensor, classes: Tensor) -> Tensor:
+    """Return boxes (M, 4) float32, those of a class in a square of their own around the origin.
+
+    20 000 classes of 1000 pixels are 140 squares a side, so that no coordinate is rounded by more
+    than 1/250 of a pixel. Graphics processors compute in float64 many times slower.
+    """
+    side = (classes.max() + 1).double().sqrt().ceil().long()
+    cells = torch.stack([classes % side, classes // side], dim=1) - side // 2
+    offsets = cells * (boxes_xyxy.max() + 1).ceil()
+    return boxes_xyxy + offsets.repeat(1, 2)
 
 
 def _choose(
@@ -159,7 +144,10 @@ def _choose(
     if wanted is not None:
         limit = _CANDIDATES_PER_DETECTION * wanted
     while True:
-        candidates = top_candidates(scores, boxes_per_image, scores.thresholds, limit)
+        if params.one_class_per_proposal:
+            candidates = likeliest_classes(scores, boxes_per_image)
+        else:
+            candidates = top_candidates(scores, boxes_per_image, limit)
         kept = [
             classwise_nms(boxes[c.boxes], c.classes, c.scores, params.nms_threshold)
             for boxes, c in zip(boxes_xyxy, candidates, strict=True)
@@ -172,25 +160,6 @@ def _choose(
         ):
             return [(c, k[:wanted]) for c, k in zip(candidates, kept, strict=True)]
         limit *= 4
-
-
-def _above(scores: Tensor, thresholds: Tensor, start: int) -> Found:
-    """Return scores, boxes and classes of the entries of ``scores`` (N, K) above ``thresholds``."""
-    thresholds = thresholds[start : start + scores.shape[1]]
-    boxes, classes = (scores > thresholds).nonzero(as_tuple=True)
-    return scores[boxes, classes], boxes, classes + start
-
-
-def _joined(first: Found, second: Found) -> Found:
-    scores, boxes, classes = (torch.cat(pair) for pair in zip(first, second, strict=True))
-    return scores, boxes, classes
-
-
-def _highest(candidates: Found, limit: int) -> Found:
-    """Return the ``limit`` candidates with the highest scores, highest first."""
-    order = candidates[0].argsort(descending=True, stable=True)[:limit]
-    scores, boxes, classes = (values[order] for values in candidates)
-    return scores, boxes, classes
 
 
 def _clip(boxes_xyxy: Tensor, image_size_hw: tuple[int, int]) -> Tensor:

@@ -12,10 +12,12 @@ from torch import Tensor
 
 from centernet.rows import rows_where
 from detic.config import with_values
+from detic.modeling.precision import computing_in
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
@@ -98,12 +100,19 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         return self.box_predictor.cls_score
 
     def _predict(
-        self, features: dict[str, Tensor], proposals: list[Instances]
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        dtype: torch.dtype | None = None,
     ) -> tuple[Tensor, Tensor, Tensor]:
-        """Return the pooled maps (R, F, H, W), box features (R, F) and refinements (R, 4)."""
-        maps = self._shared_roi_transform(
-            [features[name] for name in self.in_features], [p.proposal_boxes for p in proposals]
-        )
+        """Return the pooled maps (R, F, H, W), box features (R, F) and refinements (R, 4).
+
+        ``dtype``: that maps are computed in by mixed precision; they are float32 then.
+        """
+        given = [features[name] for name in self.in_features]
+        with computing_in(dtype, given[0].device):
+            maps = self._shared_roi_transform(given, [p.proposal_boxes for p in proposals])
+        maps = maps if dtype is None else maps.float()
         x = maps.mean(dim=(2, 3))
         return maps, x, self.box_predictor.bbox_pred(x)
 
@@ -119,8 +128,9 @@ class CustomRes5ROIHeads(Res5ROIHeads):
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
-        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``."""
-        _, x, deltas = self._predict(features, proposals)
+        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
+        dtype = request.precision.heads
+        _, x, deltas = self._predict(features, proposals, dtype)
         detections = detect_requested(
             [self.box_predictor.stage_probs(x, request.classes)],
             torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
@@ -132,4 +142,4 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             params=self.score_params,
             request=request,
         )
-        return self.forward_with_given_boxes(features, detections)
+        return add_masks(self, features, detections, dtype) if request.masks else detections

@@ -56,7 +56,7 @@ class SeeingModel(nn.Module):
         self.limits.append(request.max_detections)
         classes = self.roi_heads.classifier.zs_weight.t()
         if request.classes is not None:
-            classes = request.classes.embeddings
+            classes = request.classes.columns.t()
         return [{"instances": self._instances(x["image_id"], classes)} for x in batch]
 
     def _instances(self, image_id, classes):

@@ -6,6 +6,7 @@ from detectron2.utils.events import EventStorage
 
 from detic.errors import InputError
 from detic.modeling import build_detector
+from detic.modeling.precision import PRECISIONS
 from detic.modeling.request import DetectionRequest
 from tests.detic.modeling.conftest import WHOLE, make_batch
 
@@ -64,6 +65,6 @@ def test_detection_leaves_the_model_as_it_was(build):
     model = build().eval()
     images = [{"image": x["image"]} for x in make_batch("box", 0)]
     before = model.inference(images)[0]["instances"]
-    model.inference(images, DetectionRequest(max_detections=1, backbone_dtype=torch.bfloat16))
+    model.inference(images, DetectionRequest(max_detections=1, precision=PRECISIONS["bf16"]))
     after = model.inference(images)[0]["instances"]
     assert torch.equal(before.scores, after.scores)

@@ -13,6 +13,7 @@ from detic.checkpoint import load_weights
 from detic.config import with_values
 from detic.errors import InputError
 from detic.modeling import build_detector
+from detic.modeling.precision import PRECISIONS
 from detic.modeling.request import DetectionRequest
 from detic.predictor import detector as detector_module
 from detic.predictor.inference_config import DetectionParams, inference_config
@@ -44,6 +45,16 @@ def test_detections_lie_in_the_image(detector):
     assert found.masks.shape == (len(found), 60, 80)
     assert found.masks.dtype == bool
     assert found.names.tolist() == [detector.vocabulary.names[label] for label in found.labels]
+
+
+def test_masks_can_be_left_out(detector, monkeypatch):
+    whole = detector(noise())
+    boxes = detector(noise(), masks=False)
+    assert boxes.masks is None
+    assert boxes.boxes_xyxy.tolist() == whole.boxes_xyxy.tolist()
+    monkeypatch.setattr(detector, "masks", False)
+    assert detector(noise()).masks is None
+    assert detector([noise()], masks=True)[0].masks.tolist() == whole.masks.tolist()
 
 
 def test_a_path_gives_the_same_as_its_pixels(detector, tmp_path):
@@ -292,13 +303,25 @@ def test_half_precision_computes_the_backbone_in_it_and_returns_float32(detector
         torch.testing.assert_close(x, full[name], rtol=0.1, atol=0.1)
 
 
+def test_precision_is_the_recipe_s_unless_it_is_named(tiny_files, monkeypatch):
+    monkeypatch.setattr(torch.cpu, "_is_avx512_bf16_supported", lambda: True, raising=False)
+    overrides = [*OVERRIDES, "MODEL.INFERENCE_PRECISION", "bf16"]
+    bf16, fp32 = PRECISIONS["bf16"], PRECISIONS["fp32"]
+    assert tiny_files.detector(["cat"], overrides=overrides).precision == bf16
+    assert tiny_files.detector(["cat"], precision="fp32", overrides=overrides).precision == fp32
+    with pytest.raises(InputError, match="half precision needs a GPU"):
+        tiny_files.detector(["cat"], half=True, overrides=overrides)
+    with pytest.raises(InputError, match="half is precision fp16, but precision is 'bf16'"):
+        tiny_files.detector(["cat"], half=True, precision="bf16")
+
+
 def test_half_precision_is_asked_of_the_model_in_each_call(detector, monkeypatch):
     asked = []
     inference = detector.model.inference
     monkeypatch.setattr(
         detector.model, "inference", lambda x, request: asked.append(request) or inference(x)
     )
-    monkeypatch.setattr(detector, "half", True)
+    monkeypatch.setattr(detector, "precision", PRECISIONS["fp16"])
     detector(noise())
     assert isinstance(asked[0], DetectionRequest)
-    assert asked[0].backbone_dtype == torch.float16
+    assert asked[0].precision.backbone == torch.float16

@@ -57,9 +57,22 @@ def test_no_masks_and_no_box_extent():
     assert paste_masks_in_image(torch.ones(1, 28, 28), line, (5, 6)).sum() == 0
 
 
+@pytest.mark.parametrize("side", [7, 28])
+def test_together_and_one_by_one_are_equal(monkeypatch, side):
+    masks, boxes = random_masks(41)
+    masks = masks[:, :side, :side]
+    together = paste_masks_in_image(masks, boxes, (40, 36))
+    monkeypatch.setattr(mask_ops, "_BOXES_AT_ONCE", 1)
+    assert torch.equal(paste_masks_in_image(masks, boxes, (40, 36)), together)
+    single = [
+        paste_masks_in_image(m[None], b[None], (40, 36)) for m, b in zip(masks, boxes, strict=True)
+    ]
+    assert torch.equal(torch.cat(single), together)
+
+
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
 def test_gpu_equals_cpu(monkeypatch):
-    monkeypatch.setattr(mask_ops, "MAX_PASTE_BYTES", 4 * 40 * 36 * 3)  # chunks of three
+    monkeypatch.setattr(mask_ops, "_MAX_PASTE_BYTES", 4 * 40 * 36 * 3)  # chunks of three
     masks, boxes = random_masks(7)
     on_gpu = paste_masks_in_image(masks.cuda(), boxes.cuda(), (40, 36))
     assert torch.equal(on_gpu.cpu(), paste_masks_in_image(masks, boxes, (40, 36)))

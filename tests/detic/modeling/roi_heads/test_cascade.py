@@ -134,7 +134,7 @@ def test_boxes_without_classes_train_no_stage(heads):
 
 
 def test_scores_of_proposals_go_before_their_logits(heads):
-    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    classes = RequestedClasses(torch.randn(512, 3), score_thresholds=torch.zeros(2))
     with_scores = proposals()
     with_scores[0].scores = torch.zeros(6)  # the geometric mean with it is 0
     heads.eval()
@@ -148,7 +148,7 @@ def test_scores_of_proposals_go_before_their_logits(heads):
 
 
 def test_a_request_replaces_classes_and_limit(heads):
-    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    classes = RequestedClasses(torch.randn(512, 3), score_thresholds=torch.zeros(2))
     heads.eval()
     with torch.no_grad():
         (few,), _ = heads(

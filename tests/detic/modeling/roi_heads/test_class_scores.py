@@ -1,4 +1,4 @@
-"""Classes that compete for a box, over chunks and at equal scores."""
+"""Scores of boxes, chunk by chunk, and classes that hide others."""
 
 import pytest
 import torch
@@ -10,31 +10,24 @@ from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 
 def scores_of(probs, params=None, **classes):
     probs = torch.tensor(probs)
-    embeddings = torch.zeros(probs.shape[1] + 1, 4)
+    columns = torch.zeros(4, probs.shape[1] + 1)
     return ClassScores(
         [lambda classes: probs[:, classes]],
         probs.shape[1],
         torch.ones(len(probs)),
         params or ScoreParams(),
-        RequestedClasses(embeddings, **classes),
+        RequestedClasses(columns, **classes),
     )
 
 
 def all_chunks(scores):
-    return torch.cat([chunk for _, chunk in scores.chunks()], dim=1).tolist()
+    return torch.cat([chunk for _, chunk in scores.reportable_chunks()], dim=1).tolist()
 
 
 def test_a_box_is_not_lost_to_a_negative_class_of_equal_score():
     negative = torch.tensor([True, False])
     scores = scores_of([[0.5, 0.5], [0.75, 0.5], [0.5, 0.75]], negative=negative)
     assert all_chunks(scores) == [[0, 0.5], [0, 0], [0, 0.75]]
-
-
-@pytest.mark.parametrize("chunk", [1, 2, 3])
-def test_classes_of_equal_score_share_a_box_in_any_chunk(monkeypatch, chunk):
-    monkeypatch.setattr(class_scores, "_CHUNK", chunk)
-    scores = scores_of([[0.5, 0.25, 0.5]], ScoreParams(one_class_per_proposal=True))
-    assert all_chunks(scores) == [[0.5, 0, 0.5]]
 
 
 def test_scores_of_boxes_are_those_before_classes_compete():
@@ -55,17 +48,24 @@ def test_chunks_cover_each_class_once(monkeypatch, num_classes, starts):
     assert all_chunks(scores) == [[0.5] * num_classes]
 
 
-def test_a_small_vocabulary_is_scored_once():
+@pytest.mark.parametrize(
+    ("kept_bytes", "chunk", "times"),
+    [(8, 2, 1), (8, 1, 1), (7, 2, 1), (7, 1, 3)],
+    ids=["in one chunk", "in two that fit", "in one that does not", "in two that do not"],
+)
+def test_scores_that_fit_into_memory_are_computed_once(monkeypatch, kept_bytes, chunk, times):
+    monkeypatch.setattr(class_scores, "_CHUNK", chunk)
+    monkeypatch.setattr(class_scores, "_KEPT_BYTES", kept_bytes)
     asked = []
 
     def stage(classes):
         asked.append(classes)
-        return torch.tensor([[0.5, 0.25]])
+        return torch.tensor([[0.5, 0.25]])[:, classes]
 
-    params = ScoreParams(one_class_per_proposal=True)
-    scores = ClassScores([stage], 2, torch.ones(1), params)
-    assert all_chunks(scores) == [[0.5, 0]]
-    assert asked == [slice(0, 2)]
+    scores = ClassScores([stage], 2, torch.ones(1), ScoreParams())
+    for _ in range(3):
+        assert all_chunks(scores) == [[0.5, 0.25]]
+    assert len(asked) == times * 2 // chunk
 
 
 def test_thresholds_are_the_vocabulary_s_before_the_common_one():

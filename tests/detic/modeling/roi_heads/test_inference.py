@@ -4,7 +4,7 @@ from detectron2.modeling.roi_heads.fast_rcnn import fast_rcnn_inference
 
 from detic.modeling.roi_heads import class_scores, inference
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
-from detic.modeling.roi_heads.inference import classwise_nms, detect
+from detic.modeling.roi_heads.inference import classwise_nms, detect, on_a_square
 
 SIZE = (100, 100)
 
@@ -53,14 +53,6 @@ def test_scores_average_stages_and_take_the_geometric_mean_with_the_proposal():
     torch.testing.assert_close(chunk, torch.tensor([[0.6]]))  # sqrt(0.4 * 0.9)
 
 
-def test_best_class_is_found_across_chunks_and_ties_stay(monkeypatch):
-    monkeypatch.setattr(class_scores, "_CHUNK", 1)
-    probs = torch.tensor([[0.5, 0.2, 0.5], [0.1, 0.3, 0.2]])
-    chunks = [c for _, c in scores_of(probs, ScoreParams(one_class_per_proposal=True)).chunks()]
-    expected = torch.tensor([[0.5, 0.0, 0.5], [0.0, 0.3, 0.0]])
-    torch.testing.assert_close(torch.cat(chunks, dim=1), expected)
-
-
 def test_nms_is_exact_with_thousands_of_classes():
     # Overlap 0.5 +- 0.01 around the threshold, in the last of 22 047 classes.
     boxes = torch.tensor(
@@ -69,6 +61,18 @@ def test_nms_is_exact_with_thousands_of_classes():
     classes = torch.tensor([22046, 22046, 22046])
     kept = classwise_nms(boxes, classes, torch.tensor([0.9, 0.8, 0.7]), 0.5)
     assert kept.tolist() == [0, 2]
+
+
+def test_classes_on_a_square_are_apart_and_hardly_rounded():
+    boxes = torch.tensor([[0.0, 0.0, 1333.0, 800.0], [0.1, 0.2, 1332.7, 799.9]])
+    boxes = boxes.repeat_interleave(22047, dim=0)
+    classes = torch.arange(22047).repeat(2)
+    moved = on_a_square(boxes, classes)
+    sizes = boxes[:, 2:] - boxes[:, :2]
+    torch.testing.assert_close(moved[:, 2:] - moved[:, :2], sizes, atol=1 / 60, rtol=0)
+    cells = (moved[:22047, :2] / 1334).round()
+    assert len(cells.unique(dim=0)) == 22047
+    assert (moved[:, :2] / 1334).round().equal(cells.repeat(2, 1))
 
 
 def test_classes_do_not_suppress_each_other():

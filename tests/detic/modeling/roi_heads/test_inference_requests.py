@@ -15,7 +15,7 @@ PROBS = torch.tensor([[0.9, 0.6, 0.3], [0.2, 0.8, 0.4]])  # 2 boxes, 3 classes
 
 
 def found_classes(params, **wishes):
-    classes = RequestedClasses(torch.zeros(4, 2), **wishes)  # 3 and the background
+    classes = RequestedClasses(torch.zeros(2, 4), **wishes)  # 3 and the background
     scores = ClassScores([lambda c: PROBS[:, c]], 3, torch.ones(2), params, classes)
     (found,) = detect(scores, [BOXES], [SIZE], params)
     return sorted(zip(found.box_index.tolist(), found.pred_classes.tolist(), strict=True))

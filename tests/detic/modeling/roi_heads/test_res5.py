@@ -61,7 +61,7 @@ def test_the_mask_head_does_not_learn_from_boxes_that_stand_for_masks(small_reci
 
 
 def test_proposal_scores_are_probabilities(heads):
-    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    classes = RequestedClasses(torch.randn(512, 3), score_thresholds=torch.zeros(2))
     given = proposals()
     given[0].objectness_logits = torch.zeros(6)
     heads.eval()
@@ -76,7 +76,7 @@ def test_proposal_scores_are_probabilities(heads):
 
 def test_a_request_replaces_classes_and_limit(heads):
     heads.eval()
-    classes = RequestedClasses(torch.randn(3, 512), score_thresholds=torch.zeros(2))
+    classes = RequestedClasses(torch.randn(512, 3), score_thresholds=torch.zeros(2))
     request = DetectionRequest(classes, max_detections=2, region_embeddings=True)
     with torch.no_grad():
         (found,), _ = heads(None, features(), proposals(), request=request)
