@@ -75,7 +75,8 @@ class TrainMapper:
         order = self.read_image.image_format
         example["image"], transforms = augment(image, self.augmentations[source], order)
         annotations = [a for a in example.pop("annotations", []) if not a.get("iscrowd", 0)]
-        example["instances"] = self._targets(annotations, transforms, example["image"].shape[1:])
+        image_size_hw = tuple(example["image"].shape[1:])
+        example["instances"] = self._targets(annotations, transforms, image_size_hw)
         if self.kinds is not None:
             example.setdefault("pos_category_ids", [])
             example["ann_type"] = self.kinds[source].value
