@@ -86,22 +86,42 @@ def omission(left_out: Sequence[str], kind: str = "an image") -> str:
 
 
 def read_image(source: Source, channel_order: str) -> np.ndarray:
-    """Return an image, (H, W, 3) uint8, upright as its EXIF data say.
-
-    Grey values of 16 bits are divided by 257. Larger ones, negative ones and fractions have no white
-    of their own: the darkest of an image becomes 0, the brightest 255. Damage in what describes an
-    image, rather than in its pixels, is passed over.
+    """Return an image, (H, W, 3) uint8, as ``decode_image`` reads it.
 
     Args:
         source: a path or address that PathManager opens, or the content of a file.
         channel_order: BGR or RGB.
 
     Raises:
+        IMAGE_ERRORS, InputError: as of ``decode_image``.
+    """
+    return _read(source, lambda file: _pixels(file, channel_order))
+
+
+def decode_image(source: Source) -> Image.Image:
+    """Return an image of Pillow's in its mode RGB, upright as its EXIF data say.
+
+    Grey values of 16 bits are divided by 257. Larger ones, negative ones and fractions have no white
+    of their own: the darkest of an image becomes 0, the brightest 255. Damage in what describes an
+    image, rather than in its pixels, is passed over.
+
+    Args:
+        source: as of ``read_image``.
+
+    Raises:
         IMAGE_ERRORS: it is missing, damaged or cut short, no image that Pillow can open, no regular
             file, or larger than ``DETIC_MAX_IMAGE_PIXELS`` or the memory allow.
         InputError: ``DETIC_MAX_IMAGE_PIXELS`` is no number.
     """
-    return _read(source, lambda file: _pixels(file, channel_order))
+    return _read(source, _decoded)
+
+
+def image_pixels(image: Image.Image, channel_order: str) -> np.ndarray:
+    """Return the pixels of an image in mode RGB, (H, W, 3) uint8, in a channel order."""
+    if channel_order == "RGB":
+        return np.asarray(image)
+    pixels = np.frombuffer(bytearray(image.tobytes("raw", channel_order)), np.uint8)
+    return pixels.reshape(image.height, image.width, 3)
 
 
 def read_image_size(source: Source) -> tuple[int, int]:
@@ -187,15 +207,30 @@ def _size(file: IO[bytes]) -> tuple[int, int]:
 
 
 def _pixels(file: IO[bytes], channel_order: str) -> np.ndarray:
+    with _loaded(file) as image:
+        return image_pixels(_upright_rgb(image), channel_order)
+
+
+def _decoded(file: IO[bytes]) -> Image.Image:
+    with _loaded(file) as image:
+        return _upright_rgb(image)
+
+
+@contextmanager
+def _loaded(file: IO[bytes]) -> Iterator[Image.Image]:
+    """Yield the image of a file, decoded; lack of memory within is told of with its size."""
     with Image.open(file) as image, _whole_files_only():
         try:
             image.load()
-            turn = TURNS.get(_orientation(image) or 0)
-            upright = image if turn is None else image.transpose(turn)
-            pixels = np.asarray(_eight_bit(upright).convert("RGB"))
-            return np.ascontiguousarray(pixels[:, :, ::-1]) if channel_order == "BGR" else pixels
+            yield image
         except MemoryError as error:
             raise MemoryError(f"{image.width} x {image.height} pixels") from error
+
+
+def _upright_rgb(image: Image.Image) -> Image.Image:
+    turn = TURNS.get(_orientation(image) or 0)
+    shallow = _eight_bit(image if turn is None else image.transpose(turn))
+    return shallow if shallow.mode == "RGB" else shallow.convert("RGB")
 
 
 @contextmanager

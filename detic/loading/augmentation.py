@@ -17,6 +17,34 @@ from detic.errors import InputError, unknown_choice
 from detic.loading.train_source import TrainSource
 
 
+def resize_window(
+    image: Image.Image,
+    size_wh: tuple[int, int],
+    window_xyxy: tuple[int, int, int, int],
+    interp: Image.Resampling = Image.Resampling.BILINEAR,
+) -> Image.Image:
+    """Return ``image.resize(size_wh, interp).crop(window_xyxy)``, bit by bit, with less work.
+
+    Where an image grows, Pillow first resizes its rows, each by itself, and rounds; then its columns.
+    So only the rows that reach into the window are resized, and of the result only the window's
+    columns. Cutting the image itself before would round the places that are mixed otherwise. (Where
+    an image shrinks there is less to save, and Pillow 13 resizes the columns of some first.)
+    """
+    (width, height), (left, top, right, bottom) = size_wh, window_xyxy
+    if window_xyxy == (0, 0, *size_wh):
+        return image.resize(size_wh, interp)
+    grows = width >= image.width and height >= image.height
+    if not grows or interp != Image.Resampling.BILINEAR:
+        return image.resize(size_wh, interp).crop(window_xyxy)
+    step = image.height / height  # rows of the image per row of the result
+    # Bilinear weights end one row away; one more for rounding
+    first = max(0, int((top + 0.5) * step) - 2)
+    last = min(image.height, int((bottom - 0.5) * step) + 3)
+    rows = image.crop((0, first, image.width, last)).resize((width, last - first), interp)
+    columns = rows.crop((left, -first, right, image.height - first))  # in their places again
+    return columns.resize((right - left, height), interp).crop((0, top, right - left, bottom))
+
+
 class ResizeCropTransform(Transform):
     """A resize of an image and a window cut out of it; nothing is padded.
 
@@ -49,14 +77,24 @@ class ResizeCropTransform(Transform):
 
         8-bit images are resized by PIL, others by torch's interpolation without antialiasing.
         """
-        bottom = min(self.scaled_h, self.offset_y + self.size)
-        right = min(self.scaled_w, self.offset_x + self.size)
         if img.dtype == np.uint8 and (img.ndim == 2 or img.shape[2] == 3):
-            # Cutting before the conversion to an array spares a copy of the whole image.
-            resized = Image.fromarray(img).resize((self.scaled_w, self.scaled_h), interp)
-            return np.asarray(resized.crop((self.offset_x, self.offset_y, right, bottom)))
+            return np.asarray(self.resize_window(Image.fromarray(img), interp))
+        left, top, right, bottom = self._window
         resize = T.ResizeTransform(*img.shape[:2], self.scaled_h, self.scaled_w, interp)
-        return resize.apply_image(img)[self.offset_y : bottom, self.offset_x : right]
+        return resize.apply_image(img)[top:bottom, left:right]
+
+    def resize_window(
+        self, image: Image.Image, interp: Image.Resampling = Image.Resampling.BILINEAR
+    ) -> Image.Image:
+        """Return the window of the resized image."""
+        return resize_window(image, (self.scaled_w, self.scaled_h), self._window, interp)
+
+    @property
+    def _window(self) -> tuple[int, int, int, int]:
+        """The first column and row of the window, and those behind its last."""
+        right = min(self.scaled_w, self.offset_x + self.size)
+        bottom = min(self.scaled_h, self.offset_y + self.size)
+        return self.offset_x, self.offset_y, right, bottom
 
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
         """Return the window of a resized map of labels, which are not mixed."""

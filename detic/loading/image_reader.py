@@ -8,6 +8,9 @@ A record says where its image is in one of three ways:
 * ``tar_index``: the number of an image in the tar files of the configuration.
 """
 
+from collections.abc import Callable
+from typing import TypeVar
+
 import numpy as np
 from detectron2.data import detection_utils as utils
 from PIL import Image
@@ -15,7 +18,13 @@ from PIL import Image
 from detic.datasets.tar_collection import TarCollection
 from detic.datasets.tar_files import TarReader, content_of_entry
 from detic.errors import InputError, unknown_choice
-from detic.images import CHANNEL_ORDERS, IMAGE_ERRORS, read_image
+from detic.images import CHANNEL_ORDERS, IMAGE_ERRORS, decode_image, read_image
+
+# Pieces of memory, of up to 16 MB, that Pillow keeps for the next image: the system takes a
+# millisecond to give what an image needs
+KEPT_BLOCKS = 4
+
+T = TypeVar("T", np.ndarray, Image.Image)
 
 
 class UnreadableImage(Exception):
@@ -36,10 +45,10 @@ class UnreadableImage(Exception):
 
 
 class ImageReader:
-    """Reader of the images of records, as arrays.
+    """Reader of the images of records.
 
     Args:
-        image_format: RGB or BGR.
+        image_format: RGB or BGR, of arrays.
         tars: where ``tar_index`` points into.
 
     Raises:
@@ -53,6 +62,7 @@ class ImageReader:
         self._tars = tars
         self._shards = TarReader()
         Image.preinit()  # Pillow's readers, once for all processes that are forked from this one
+        Image.core.set_blocks_max(KEPT_BLOCKS)
 
     def __call__(self, record: dict) -> np.ndarray:
         """Return the image of a record, upright, (H, W, 3) uint8.
@@ -60,14 +70,15 @@ class ImageReader:
         Raises:
             UnreadableImage: it is missing, damaged, or not of the size that the record says.
         """
-        self.check_place(record)
-        try:
-            pixels = self._read(record)
-            utils.check_image_size(record, pixels)
-        except IMAGE_ERRORS as error:  # among them detectron2's SizeMismatchError
-            reason = f"{type(error).__name__}: {error}"
-            raise UnreadableImage(image_name(record), reason) from error
-        return pixels
+        return self._read(record, lambda source: read_image(source, self.image_format))
+
+    def decode(self, record: dict) -> Image.Image:
+        """Return the image of a record, upright, as an image of Pillow's in its mode RGB.
+
+        Raises:
+            UnreadableImage: as of ``__call__``.
+        """
+        return self._read(record, decode_image)
 
     def check_place(self, record: dict) -> None:
         """Check that a record says where its image is; nothing is opened.
@@ -89,14 +100,30 @@ class ImageReader:
             )
         self._tars.locate(record["tar_index"])
 
-    def _read(self, record: dict) -> np.ndarray:
+    def _read(self, record: dict, read: Callable[[str | bytes], T]) -> T:
+        self.check_place(record)
+        try:
+            image = read(self._source(record))
+            pixels = image if isinstance(image, np.ndarray) else shape_only(image)
+            utils.check_image_size(record, pixels)
+        except IMAGE_ERRORS as error:  # among them detectron2's SizeMismatchError
+            reason = f"{type(error).__name__}: {error}"
+            raise UnreadableImage(image_name(record), reason) from error
+        return image
+
+    def _source(self, record: dict) -> str | bytes:
+        """Return the path of an image, or the content of its file."""
         if "file_name" in record:
-            return read_image(record["file_name"], self.image_format)
+            return record["file_name"]
         if "shard" in record:
-            entry = self._shards.read(record["shard"], *record["span"])
-            return read_image(content_of_entry(entry), self.image_format)
+            return content_of_entry(self._shards.read(record["shard"], *record["span"]))
         assert self._tars is not None  # by check_place
-        return read_image(self._tars.read(record["tar_index"]), self.image_format)
+        return self._tars.read(record["tar_index"])
+
+
+def shape_only(image: Image.Image) -> np.ndarray:
+    """Return an array of an image's shape, (H, W, 3) uint8, without its pixels."""
+    return np.empty((image.height, image.width, 3), np.uint8)
 
 
 def image_name(record: dict) -> str:

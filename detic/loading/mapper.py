@@ -3,6 +3,7 @@
 Shapes: H, W image, N annotations.
 """
 
+from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,12 +14,13 @@ import torch
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
 from detectron2.structures import BoxMode, Instances
-from fvcore.transforms.transform import TransformList
+from fvcore.transforms.transform import Transform, TransformList
 from hotcoco import mask as rle
 
 from detic.annotation import AnnotationKind
 from detic.datasets.tar_collection import TarCollection
 from detic.loading.augmentation import AugmentationParams, build_train_augmentations
+from detic.loading.image_augmentation import augment
 from detic.loading.image_reader import ImageReader, UnreadableImage
 from detic.loading.train_source import TrainSource
 from detic.paths import dataset_path
@@ -47,7 +49,7 @@ class TrainMapper:
         recompute_boxes: bool = False,
     ):
         self.read_image = read_image
-        self.augmentations = [T.AugmentationList(steps) for steps in augmentations]
+        self.augmentations = augmentations
         self.kinds = kinds
         self.mask_format = mask_format
         self.recompute_boxes = recompute_boxes
@@ -69,11 +71,11 @@ class TrainMapper:
         """
         example = dict(record)
         source = record["dataset_source"]
-        aug_input = T.AugInput(self.read_image(example))
-        transforms = self.augmentations[source](aug_input)
-        image_size_hw = aug_input.image.shape[:2]
-        example["image"] = _image_tensor(aug_input.image)
+        image = self.read_image.decode(example)
+        order = self.read_image.image_format
+        example["image"], transforms = augment(image, self.augmentations[source], order)
         annotations = [a for a in example.pop("annotations", []) if not a.get("iscrowd", 0)]
+        image_size_hw = tuple(example["image"].shape[1:])
         example["instances"] = self._targets(annotations, transforms, image_size_hw)
         if self.kinds is not None:
             example.setdefault("pos_category_ids", [])
@@ -87,9 +89,7 @@ class TrainMapper:
         image_size_hw: tuple[int, int],
     ) -> Instances:
         keep_masks = self.mask_format is not None
-        moved = [
-            transform_annotation(a, transforms, image_size_hw, keep_masks) for a in annotations
-        ]
+        moved = transform_annotations(annotations, transforms, image_size_hw, keep_masks)
         instances = utils.annotations_to_instances(moved, image_size_hw, self._format_of(moved))
         if not all(annotation.get("has_mask", True) for annotation in annotations):
             has_mask = [annotation.get("has_mask", True) for annotation in annotations]
@@ -116,7 +116,7 @@ class EvaluationMapper:
 
     def __init__(self, read_image: ImageReader, augmentations: Sequence[T.Augmentation]):
         self.read_image = read_image
-        self.augmentations = T.AugmentationList(augmentations)
+        self.augmentations = augmentations
 
     def __call__(self, record: dict) -> dict | UnreadableImage:
         """Return the record with ``image``, (3, H, W) uint8, and without ``annotations``.
@@ -125,63 +125,103 @@ class EvaluationMapper:
         """
         example = {key: value for key, value in record.items() if key != "annotations"}
         try:
-            aug_input = T.AugInput(self.read_image(example))
+            image = self.read_image.decode(example)
         except UnreadableImage as error:
             return error
-        self.augmentations(aug_input)
-        example["image"] = _image_tensor(aug_input.image)
+        order = self.read_image.image_format
+        example["image"] = augment(image, self.augmentations, order).image
         return example
 
 
-def _image_tensor(image: np.ndarray) -> torch.Tensor:
-    """Return an image (H, W, 3) as a tensor (3, H, W) with memory of its own."""
-    return torch.from_numpy(np.array(image.transpose(2, 0, 1), order="C"))
-
-
-def transform_annotation(
-    annotation: dict, transforms: TransformList, image_size_hw: tuple[int, int], keep_mask: bool
-) -> dict[str, Any]:
-    """Return class, box and, if wanted, mask of an annotation in the transformed image.
+def transform_annotations(
+    annotations: Sequence[dict],
+    transforms: TransformList,
+    image_size_hw: tuple[int, int],
+    keep_masks: bool,
+) -> list[dict[str, Any]]:
+    """Return class, box and, if wanted, mask of annotations in the transformed image.
 
     Args:
-        annotation: with ``bbox``, ``bbox_mode``, ``category_id``; ``segmentation`` may be polygons
+        annotations: with ``bbox``, ``bbox_mode``, ``category_id``; ``segmentation`` may be polygons
             or a run-length mask.
         transforms: those applied to the image.
         image_size_hw: of the transformed image, to which boxes (XYXY, pixels) are clipped.
-        keep_mask: whether to transform the segmentation.
+        keep_masks: whether to transform the segmentations.
     """
-    box_xyxy = BoxMode.convert(list(annotation["bbox"]), annotation["bbox_mode"], BoxMode.XYXY_ABS)
-    height, width = image_size_hw
-    moved = {
-        "category_id": annotation["category_id"],
-        "bbox": _transform_box(box_xyxy, transforms).clip(0, [width, height, width, height]),
-        "bbox_mode": BoxMode.XYXY_ABS,
-    }
-    if keep_mask and "segmentation" in annotation:
-        moved["segmentation"] = _transform_segmentation(annotation["segmentation"], transforms)
+    moved = [
+        {"category_id": a["category_id"], "bbox": box_xyxy, "bbox_mode": BoxMode.XYXY_ABS}
+        for a, box_xyxy in zip(
+            annotations, _moved_boxes(annotations, transforms, image_size_hw), strict=True
+        )
+    ]
+    if keep_masks:
+        masked = [i for i, a in enumerate(annotations) if "segmentation" in a]
+        masks = _moved_masks([annotations[i]["segmentation"] for i in masked], transforms)
+        for i, mask in zip(masked, masks, strict=True):
+            moved[i]["segmentation"] = mask
     return moved
 
 
-def _transform_box(box_xyxy: list, transforms: TransformList) -> np.ndarray:
-    """Return the box after all transforms, (4,).
+def _moved_boxes(
+    annotations: Sequence[dict], transforms: TransformList, image_size_hw: tuple[int, int]
+) -> list[np.ndarray]:
+    """Return the boxes of annotations after all transforms, each (4,).
 
     The released models were trained with transforms that work in place, so a box of whole numbers
     is cut to whole pixels by each. The loader makes all boxes floating point before.
     """
-    boxes = np.array([box_xyxy])
-    for transform in transforms.transforms:
-        boxes = transform.apply_box(boxes.astype(np.float64)).astype(boxes.dtype)
-    return boxes[0]
+    height, width = image_size_hw
+    boxes = [np.asarray(annotation["bbox"]) for annotation in annotations]
+    alike = defaultdict(list)
+    for i, (annotation, box) in enumerate(zip(annotations, boxes, strict=True)):
+        alike[annotation["bbox_mode"], box.dtype].append(i)
+    for (mode, dtype), indices in alike.items():
+        group = BoxMode.convert(np.array([boxes[i] for i in indices]), mode, BoxMode.XYXY_ABS)
+        for transform in transforms.transforms:
+            group = transform.apply_box(group.astype(np.float64)).astype(dtype)
+        group = group.clip(0, [width, height, width, height])
+        for i, box_xyxy in zip(indices, group, strict=True):
+            boxes[i] = box_xyxy
+    return boxes
 
 
-def _transform_segmentation(
-    segmentation: list | dict, transforms: TransformList
-) -> list[np.ndarray] | np.ndarray:
-    """Return flat polygons, or the (H, W) mask of a run-length encoding."""
-    if isinstance(segmentation, dict):
-        return transforms.apply_segmentation(rle.decode(segmentation))
-    polygons = [np.array(polygon, dtype=np.float64).reshape(-1, 2) for polygon in segmentation]
-    return [polygon.reshape(-1) for polygon in transforms.apply_polygons(polygons)]
+def _moved_masks(
+    segmentations: Sequence[list | dict], transforms: TransformList
+) -> list[list[np.ndarray] | np.ndarray]:
+    """Return flat polygons, or the (H, W) mask of a run-length encoding, per annotation."""
+    polygons = iter(_moved_polygons([s for s in segmentations if isinstance(s, list)], transforms))
+    return [
+        next(polygons)
+        if isinstance(segmentation, list)
+        else transforms.apply_segmentation(rle.decode(segmentation))
+        for segmentation in segmentations
+    ]
+
+
+def _moved_polygons(instances: Sequence[list], transforms: TransformList) -> list[list[np.ndarray]]:
+    """Return the flat polygons of instances after all transforms, per instance.
+
+    Where transforms move each point by itself, all points are moved together.
+    """
+    flat = [
+        [np.asarray(polygon, dtype=np.float64).reshape(-1) for polygon in polygons]
+        for polygons in instances
+    ]
+    moves = transforms.transforms
+    if not all(type(move).apply_polygons is Transform.apply_polygons for move in moves):
+        return [_moved_apart(polygons, transforms) for polygons in flat]
+    polygons = [polygon for polygons in flat for polygon in polygons]
+    points = np.concatenate([np.empty(0), *polygons]).reshape(-1, 2)
+    for move in moves:
+        points = move.apply_coords(points)
+    ends = np.cumsum([len(polygon) for polygon in polygons])
+    moved = iter(np.split(points.reshape(-1), ends[:-1]))
+    return [[next(moved) for _ in polygons] for polygons in flat]
+
+
+def _moved_apart(polygons: list[np.ndarray], transforms: TransformList) -> list[np.ndarray]:
+    moved = transforms.apply_polygons([polygon.reshape(-1, 2).copy() for polygon in polygons])
+    return [points.reshape(-1) for points in moved]
 
 
 @dataclass(frozen=True)

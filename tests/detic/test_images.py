@@ -11,7 +11,14 @@ from detectron2.data import detection_utils
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 from detic.errors import InputError
-from detic.images import IMAGE_ERRORS, IMAGE_SUFFIXES, is_image_name, read_image, read_image_size
+from detic.images import (
+    IMAGE_ERRORS,
+    IMAGE_SUFFIXES,
+    decode_image,
+    is_image_name,
+    read_image,
+    read_image_size,
+)
 
 ORIENTATION = 0x0112
 WHERE_ORIENTATION_IS_KEPT = ["JPEG", "PNG", "WEBP"]
@@ -242,11 +249,13 @@ def test_lack_of_memory_tells_the_size(monkeypatch):
     def fail(*_):
         raise MemoryError
 
+    grey = encoded(Image.new("L", (40, 30)), "PNG")
     monkeypatch.setattr(Image.Image, "convert", fail)
-    with pytest.raises(
-        IMAGE_ERRORS, match=r"it needs more memory than there is \(40 x 30 pixels\)"
-    ):
-        read_image(encoded(Image.fromarray(noise()), "PNG"), "RGB")
+    for read in (lambda: read_image(grey, "RGB"), lambda: decode_image(grey)):
+        with pytest.raises(
+            IMAGE_ERRORS, match=r"it needs more memory than there is \(40 x 30 pixels\)"
+        ):
+            read()
 
 
 def test_images_are_told_by_their_names():

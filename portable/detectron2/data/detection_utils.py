@@ -172,7 +172,7 @@ def filter_empty_instances(
         keep &= instances.gt_boxes.nonempty(threshold=box_threshold)
     if by_mask and instances.has("gt_masks"):
         keep &= instances.gt_masks.nonempty()
-    kept = instances[keep]
+    kept = instances if keep.all() else instances[keep]
     return (kept, keep) if return_mask else kept
 
 

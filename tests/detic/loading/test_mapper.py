@@ -13,7 +13,12 @@ from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.loading.augmentation import ResizeCropTransform
 from detic.loading.image_reader import ImageReader, UnreadableImage
-from detic.loading.mapper import MapperParams, TrainMapper, build_train_mapper, transform_annotation
+from detic.loading.mapper import (
+    MapperParams,
+    TrainMapper,
+    build_train_mapper,
+    transform_annotations,
+)
 from detic.loading.train_source import TrainSources
 
 HALF = [T.ResizeTransform(40, 60, 20, 30)]
@@ -143,7 +148,7 @@ def test_boxes_can_be_recomputed_from_masks(record):
 def test_boxes_are_clipped_to_the_image():
     annotation = {"bbox": [1.0, 2.0, 50.0, 60.0], "bbox_mode": BoxMode.XYXY_ABS, "category_id": 3}
     transforms = T.TransformList([ResizeCropTransform(30, 30, 5, 0, 0.5, 20)])
-    moved = transform_annotation(annotation, transforms, (20, 20), keep_mask=True)
+    (moved,) = transform_annotations([annotation], transforms, (20, 20), keep_masks=True)
     assert moved["bbox"].tolist() == [0.5, 0, 20, 20]
 
 
@@ -151,11 +156,45 @@ def test_boxes_of_whole_numbers_are_cut_to_whole_pixels_as_in_the_released_train
     annotation = {"bbox": [5, 9, 10, 10], "bbox_mode": BoxMode.XYWH_ABS, "category_id": 0}
     # 5 * 0.7 = 3.5 is cut to 3 before the flip: 30 - 3 = 27, not 30 - 3.5 = 26.5
     steps = [ResizeCropTransform(30, 30, 0, 0, 0.7, 30), T.HFlipTransform(30)]
-    moved = transform_annotation(annotation, T.TransformList(steps), (30, 30), keep_mask=False)
+    transforms = T.TransformList(steps)
+    (moved,) = transform_annotations([annotation], transforms, (30, 30), keep_masks=False)
     assert moved["bbox"].tolist() == [20, 6, 27, 13]
     as_floats = annotation | {"bbox": [5.0, 9.0, 10.0, 10.0]}
-    moved = transform_annotation(as_floats, T.TransformList(steps), (30, 30), keep_mask=False)
-    np.testing.assert_allclose(moved["bbox"], [19.5, 6.3, 26.5, 13.3])
+    moved = transform_annotations([annotation, as_floats], transforms, (30, 30), keep_masks=False)
+    np.testing.assert_allclose(moved[0]["bbox"], [20, 6, 27, 13])
+    np.testing.assert_allclose(moved[1]["bbox"], [19.5, 6.3, 26.5, 13.3])
+
+
+class OneByOne(T.NoOpTransform):
+    """A transform that does not say that it moves each point by itself."""
+
+    def apply_polygons(self, polygons):
+        return polygons
+
+
+def test_annotations_move_together_as_each_by_itself():
+    rng = np.random.default_rng(0)
+    annotations = [
+        {
+            "category_id": i,
+            "bbox": rng.uniform(0, 20, 4).tolist() if i % 2 else [1, 2, 3, 4],
+            "bbox_mode": BoxMode.XYWH_ABS if i % 3 else BoxMode.XYXY_ABS,
+        }
+        | ({"segmentation": [rng.uniform(0, 20, 6).tolist() for _ in range(i)]} if i < 4 else {})
+        for i in range(6)
+    ]
+    steps = [ResizeCropTransform(30, 30, 5, 3, 0.7, 20), T.HFlipTransform(17), T.NoOpTransform()]
+    arguments = T.TransformList(steps), (20, 17), True
+    together = transform_annotations(annotations, *arguments)
+    apart = [transform_annotations([a], *arguments)[0] for a in annotations]
+    in_lists = transform_annotations(
+        annotations, T.TransformList([*steps, OneByOne()]), *arguments[1:]
+    )
+    for other in (apart, in_lists):
+        for ours, theirs in zip(together, other, strict=True):
+            assert ours.keys() == theirs.keys()
+            assert ours["bbox"].tolist() == theirs["bbox"].tolist()
+            assert str(ours.get("segmentation")) == str(theirs.get("segmentation"))
 
 
 def test_an_unreadable_image_has_no_example(record):
