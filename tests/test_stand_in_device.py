@@ -49,7 +49,9 @@ def test_devices_do_not_mix():
         (lambda x: (x > 0).nonzero(), 1),
         (lambda x: x[x > 0], 1),
         (lambda x: x.unique(), 1),
+        (lambda x: x.multinomial(1), 2),
         (lambda x: x.cpu(), 1),
+        (lambda x: x.to("cpu", non_blocking=True), 0),
         (lambda x: x.tolist(), 1),
         (lambda x: x.to("cpu").numpy(), 1),
         (lambda x: torch.repeat_interleave(x, x.long()), 1),
@@ -69,5 +71,6 @@ def test_copies_to_the_device_are_counted():
         torch.ones(3).to(DEVICE)
         torch.tensor([1, 2], device=DEVICE)
         torch.zeros(3, device=DEVICE)  # filled there
+        torch.ones(3).to(DEVICE, non_blocking=True)  # in its turn
         assert device.uploads.total() == 2
         assert device.waits.total() == 0

@@ -6,6 +6,8 @@ from dataclasses import dataclass
 import torch
 from detectron2.structures import Boxes, Instances
 
+from detic.transfer import send
+
 
 @dataclass(frozen=True)
 class WeakProposalParams:
@@ -52,7 +54,7 @@ def _of_image(proposals: Instances, params: WeakProposalParams) -> Instances:
     boxes.clip(proposals.image_size)
     objectness = first.objectness_logits
     if params.add_image_box:
-        image_box = centered_box(proposals.image_size, params.image_box_size).to(boxes.device)
-        boxes = Boxes.cat([boxes, image_box])
+        image_box = centered_box(proposals.image_size, params.image_box_size)
+        boxes = Boxes.cat([boxes, Boxes(send(image_box.tensor, boxes.device))])
         objectness = torch.cat([objectness, objectness.new_ones(1)])
     return Instances(proposals.image_size, proposal_boxes=boxes, objectness_logits=objectness)

@@ -86,7 +86,7 @@ class EventStorage:
         an accelerator is read when somebody asks for metrics, so that storing it waits for nothing.
         """
         on_accelerator = isinstance(value, torch.Tensor) and value.device.type != "cpu"
-        value = value.detach() if on_accelerator else float(value)
+        value = value.detach().reshape(()) if on_accelerator else float(value)
         iteration = self._iter if cur_iter is None else cur_iter
         self._unread.append((self._prefix + name, value, iteration, smoothing_hint))
         if len(self._unread) >= _MAX_UNREAD:
