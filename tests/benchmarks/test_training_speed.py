@@ -32,6 +32,6 @@ def test_a_row_has_the_least_times_of_all_steps_but_the_first(script):
         return script.Step(times, times, 100.0, {"loss": loss})
 
     ours, theirs = [step(1, 2.0), step(3, 0), step(2, 0)], [step(9, 4.0), step(4, 0)]
-    name, *numbers, difference = script.table_row("ours", ours, theirs)
+    _, *numbers, difference = script.table_row("ours", ours, theirs)
     assert numbers == [2, 2, 2, 6, 6, 2, 2, 100]
     assert difference == "5e-01"
