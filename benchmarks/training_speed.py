@@ -41,6 +41,7 @@ PARTS = ("forward", "backward", "optimizer")
 NUM_CLASSES = 1203
 OBJECTS_PER_IMAGE = 12  # LVIS has 12.7 on average
 QUICK = [
+    *("MODEL.TIMM.BASE_NAME", "resnet10t_shapes", "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", "32"),
     *("MODEL.ROI_BOX_HEAD.FC_DIM", "64", "MODEL.ROI_MASK_HEAD.CONV_DIM", "16"),
     *("MODEL.FPN.OUT_CHANNELS", "32", "MODEL.CENTERNET.POST_NMS_TOPK_TRAIN", "20"),
 ]

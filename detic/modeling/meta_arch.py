@@ -4,6 +4,7 @@ Shapes: B images, C classes, T captions, D embedding width.
 """
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from dataclasses import dataclass
 
 import torch
@@ -119,9 +120,12 @@ class CustomRCNN(GeneralizedRCNN):
             images, torch.float16 if self.half_precision_backbone and on_gpu else None
         )
         counts = {} if object_counts is None else {"object_counts": object_counts}
-        proposals, losses = self.proposal_generator(images, features, gt_instances, **counts)
-        if not supervision.kind.has_boxes:
-            losses = {name: loss * 0.0 for name, loss in losses.items()}
+        trains_proposals = supervision.kind.has_boxes
+        with nullcontext() if trains_proposals else torch.no_grad():
+            proposals, losses = self.proposal_generator(images, features, gt_instances, **counts)
+        if not trains_proposals:
+            zero = self._zero_of_proposals(features)
+            losses = {name: loss * 0.0 + zero for name, loss in losses.items()}
         losses |= self._roi_losses(images, features, proposals, gt_instances, supervision)
         return self._weigh(losses, batched_inputs)
 
@@ -155,6 +159,15 @@ class CustomRCNN(GeneralizedRCNN):
         images = self.preprocess_image(batched_inputs)
         gt_instances = [send_instances(x["instances"], self.device) for x in batched_inputs]
         return self.proposal_generator.count_targets(gt_instances, images.tensor.shape[2:])
+
+    def _zero_of_proposals(self, features: dict[str, Tensor]) -> Tensor:
+        """Return 0, whose gradient is 0 in the proposal network and the maps that it looks at.
+
+        All batches then have gradients for the same parameters, at no cost.
+        """
+        maps = [features[name] for name in self.proposal_generator.in_features]
+        parts = [x[:0].sum() for x in (*maps, *self.proposal_generator.parameters())]
+        return torch.stack([part.float() for part in parts]).sum()
 
     def _roi_losses(
         self,

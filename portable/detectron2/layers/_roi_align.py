@@ -63,11 +63,21 @@ def roi_align_by_cells(
     corners = rois[:, 1:].detach() * rois.new_tensor(scales)[levels, None]
     corners = corners - (0.5 if aligned else 0.0)
     sampling = sampling_ratio, 0.0 if aligned else 1.0
-    rows = _axis_windows(corners[:, 1::2], heights, output_size[0], *sampling)
-    columns = _axis_windows(corners[:, 0::2], widths, output_size[1], *sampling)
-    pooled = _WeightedSums.apply(precise, *_bin_windows(rows, columns, first_cells, widths))
+    rows = _axis_samples(corners[:, 1::2], heights, output_size[0], *sampling)
+    columns = _axis_samples(corners[:, 0::2], widths, output_size[1], *sampling)
+    matrix = _bin_windows(_axis_windows(rows), _axis_windows(columns), first_cells, widths)
+    pooled = _WeightedSums.apply(precise, *matrix)
     pooled = pooled.to(dtype=cells.dtype)
     return pooled.view(len(rois), *output_size, cells.shape[1]).permute(0, 3, 1, 2)
+
+
+class _Samples(NamedTuple):
+    """The S samples of an axis, bin after bin. Each lies between two cells, or on one."""
+
+    count: torch.Tensor  # (N, P) int64 of each bin, 0 for boxes without extent
+    bin: torch.Tensor  # (S,) int64 among the N * P
+    cells: torch.Tensor  # (2, S) int64 the lower and the upper cell
+    weights: torch.Tensor  # (2, S) of the two cells in the mean of the bin's samples
 
 
 class _Windows(NamedTuple):
@@ -79,10 +89,10 @@ class _Windows(NamedTuple):
     weights: torch.Tensor  # of all cells of all windows
 
 
-def _axis_windows(
+def _axis_samples(
     bounds: torch.Tensor, sizes: torch.Tensor, num_bins: int, sampling_ratio: int, min_side: float
-) -> _Windows:
-    """Return the windows of `num_bins` equal parts of intervals.
+) -> _Samples:
+    """Return the samples in `num_bins` equal parts of intervals.
 
     Args:
         bounds: (N, 2) first and last coordinate, cell centres at integers.
@@ -90,33 +100,34 @@ def _axis_windows(
         sampling_ratio: samples of a bin; 0: one per cell.
         min_side: shorter intervals are lengthened to this.
     """
-    side = (bounds[:, 1:] - bounds[:, :1]).clamp(min=min_side) / num_bins  # (N, 1) of a bin
-    samples = side.ceil() if sampling_ratio == 0 else torch.full_like(side, sampling_ratio)
-    samples = samples.where(side.isfinite(), 0)
-    bins = bounds[:, :1] + torch.arange(num_bins, dtype=side.dtype) * side  # (N, P) their starts
-    last_cell = sizes[:, None].to(side.dtype) - 1
+    start, end = bounds.unbind(dim=1)
+    side = (end - start).clamp(min=min_side) / num_bins  # of a bin
+    per_bin = side.ceil() if sampling_ratio == 0 else torch.full_like(side, sampling_ratio)
+    per_bin = per_bin.where(side.isfinite(), 0)
+    count = per_bin.long()[:, None].repeat(1, num_bins)
+    bin_of, place = expand_groups(count)
+    box = bin_of // num_bins
+    side, per_bin, last_cell = side[box], per_bin[box], sizes[box] - 1
+    position = start[box] + (bin_of % num_bins) * side + (place + 0.5) * side / per_bin
+    weight = ((position >= -1) & (position <= last_cell + 1)) / per_bin
+    position = position.clamp(min=0).minimum(last_cell)
+    lower = position.long()
+    upper_weight = weight * (position - lower)
+    cells = torch.stack([lower, (lower + 1).minimum(last_cell)])
+    return _Samples(count, bin_of, cells, torch.stack([weight - upper_weight, upper_weight]))
 
-    samples_of_bin = samples.long().expand(-1, num_bins)
-    bin_of, sample = expand_groups(samples_of_bin)
-    box_of = bin_of // num_bins
-    side, samples, limit = (x[box_of, 0] for x in (side, samples, last_cell))
-    positions = bins.flatten()[bin_of] + (sample + 0.5) * side / samples
-    shares = ((positions >= -1) & (positions <= limit + 1)) / samples
-    positions = positions.clamp(min=0).minimum(limit)
-    low = positions.floor()
 
-    first_sample = group_starts(samples_of_bin)
-    low_or_none = F.pad(low, (0, 1))
-    first = low_or_none[first_sample]
-    last = (low_or_none[first_sample + samples_of_bin - 1] + 1).minimum(last_cell)
-    count = (last - first + 1).where(samples_of_bin > 0, 0).long()
+def _axis_windows(samples: _Samples) -> _Windows:
+    """Return the windows of the bins: from the lower cell of the first sample on."""
+    first_sample = group_starts(samples.count)
+    lower, upper = F.pad(samples.cells, (0, 1))  # bins without samples look at the end
+    first, last = lower[first_sample], upper[first_sample + samples.count - 1]
+    count = (last - first + 1).where(samples.count > 0, 0)
     start = group_starts(count)
-    upper_shares = shares * (positions - low)
-    place = start.flatten()[bin_of] + (low - first.flatten()[bin_of]).long()
-    weights = shares.new_zeros(int(count.sum()))
-    weights.index_add_(0, place, shares - upper_shares)
-    weights.index_add_(0, place + (low < limit), upper_shares)
-    return _Windows(first.long(), count, start, weights)
+    places = samples.cells + (start - first).flatten()[samples.bin]
+    weights = samples.weights.new_zeros(int(count.sum()))
+    weights.index_add_(0, places.flatten(), samples.weights.flatten())
+    return _Windows(first, count, start, weights)
 
 
 def _bin_windows(

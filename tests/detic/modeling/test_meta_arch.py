@@ -38,8 +38,12 @@ def test_counts_of_objects_normalise_the_proposal_losses(build):
 
 
 def test_images_without_boxes_do_not_train_the_proposals(build):
-    found = losses(build(), make_batch("image", 1))
+    model = build()
+    found = losses(model, make_batch("image", 1))
     assert all(value == 0 for name, value in found.items() if "centernet" in name)
+    sum(found.values()).backward()
+    # They have gradients, as in every batch.
+    assert not any(p.grad.any() for p in model.proposal_generator.parameters())
 
 
 def test_losses_weigh_what_their_dataset_does(build):
