@@ -116,25 +116,33 @@ class AnnotationTable:
         content = self.ragged("extras", image).tobytes()
         return json.loads(content) if content else {}
 
-    def annotations_of(self, image: int) -> range:
+    def annotations_of(self, image: int) -> slice:
         """Return the positions of the annotations of an image."""
         ends = self["annotation_ends"]
-        return range(int(ends[image - 1]) if image else 0, int(ends[image]))
+        return slice(int(ends[image - 1]) if image else 0, int(ends[image]))
 
-    def box(self, annotation: int) -> list[float]:
-        """Return a box with the types of numbers that the file has."""
-        whole = int(self["whole_numbers"][annotation])
-        numbers = self["boxes"][annotation].tolist()
-        return [int(v) if whole >> i & 1 else v for i, v in enumerate(numbers)]
+    def boxes_of(self, annotations: slice) -> list[list[float]]:
+        """Return boxes with the types of numbers that the file has."""
+        boxes = self["boxes"][annotations].tolist()
+        for box, whole in zip(boxes, self["whole_numbers"][annotations].tolist(), strict=True):
+            if whole:
+                box[:] = [int(v) if whole >> i & 1 else v for i, v in enumerate(box)]
+        return boxes
 
-    def mask(self, annotation: int) -> list[list[float]] | dict | None:
-        """Return a mask as ``usable_mask`` does."""
-        kind = self["mask_kinds"][annotation]
-        if kind not in (POLYGONS, RUN_TEXT, RUN_BYTES):
-            return None
-        start = int(self["part_starts"][annotation])
+    def masks_of(self, annotations: slice) -> list[list[list[float]] | dict | None]:
+        """Return masks as ``usable_mask`` does."""
+        columns = (
+            self[f"{name}s"][annotations] for name in ("mask_kind", "part_start", "part_count")
+        )
+        return [
+            self._mask(*of_one) for of_one in zip(*map(np.ndarray.tolist, columns), strict=True)
+        ]
+
+    def _mask(self, kind: int, start: int, count: int) -> list[list[float]] | dict | None:
         if kind == POLYGONS:
-            return self._polygons(start, start + int(self["part_counts"][annotation]))
+            return self._polygons(start, start + count)
+        if kind not in (RUN_TEXT, RUN_BYTES):
+            return None
         counts = self.ragged("run_texts", start).tobytes()
         size_hw = self["run_sizes"][start].tolist()
         return {"size": size_hw, "counts": counts if kind == RUN_BYTES else counts.decode()}
