@@ -194,13 +194,16 @@ class TableBuilder:
             np.maximum.at(reach, owners[is_there], peaks)
         self._add(reach=reach)
         is_usable = (lengths >= MIN_NUMBERS) & (lengths % 2 == 0)
+        are_whole = _are_integers(polygons, numbers, lengths)
         if not is_usable.all():
-            numbers = numbers[np.repeat(is_usable, lengths)]
+            is_kept = np.repeat(is_usable, lengths)
+            numbers, are_whole = numbers[is_kept], are_whole[is_kept]
             lengths, owners = lengths[is_usable], owners[is_usable]
         usable = np.bincount(owners, minlength=len(counts))
         kinds = np.where(usable > 0, POLYGONS, np.where(counts > 0, SHOWS_NOTHING, NO_MASK))
         starts = self._num_polygons + np.cumsum(usable) - usable
         self._add(polygons=(as_hundredths(numbers), lengths))
+        self._add(are_whole=are_whole)
         self._num_polygons += len(lengths)
         return kinds.astype(np.uint8), starts, usable.astype(np.int32)
 
@@ -309,6 +312,9 @@ class TableBuilder:
             parts = (_as_pixels(part) for part in parts)
         writer.add_joined("polygons", parts, np.int32 if are_hundredths else np.float64)
         writer.add("polygons_ends", ends_of(_concatenated(lengths, np.int64)))
+        are_whole = self._joined("are_whole", bool)
+        bits = np.packbits(are_whole, bitorder="little") if are_whole.any() else are_whole[:0]
+        writer.add("polygon_bits", bits.astype(np.uint8))
 
     def _check_masks(self, image_of: np.ndarray) -> None:
         """Check that masks are of the sizes of their images."""
@@ -381,6 +387,20 @@ def _numbers(lists: Sequence[list]) -> np.ndarray:
     for values in lists:
         numbers.fromlist(values)
     return np.frombuffer(numbers) if numbers else np.empty(0)
+
+
+def _are_integers(
+    polygons: Sequence[list[float]], numbers: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Return which numbers of polygons are written as integers, (numbers,) bool."""
+    are_whole = numbers == np.rint(numbers)
+    candidates = np.flatnonzero(are_whole)
+    ends = np.cumsum(lengths)
+    owners = np.searchsorted(ends, candidates, side="right")
+    places = candidates - (ends - lengths)[owners]
+    pairs = zip(owners.tolist(), places.tolist(), strict=True)
+    are_whole[candidates] = [type(polygons[i][place]) is int for i, place in pairs]
+    return are_whole
 
 
 def _lengths(lists: Sequence[Sized]) -> np.ndarray:

@@ -89,6 +89,7 @@ def test_blocks_give_what_the_whole_file_gives(file, text_ids):
     masks = [[a.get("segmentation") for a in record["annotations"]] for record in expected]
     compressed = {"size": [20, 30], "counts": b"e05?0k`0"}
     assert masks == [[[TRIANGLE], None, None], [], [None, compressed, MASKS[5], None]]
+    assert [type(number) for number in masks[0][0][0]] == [type(number) for number in TRIANGLE]
     assert [record.get("file_name") for record in expected] == [
         "ROOT/train2017/b.jpg",
         None,
