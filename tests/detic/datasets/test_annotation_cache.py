@@ -213,6 +213,16 @@ def test_several_at_once_leave_one_whole_cache(file):
     assert sorted(path.name for path in file.parent.iterdir()) == [".a.json.arrays1", "a.json"]
 
 
+def test_unusual_files_are_remembered_too(file, monkeypatch):
+    whole = content()
+    del whole["annotations"][0]["bbox"]  # which that of the mask replaces
+    file.write_text(json.dumps(whole))
+    expected = records_of(read_annotation_table(file))
+    assert expected[0]["annotations"][0]["bbox"] == [0.25, 1, 5.25, 6.01]
+    monkeypatch.setattr(annotation_cache, "table_of_whole_file", pytest.fail)
+    assert records_of(read_annotation_table(file)) == expected
+
+
 def test_damaged_files_are_explained_as_ever(file):
     file.write_text(json.dumps(content())[:-20])
     with pytest.raises(InputError, match=r"a\.json is not valid JSON"):
