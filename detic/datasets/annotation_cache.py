@@ -58,17 +58,15 @@ def read_annotation_table(path: str | os.PathLike) -> AnnotationTable:
     remembered = _remembered(path)
     if remembered is not None:
         return remembered
-    table, digest = _read_in_blocks(path)
-    if table is None:
-        return table_of_whole_file(path)
+    table, digest = _read_in_blocks(path) or _read_whole(path)
     if digest is not None and os.path.getsize(path) >= SMALLEST:
         _remember(path, table, digest)
     return table
 
 
 @collector_paused()
-def _read_in_blocks(path: Path) -> tuple[AnnotationTable | None, str | None]:
-    """Return the table of a file and the digest of its content, None if it is not understood."""
+def _read_in_blocks(path: Path) -> tuple[AnnotationTable, str] | None:
+    """Return the table of a file and the digest of its content; None if it is not understood."""
     builder = TableBuilder()
     add = {
         "categories": builder.add_categories,
@@ -83,14 +81,22 @@ def _read_in_blocks(path: Path) -> tuple[AnnotationTable | None, str | None]:
                 needed.discard(section)
                 add[section](records)
         if needed:
-            return None, None
+            return None
         table = builder.finish(str(path))
     except (*UNUSUAL, OSError) as error:
         logger.debug("%s is read as a whole: %s", path, error)
-        return None, None
+        return None
     if builder.lacks_ids:
         log_missing_ids(path)
     return table, hashed.digest.hexdigest()
+
+
+def _read_whole(path: Path) -> tuple[AnnotationTable, str | None]:
+    """Return the table of a file, and the digest of its content if that stayed the same meanwhile."""
+    is_large = os.path.isfile(path) and os.path.getsize(path) >= SMALLEST
+    digest = _digest_of(path) if is_large else None
+    table = table_of_whole_file(path)
+    return table, digest if digest is not None and digest == _digest_of(path) else None
 
 
 @collector_paused()

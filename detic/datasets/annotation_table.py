@@ -67,7 +67,8 @@ class AnnotationTable:
         path: of the file.
         categories: by rising id, with ``id`` and ``name``.
         has_text_ids: whether the ids of images are texts.
-        arrays: those above, and ``run_sizes`` (R, 2).
+        arrays: those above, ``run_sizes`` (R, 2), and ``polygon_bits``: which numbers of polygons
+            are written as integers, a bit each; empty if none is.
     """
 
     path: str
@@ -116,25 +117,33 @@ class AnnotationTable:
         content = self.ragged("extras", image).tobytes()
         return json.loads(content) if content else {}
 
-    def annotations_of(self, image: int) -> range:
+    def annotations_of(self, image: int) -> slice:
         """Return the positions of the annotations of an image."""
         ends = self["annotation_ends"]
-        return range(int(ends[image - 1]) if image else 0, int(ends[image]))
+        return slice(int(ends[image - 1]) if image else 0, int(ends[image]))
 
-    def box(self, annotation: int) -> list[float]:
-        """Return a box with the types of numbers that the file has."""
-        whole = int(self["whole_numbers"][annotation])
-        numbers = self["boxes"][annotation].tolist()
-        return [int(v) if whole >> i & 1 else v for i, v in enumerate(numbers)]
+    def boxes_of(self, annotations: slice) -> list[list[float]]:
+        """Return boxes with the types of numbers that the file has."""
+        boxes = self["boxes"][annotations].tolist()
+        for box, whole in zip(boxes, self["whole_numbers"][annotations].tolist(), strict=True):
+            if whole:
+                box[:] = [int(v) if whole >> i & 1 else v for i, v in enumerate(box)]
+        return boxes
 
-    def mask(self, annotation: int) -> list[list[float]] | dict | None:
-        """Return a mask as ``usable_mask`` does."""
-        kind = self["mask_kinds"][annotation]
-        if kind not in (POLYGONS, RUN_TEXT, RUN_BYTES):
-            return None
-        start = int(self["part_starts"][annotation])
+    def masks_of(self, annotations: slice) -> list[list[list[float]] | dict | None]:
+        """Return masks as ``usable_mask`` does."""
+        columns = (
+            self[f"{name}s"][annotations] for name in ("mask_kind", "part_start", "part_count")
+        )
+        return [
+            self._mask(*of_one) for of_one in zip(*map(np.ndarray.tolist, columns), strict=True)
+        ]
+
+    def _mask(self, kind: int, start: int, count: int) -> list[list[float]] | dict | None:
         if kind == POLYGONS:
-            return self._polygons(start, start + int(self["part_counts"][annotation]))
+            return self._polygons(start, start + count)
+        if kind not in (RUN_TEXT, RUN_BYTES):
+            return None
         counts = self.ragged("run_texts", start).tobytes()
         size_hw = self["run_sizes"][start].tolist()
         return {"size": size_hw, "counts": counts if kind == RUN_BYTES else counts.decode()}
@@ -146,6 +155,8 @@ class AnnotationTable:
         if numbers.dtype.kind == "i":
             numbers = numbers / HUNDRED
         values, first = numbers.tolist(), places[0]
+        if len(self["polygon_bits"]):
+            _make_integers(values, self["polygon_bits"], first)
         return [values[a - first : b - first] for a, b in pairwise(places)]
 
     def used_categories(self) -> set[int]:
@@ -156,6 +167,20 @@ class AnnotationTable:
     def error(self, image: int, problem: str) -> InputError:
         """Return the error for an image, e.g. "x.json: image 7: ..."."""
         return InputError(f"{self.path}: image {in_short(str(self.image_id(image)))}: {problem}")
+
+
+def _make_integers(values: list[float], bits: np.ndarray, first: int) -> None:
+    """Make those numbers integers that the file has as integers.
+
+    Args:
+        values: changed in place.
+        bits: one for each number of the file, eight in each item.
+        first: the position of the first value in the file.
+    """
+    start = first % 8
+    some = np.unpackbits(bits[first // 8 : (first + len(values) + 7) // 8], bitorder="little")
+    for place in np.flatnonzero(some[start : start + len(values)]).tolist():
+        values[place] = int(values[place])
 
 
 def check_arrays(arrays: Mapping[str, np.ndarray], num_categories: int) -> None:
@@ -170,6 +195,9 @@ def check_arrays(arrays: Mapping[str, np.ndarray], num_categories: int) -> None:
     for length, kinds in ((num_images, IMAGE_ARRAYS), (num_annotations, ANNOTATION_ARRAYS)):
         for name, (dtype, item) in kinds.items():
             _expect(arrays[name].dtype.str == dtype and arrays[name].shape == (length, *item), name)
+    bits, num_numbers = arrays["polygon_bits"], len(arrays["polygons"])
+    _expect(bits.dtype.str == "|u1" and bits.ndim == 1, "polygon_bits")
+    _expect(len(bits) in (0, (num_numbers + 7) // 8), "polygon_bits")
     _expect(arrays["run_sizes"].dtype.str == "<i4", "run_sizes")
     _expect(arrays["run_sizes"].shape == (num_runs, 2), "run_sizes")
     lengths = dict.fromkeys(OF_IMAGES, num_images) | {"run_texts": num_runs}

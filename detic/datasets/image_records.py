@@ -29,9 +29,10 @@ class Labels:
 
     def of_images_once(self) -> "Labels":
         """Return the labels without those that an image repeats."""
-        known, ranks = np.unique(self.classes, return_inverse=True)
-        keys = np.unique(self.images * len(known) + ranks)
-        return Labels(keys // max(len(known), 1), known[keys % max(len(known), 1)])
+        low = self.classes.min(initial=0)
+        span = self.classes.max(initial=0) - low + 1
+        keys = np.unique(self.images * span + (self.classes - low))
+        return Labels(keys // span, keys % span + low)
 
 
 @dataclass(frozen=True, eq=False)

@@ -7,7 +7,8 @@ import json
 from array import array
 from collections.abc import Iterable, Sequence, Sized
 from itertools import chain
-from typing import Any
+from operator import itemgetter
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -139,22 +140,24 @@ class TableBuilder:
         Raises:
             ValueError: one is not as it should be, or its box is to be made of its mask.
         """
-        boxes = _boxes_in_form(annotations)
-        if boxes is None:
+        columns = _columns(annotations)
+        if not _are_in_form(columns):
             for annotation in annotations:
                 read_fields(annotation, ANNOTATION_FIELDS, "")
-            boxes = _numbers([annotation["bbox"] for annotation in annotations])
-        ids = [annotation["id"] for annotation in annotations if "id" in annotation]
+            columns = _columns(annotations)
+        ids = [number for number in columns.ids if number is not None]
         self._annotation_ids.update(ids)
         self._num_annotations += len(annotations)
         self._num_without_id += len(annotations) - len(ids)
-        numbers = chain.from_iterable([annotation["bbox"] for annotation in annotations])
-        are_whole = np.array([type(number) is int for number in numbers], dtype=bool)
+        are_whole = np.zeros(4 * len(annotations), dtype=bool)
+        if int in columns.box_types:
+            numbers = chain.from_iterable(columns.boxes)
+            are_whole = np.array([type(number) is int for number in numbers], dtype=bool)
         self._add(
-            image_of=_identifiers([annotation["image_id"] for annotation in annotations]),
-            category_of=_integers([annotation["category_id"] for annotation in annotations]),
-            crowds=np.array([a.get("iscrowd", 0) for a in annotations], dtype=np.uint8),
-            boxes=boxes.reshape(-1, 4),
+            image_of=_identifiers(columns.images),
+            category_of=_integers(columns.categories),
+            crowds=np.array(columns.crowds, dtype=np.uint8),
+            boxes=_numbers(columns.boxes).reshape(-1, 4),
             whole_numbers=np.packbits(are_whole.reshape(-1, 4), axis=1, bitorder="little")[:, 0],
         )
         self._add_masks([annotation.get("segmentation") for annotation in annotations])
@@ -191,13 +194,16 @@ class TableBuilder:
             np.maximum.at(reach, owners[is_there], peaks)
         self._add(reach=reach)
         is_usable = (lengths >= MIN_NUMBERS) & (lengths % 2 == 0)
+        are_whole = _are_integers(polygons, numbers, lengths)
         if not is_usable.all():
-            numbers = numbers[np.repeat(is_usable, lengths)]
+            is_kept = np.repeat(is_usable, lengths)
+            numbers, are_whole = numbers[is_kept], are_whole[is_kept]
             lengths, owners = lengths[is_usable], owners[is_usable]
         usable = np.bincount(owners, minlength=len(counts))
         kinds = np.where(usable > 0, POLYGONS, np.where(counts > 0, SHOWS_NOTHING, NO_MASK))
         starts = self._num_polygons + np.cumsum(usable) - usable
         self._add(polygons=(as_hundredths(numbers), lengths))
+        self._add(are_whole=are_whole)
         self._num_polygons += len(lengths)
         return kinds.astype(np.uint8), starts, usable.astype(np.int32)
 
@@ -306,6 +312,9 @@ class TableBuilder:
             parts = (_as_pixels(part) for part in parts)
         writer.add_joined("polygons", parts, np.int32 if are_hundredths else np.float64)
         writer.add("polygons_ends", ends_of(_concatenated(lengths, np.int64)))
+        are_whole = self._joined("are_whole", bool)
+        bits = np.packbits(are_whole, bitorder="little") if are_whole.any() else are_whole[:0]
+        writer.add("polygon_bits", bits.astype(np.uint8))
 
     def _check_masks(self, image_of: np.ndarray) -> None:
         """Check that masks are of the sizes of their images."""
@@ -377,35 +386,68 @@ def _numbers(lists: Sequence[list]) -> np.ndarray:
     numbers = array("d")
     for values in lists:
         numbers.fromlist(values)
-    return np.array(numbers)
+    return np.frombuffer(numbers) if numbers else np.empty(0)
+
+
+def _are_integers(
+    polygons: Sequence[list[float]], numbers: np.ndarray, lengths: np.ndarray
+) -> np.ndarray:
+    """Return which numbers of polygons are written as integers, (numbers,) bool."""
+    are_whole = numbers == np.rint(numbers)
+    candidates = np.flatnonzero(are_whole)
+    ends = np.cumsum(lengths)
+    owners = np.searchsorted(ends, candidates, side="right")
+    places = candidates - (ends - lengths)[owners]
+    pairs = zip(owners.tolist(), places.tolist(), strict=True)
+    are_whole[candidates] = [type(polygons[i][place]) is int for i, place in pairs]
+    return are_whole
 
 
 def _lengths(lists: Sequence[Sized]) -> np.ndarray:
     return np.array(list(map(len, lists)), dtype=np.int64)
 
 
-def _boxes_in_form(annotations: Sequence[dict]) -> np.ndarray | None:
-    """Return the numbers of the boxes if all annotations are as most files have them.
+class _Columns(NamedTuple):
+    """The fields of annotations; None where they are missing."""
 
-    A look at each field of all of them; what it does not understand gets a closer one.
-    """
-    fields = ("id", "image_id", "category_id")
-    ids, images, categories = ([a.get(field) for a in annotations] for field in fields)
-    boxes: list[Any] = [annotation.get("bbox") for annotation in annotations]
+    ids: Sequence[Any]
+    images: Sequence[Any]
+    categories: Sequence[Any]
+    boxes: Sequence[Any]
+    crowds: Sequence[Any]  # 0 where it is missing
+    box_types: set[type]  # of the numbers; empty if boxes are no lists
+
+
+def _columns(annotations: Sequence[dict]) -> _Columns:
+    names = ("id", "image_id", "category_id", "bbox")
+    try:
+        # Six times as fast as a look at one field after the other
+        rows = list(map(itemgetter(*names), annotations))
+    except KeyError:
+        rows = [tuple(map(annotation.get, names)) for annotation in annotations]
+    ids, images, categories, boxes = zip(*rows, strict=True) if rows else ((),) * len(names)
     crowds = [annotation.get("iscrowd", 0) for annotation in annotations]
-    if not (
-        _have_types(ids, int)
-        and (_have_types(images, int) or _have_types(images, str))
-        and _have_types(categories, int)
-        and _have_types(crowds, int)
-        and set(crowds) <= {0, 1}
-        and _have_types(boxes, list)
-        and set(map(len, boxes)) <= {4}
-        and _have_types(chain.from_iterable(boxes), int, float)
-    ):
-        return None
-    numbers = _numbers(boxes)
-    return numbers if (np.abs(numbers) < FAR_PX).all() else None
+    are_lists = set(map(type, boxes)) <= {list}
+    types = set(map(type, chain.from_iterable(boxes))) if are_lists else set()
+    return _Columns(ids, images, categories, boxes, crowds, types)
+
+
+def _are_in_form(columns: _Columns) -> bool:
+    """Return whether all annotations are as most files have them.
+
+    A look at each field of all of them; where it does not understand one, all get a closer one.
+    """
+    return (
+        _have_types(columns.ids, int)
+        and (_have_types(columns.images, int) or _have_types(columns.images, str))
+        and _have_types(columns.categories, int)
+        and _have_types(columns.crowds, int)
+        and set(columns.crowds) <= {0, 1}
+        and _have_types(columns.boxes, list)
+        and set(map(len, columns.boxes)) <= {4}
+        and columns.box_types <= {int, float}
+        and bool((np.abs(_numbers(columns.boxes)) < FAR_PX).all())
+    )
 
 
 def _have_types(values: Iterable, *types: type) -> bool:
@@ -459,7 +501,7 @@ def _caption_kind(image: dict) -> int:
     return TEXTS if are_texts else OTHER_CAPTIONS
 
 
-def _identifiers(ids: list[int | str]) -> np.ndarray | list[str]:
+def _identifiers(ids: Sequence[int | str]) -> np.ndarray | list[str]:
     """Return ids as integers, or as the texts that they are."""
     if all(type(number) is str for number in ids):
         return list(map(str, ids))

@@ -63,26 +63,30 @@ class TableRecords(ImageRecords):
             if self.class_of_rank is not None and field in record:
                 classes = (int(self.class_of_rank[rank]) for rank in record[field])
                 record[field] = [c for c in classes if c >= 0]
-        record["annotations"] = [
-            self._annotation(i)
-            for i in self.table.annotations_of(image)
-            if self.style.with_crowds or not self.table["crowds"][i]
-        ]
+        record["annotations"] = self._annotations_of(image)
         return record
 
-    def _annotation(self, index: int) -> dict:
-        """Return an annotation as the mapper takes it."""
+    def _annotations_of(self, image: int) -> list[dict]:
+        """Return the annotations of an image as the mapper takes them."""
         table = self.table
-        boxes = table["boxes"]
-        rank = int(table["classes"][index])
-        annotation = {
-            "bbox": boxes[index].tolist() if self.with_float_boxes else table.box(index),
-            "bbox_mode": BoxMode.XYWH_ABS,
-            "category_id": rank if self.class_of_rank is None else int(self.class_of_rank[rank]),
-        }
+        places = table.annotations_of(image)
+        with_floats = self.with_float_boxes
+        columns = zip(
+            table["boxes"][places].tolist() if with_floats else table.boxes_of(places),
+            self._classes(table["classes"][places]).tolist(),
+            table.masks_of(places),
+            table["crowds"][places].tolist(),
+            strict=True,
+        )
+        with_crowds = self.style.with_crowds
+        return [self._annotation(*of_one) for of_one in columns if with_crowds or not of_one[-1]]
+
+    def _annotation(
+        self, box: list[float], label: int, mask: list | dict | None, is_crowd: int
+    ) -> dict:
+        annotation = {"bbox": box, "bbox_mode": BoxMode.XYWH_ABS, "category_id": label}
         if self.style.with_crowds:
-            annotation["iscrowd"] = int(table["crowds"][index])
-        mask = table.mask(index)
+            annotation["iscrowd"] = is_crowd
         if mask is not None:
             annotation["segmentation"] = mask
         elif self.with_box_masks:

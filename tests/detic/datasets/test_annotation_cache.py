@@ -89,6 +89,7 @@ def test_blocks_give_what_the_whole_file_gives(file, text_ids):
     masks = [[a.get("segmentation") for a in record["annotations"]] for record in expected]
     compressed = {"size": [20, 30], "counts": b"e05?0k`0"}
     assert masks == [[[TRIANGLE], None, None], [], [None, compressed, MASKS[5], None]]
+    assert [type(number) for number in masks[0][0][0]] == [type(number) for number in TRIANGLE]
     assert [record.get("file_name") for record in expected] == [
         "ROOT/train2017/b.jpg",
         None,
@@ -210,6 +211,16 @@ def test_several_at_once_leave_one_whole_cache(file):
     assert results == [results[0]] * 4
     assert caches(file) == [file.with_name(".a.json.arrays1")]
     assert sorted(path.name for path in file.parent.iterdir()) == [".a.json.arrays1", "a.json"]
+
+
+def test_unusual_files_are_remembered_too(file, monkeypatch):
+    whole = content()
+    del whole["annotations"][0]["bbox"]  # which that of the mask replaces
+    file.write_text(json.dumps(whole))
+    expected = records_of(read_annotation_table(file))
+    assert expected[0]["annotations"][0]["bbox"] == [0.25, 1, 5.25, 6.01]
+    monkeypatch.setattr(annotation_cache, "table_of_whole_file", pytest.fail)
+    assert records_of(read_annotation_table(file)) == expected
 
 
 def test_damaged_files_are_explained_as_ever(file):
