@@ -110,7 +110,7 @@ def test_custom_vocabulary_to_drawings_and_every_kind_of_data(run, tmp_path):
 def test_masks_are_predicted_where_they_are_drawn_or_written(run, monkeypatch, arguments, masks):
     predicted = []
     monkeypatch.setattr(
-        cascade, "add_masks", lambda heads, features, found: predicted.append(True) or found
+        cascade, "add_masks", lambda heads, features, found, dtype: predicted.append(True) or found
     )
     status = run("--input", "in/a.png", "--custom_vocabulary", "cat", *arguments.split())
     assert status == 0

@@ -110,9 +110,8 @@ def _scores_of(keys: Tensor) -> Tensor:
 def _decoded(keys: Tensor, num_boxes: int, of: ClassScores, is_complete: bool) -> Candidates:
     """Return what keys, highest first, of the scores of so many boxes stand for."""
     position = _LAST_POSITION - (keys & _LAST_POSITION)
-    start = (
-        position // max(num_boxes * of.chunk_size, 1) * of.chunk_size
-    )  # first class of the chunk
-    width = (of.num_classes - start).clamp(max=of.chunk_size)  # K of the chunk
+    size = of.chunk_size
+    start = position // max(num_boxes * size, 1) * size  # first class of the chunk
+    width = (of.num_classes - start).clamp(max=size)  # K of the chunk
     position -= start * num_boxes
     return Candidates(_scores_of(keys), position // width, start + position % width, is_complete)

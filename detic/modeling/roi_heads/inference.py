@@ -128,7 +128,7 @@ def on_a_square(boxes_xyxy: Tensor, classes: Tensor) -> Tensor:
     20 000 classes of 1000 pixels are 140 squares a side, so that no coordinate is rounded by more
     than 1/250 of a pixel. Graphics processors compute in float64 many times slower.
     """
-    side = (classes.max() + 1).double().sqrt().ceil().long()
+    side = (classes.max() + 1).float().sqrt().ceil().long()
     cells = torch.stack([classes % side, classes // side], dim=1) - side // 2
     offsets = cells * (boxes_xyxy.max() + 1).ceil()
     return boxes_xyxy + offsets.repeat(1, 2)
