@@ -165,8 +165,9 @@ class CustomRCNN(GeneralizedRCNN):
 
         All batches then have gradients for the same parameters, at no cost.
         """
-        maps = [features[name] for name in self.proposal_generator.in_features]
-        parts = [x[:0].sum() for x in (*maps, *self.proposal_generator.parameters())]
+        names = getattr(self.proposal_generator, "in_features", features)
+        parts = [features[name][:0].sum() for name in names]
+        parts += [p.flatten()[:0].sum() for p in self.proposal_generator.parameters()]
         return torch.stack([part.float() for part in parts]).sum()
 
     def _roi_losses(

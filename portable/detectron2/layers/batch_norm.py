@@ -31,6 +31,8 @@ class FrozenBatchNorm2d(nn.Module):
     `num_batches_tracked`, so that its state dict has the names of the layer it replaces.
     """
 
+    _known_map: _AffineMap | None = None
+
     def __init__(self, num_features: int, eps: float = 1e-5):
         super().__init__()
         self.num_features = num_features
@@ -40,7 +42,6 @@ class FrozenBatchNorm2d(nn.Module):
         self.register_buffer("running_mean", torch.zeros(num_features))
         self.register_buffer("running_var", torch.ones(num_features) - eps)
         self.register_buffer("num_batches_tracked", None)
-        self._known_map: _AffineMap | None = None
 
     def forward(self, x: torch.Tensor) -> torch.Tensor:
         """Return `x` (B, C, H, W) normalised with the stored statistics."""
