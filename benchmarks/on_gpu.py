@@ -41,6 +41,7 @@ from detic.annotation import AnnotationKind
 from detic.engine.evaluation import evaluate_model
 from detic.engine.optimizer import build_optimizer
 from detic.engine.step import TrainingStep
+from detic.modeling.precision import PRECISIONS as INFERENCE_PRECISIONS
 from detic.modeling.request import DetectionRequest
 from detic.plan.evaluation import EvaluationPlan
 from detic.plan.optimization import PrecisionParams
@@ -152,8 +153,8 @@ def inference_speed(extent: Extent, folder: Path, seconds: float) -> list[dict]:
     for name, side in extent.models:
         cfg = random_recipe(name, folder, str(extent.device), [*DETECT_MUCH, *extent.overrides])
         model = random_detector(cfg).eval()
-        for dtype in (None, torch.float16, torch.bfloat16):
-            request = DetectionRequest(backbone_dtype=dtype)
+        for precision, formats in INFERENCE_PRECISIONS.items():
+            request = DetectionRequest(precision=formats)
             for batch in extent.batches:
                 images = test_batch((side, side), batch)
                 call = lambda i=images, r=request, m=model: m.inference(i, r)  # noqa: E731
@@ -161,7 +162,7 @@ def inference_speed(extent: Extent, folder: Path, seconds: float) -> list[dict]:
                     {
                         "recipe": name,
                         "side": side,
-                        "backbone": str(dtype or "float32"),
+                        "precision": precision,
                         "batch": batch,
                     }
                     | _attempt_row(lambda c=call, b=batch: _measured(extent, c, b))
