@@ -182,10 +182,11 @@ def first_image(way: Way, folder: Path, threads: int) -> Cost:
     settings = json.loads((folder / "settings.json").read_text())
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
     start = time.perf_counter()
-    precision = ["--precision", way.options["precision"]] if way.options else []
+    flags = ["--precision", way.options.get("precision", "fp32")] if way.options else []
+    flags += ["--compile"] if way.options.get("compile") else []
     subprocess.run(
         [
-            *(sys.executable, "demo.py", "--config-file", settings["recipe"], "--cpu", *precision),
+            *(sys.executable, "demo.py", "--config-file", settings["recipe"], "--cpu", *flags),
             *("--input", settings["image"], "--output", str(folder / "out.png"), "--overwrite"),
             *("--vocabulary-file", str(folder / "small.safetensors")),
             *("--opts", *settings["overrides"], "MODEL.WEIGHTS", settings["weights"]),
@@ -292,6 +293,8 @@ def ways(against: str | None) -> list[Way]:
         print(f"left out: {error}")
     else:
         found.append(Way("bf16", ROOT, {"precision": "bf16"}))
+        found.append(Way("bf16, compiled", ROOT, {"precision": "bf16", "compile": True}))
+    found.append(Way("fp32, compiled", ROOT, {"compile": True}))
     return found
 
 

@@ -149,6 +149,7 @@ def _build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Det
         one_class_per_proposal=not args.pred_all_class,
         precision=args.precision,
         half=args.half,
+        compile=args.compile,
         overrides=args.opts,
         text_weights=None if "MODEL.TEXT_ENCODER.WEIGHTS" in args.opts[::2] else model.text_weights,
     )

@@ -36,6 +36,7 @@ from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
 from detic.loading.build import build_train_loader
 from detic.modeling import build_detector
+from detic.modeling.compilation import compile_backbone
 from detic.modeling.meta_arch import CustomRCNN
 from detic.plan import EvaluationPlan, TrainPlan
 from detic.plan.optimization import CheckpointParams
@@ -166,7 +167,7 @@ def build_trainer(plan: TrainPlan, model: CustomRCNN) -> Trainer:
     """Return a trainer of ``model``, whose initial weights are loaded."""
     load_initial_weights(plan.weights, model, purpose="train")
     if plan.compile_backbone:
-        model.backbone.compile(dynamic=True)
+        compile_backbone(model)
     averaged = AveragedWeights(model, plan.ema_decay) if plan.ema_decay > 0 else None
     optimizer = build_optimizer(plan.cfg, model)
     first_rank = comm.get_rank() * plan.accumulate

@@ -14,6 +14,7 @@ from detic.errors import InputError
 from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.blank_weights import zero_parameters
+from detic.modeling.compilation import compile_for_inference
 from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
@@ -67,6 +68,7 @@ class Detector:
         score_threshold: of classes without one of their own.
         masks: report masks; without them an image of many objects takes a third of the time.
         precision: that the model computes in, a key of ``detic.modeling.precision.PRECISIONS``.
+        compile: have backbone and heads compiled, which the first image waits for.
     """
 
     def __init__(
@@ -79,6 +81,7 @@ class Detector:
         score_threshold: float,
         masks: bool = True,
         precision: str = "fp32",
+        compile: bool = False,
     ):
         compute_alone_after_forks()
         self.model = model
@@ -86,6 +89,8 @@ class Detector:
         self.vocabulary_reader = vocabulary_reader
         self.masks = masks
         self.precision = choose_precision(precision, model.device)
+        if compile:
+            compile_for_inference(model)
         self._prepared = prepare(self.embed(vocabulary), self._classifier, score_threshold)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -105,6 +110,7 @@ class Detector:
         masks: bool = True,
         precision: str | None = None,
         half: bool = False,
+        compile: bool = False,
         overrides: Sequence[str] = (),
         text_weights: str | os.PathLike | None = None,
     ) -> "Detector":
@@ -121,6 +127,7 @@ class Detector:
             precision: fp32; bf16, which is faster and changes scores a little, on CPUs and GPUs that
                 multiply in bfloat16; fp16; by default the recipe's MODEL.INFERENCE_PRECISION.
             half: the same as precision fp16: the backbone in half precision; needs a GPU.
+            compile: have torch compile backbone and heads; the first image waits a minute for it.
             overrides: configuration keys and values in turn.
             text_weights: the text encoder, ``openai`` or a file; by default the recipe's.
 
@@ -151,6 +158,7 @@ class Detector:
             score_threshold=params.score_threshold,
             masks=masks,
             precision=precision,
+            compile=compile,
         )
 
     @classmethod
