@@ -195,8 +195,8 @@ class CustomRCNN(GeneralizedRCNN):
         }
 
     def _laid_out(self, images: Tensor) -> Tensor:
-        """Return ``images`` in the memory format in which the whole network trains fastest."""
-        if self.training and self.device.type == "cpu":
+        """Return ``images`` in the memory format in which the whole network is fastest."""
+        if self.device.type == "cpu":
             return images.contiguous(memory_format=torch.channels_last)
         return images
 
