@@ -249,6 +249,7 @@ def _finite_steps(extent: Extent, folder: Path, name: str) -> dict[str, str]:
         with EventStorage():
             for source, kind in enumerate(annotation_kinds(cfg)):
                 step(source, [training_batch(kind, size_hw, 2, source)])
+        step.check_losses()
         broken = [n for n, p in step.model.named_parameters() if not torch.isfinite(p).all()]
         result[precision] = f"{len(broken)} weights are not finite" if broken else "finite"
     return result
@@ -256,7 +257,9 @@ def _finite_steps(extent: Extent, folder: Path, name: str) -> dict[str, str]:
 
 def _train(extent: Extent, step: TrainingStep, batch: list[dict]) -> dict:
     with EventStorage():
-        return _measured(extent, lambda: step(0, [batch]), len(batch))
+        measured = _measured(extent, lambda: step(0, [batch]), len(batch))
+    step.check_losses()
+    return measured
 
 
 def _step(cfg: CfgNode, precision: PrecisionParams) -> TrainingStep:

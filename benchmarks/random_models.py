@@ -10,6 +10,7 @@ from pathlib import Path
 import numpy as np
 import torch
 from detectron2.config import CfgNode
+from detectron2.layers import FrozenBatchNorm2d
 from detectron2.structures import Boxes, Instances, PolygonMasks
 
 from detic.annotation import AnnotationKind
@@ -48,14 +49,21 @@ def random_recipe(
 
 
 def random_detector(cfg: CfgNode, seed: int = 0) -> torch.nn.Module:
-    """Return the model of a recipe with random weights, its caption encoder included."""
+    """Return the model of a recipe with random weights, its caption encoder included.
+
+    No frozen normalisation multiplies by 0, as the last of each block of timm's does at first.
+    """
     torch.manual_seed(seed)
     build_text_encoder = meta_arch.build_text_encoder
     meta_arch.build_text_encoder = CLIPTextEncoder
     try:
-        return build_detector(cfg)
+        model = build_detector(cfg)
     finally:
         meta_arch.build_text_encoder = build_text_encoder
+    for module in model.modules():
+        if isinstance(module, FrozenBatchNorm2d) and not module.weight.any():
+            module.weight.fill_(0.2)
+    return model
 
 
 def training_batch(

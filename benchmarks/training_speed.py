@@ -23,7 +23,6 @@ from contextlib import ExitStack, closing
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
 import torch
 from tabulate import tabulate
 
@@ -38,8 +37,6 @@ PRECISIONS = {
     "bf16": ["SOLVER.AMP.ENABLED", "True", "SOLVER.AMP.DTYPE", "bfloat16"],
 }
 PARTS = ("forward", "backward", "optimizer")
-NUM_CLASSES = 1203
-OBJECTS_PER_IMAGE = 12  # LVIS has 12.7 on average
 QUICK = [
     *("MODEL.TIMM.BASE_NAME", "resnet10t_shapes", "MODEL.ROI_HEADS.BATCH_SIZE_PER_IMAGE", "32"),
     *("MODEL.ROI_BOX_HEAD.FC_DIM", "64", "MODEL.ROI_MASK_HEAD.CONV_DIM", "16"),
@@ -74,22 +71,27 @@ class Step:
 class Training:
     """A model that takes step after step on the same batch."""
 
-    def __init__(self, setting: Setting, checkout: Path = ROOT):
-        """``checkout``: folder with the recipes."""
-        from detic.engine.optimizer import build_optimizer
-        from detic.modeling import build_detector
-        from detic.plan.optimization import PrecisionParams
-        from detic.recipes import load_recipe
+    def __init__(self, setting: Setting):
+        from random_models import random_detector, random_recipe, training_batch
 
-        recipe = checkout / "configs" / f"{RECIPES[setting.batch]}.yaml"
+        from detic.annotation import AnnotationKind
+        from detic.engine.optimizer import build_optimizer
+        from detic.plan.optimization import PrecisionParams
+
+        changes = [
+            "FP16",
+            "False",
+            *PRECISIONS[setting.precision],
+            *(QUICK if setting.quick else []),
+        ]
         with tempfile.TemporaryDirectory() as folder:
-            cfg = load_recipe(recipe, overrides(setting, Path(folder)))
-            torch.manual_seed(0)
-            self.model = build_detector(cfg).train()
-        give_every_branch_a_scale(self.model)
+            cfg = random_recipe(RECIPES[setting.batch], Path(folder), overrides=changes)
+            self.model = random_detector(cfg).train()
         self.optimizer = build_optimizer(cfg, self.model)
         self.precision = PrecisionParams.from_config(cfg)
-        self.batch = make_batch(setting)
+        source = list(RECIPES).index(setting.batch)
+        kind = (AnnotationKind.BOX, AnnotationKind.IMAGE)[source]
+        self.batch = training_batch(kind, setting.size_hw, 2, source)
 
     def step(self) -> Step:
         from detectron2.utils.events import EventStorage
@@ -123,70 +125,6 @@ class Clock:
         self._last = now
 
 
-def overrides(setting: Setting, folder: Path) -> list[str]:
-    """Return changes to the recipe; random class embeddings and frequencies are in ``folder``."""
-    rng = np.random.default_rng(0)
-    embeddings = rng.normal(size=(NUM_CLASSES, 512)).astype(np.float32)
-    np.save(folder / "classes.npy", embeddings)
-    counts = [{"id": i + 1, "image_count": 5 + i} for i in range(NUM_CLASSES)]
-    (folder / "frequencies.json").write_text(json.dumps(counts))
-    return [
-        *("MODEL.DEVICE", "cpu", "MODEL.WEIGHTS", "", "FP16", "False"),
-        *("MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH", str(folder / "classes.npy")),
-        *("MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH", str(folder / "frequencies.json")),
-        *PRECISIONS[setting.precision],
-        *(QUICK if setting.quick else []),
-    ]
-
-
-def give_every_branch_a_scale(model: torch.nn.Module) -> None:
-    """Let no frozen normalisation multiply by 0, which timm starts the last of each block with."""
-    from detectron2.layers import FrozenBatchNorm2d
-
-    for module in model.modules():
-        if isinstance(module, FrozenBatchNorm2d) and not module.weight.any():
-            module.weight.fill_(0.2)
-
-
-def make_batch(setting: Setting) -> list[dict]:
-    """Return two images of noise with elliptic objects, or with labels."""
-    from detectron2.structures import Boxes, Instances, PolygonMasks
-
-    rng = np.random.default_rng(0)
-    height, width = setting.size_hw
-    has_boxes = setting.batch == "boxes"
-    batch = []
-    for _ in range(2):
-        count = OBJECTS_PER_IMAGE if has_boxes else 0
-        sides = rng.uniform(0.03, 0.5, (count, 2)) * (width, height)
-        corners = rng.uniform(0, 1, (count, 2)) * ((width, height) - sides)
-        boxes = np.concatenate([corners, corners + sides], axis=1)
-        instances = Instances((height, width))
-        instances.gt_boxes = Boxes(torch.from_numpy(boxes).float())
-        instances.gt_classes = torch.from_numpy(rng.integers(0, NUM_CLASSES, count))
-        if has_boxes:
-            instances.gt_masks = PolygonMasks([[ellipse(box)] for box in boxes])
-        pixels = rng.integers(0, 256, (3, height, width), dtype=np.uint8)
-        batch.append(
-            {
-                "image": torch.from_numpy(pixels),
-                "instances": instances,
-                "ann_type": "box" if has_boxes else "image",
-                "pos_category_ids": [] if has_boxes else [3, 7],
-                "dataset_source": 0 if has_boxes else 1,
-            }
-        )
-    return batch
-
-
-def ellipse(box_xyxy: np.ndarray, points: int = 50) -> np.ndarray:
-    """Return the polygon x0, y0, x1, y1 ... of the ellipse inside a box."""
-    angles = np.linspace(0, 2 * np.pi, points, endpoint=False)
-    circle = np.stack([np.cos(angles), np.sin(angles)], axis=1)
-    corner, other = box_xyxy[:2], box_xyxy[2:]
-    return ((corner + other) / 2 + circle * (other - corner) / 2).reshape(-1)
-
-
 def peak_memory_mb() -> float:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
 
@@ -202,7 +140,7 @@ class Worker:
             "OMP_WAIT_POLICY": "PASSIVE",
         }
         self._process = subprocess.Popen(
-            [sys.executable, __file__, "--serve", json.dumps(asdict(setting)), str(checkout)],
+            [sys.executable, __file__, "--serve", json.dumps(asdict(setting))],
             env=os.environ | variables,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -220,10 +158,10 @@ class Worker:
         self._process.communicate()
 
 
-def serve(setting: Setting, checkout: Path) -> None:
+def serve(setting: Setting) -> None:
     """Take a step for each line of the standard input, and print it as a line of json."""
     torch.set_num_threads(setting.threads)
-    training = Training(setting, checkout)
+    training = Training(setting)
     for _ in sys.stdin:
         print(json.dumps(asdict(training.step())), flush=True)
 
@@ -258,8 +196,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     """Measure as the command line says."""
     args = argument_parser().parse_args(arguments)
     if args.serve:
-        setting, checkout = args.serve
-        return serve(Setting(**json.loads(setting)), Path(checkout))
+        return serve(Setting(**json.loads(args.serve)))
     checkouts = [ROOT, *([args.against.resolve()] if args.against else [])]
     rows = []
     for batch in args.batches:
@@ -292,7 +229,7 @@ def argument_parser() -> argparse.ArgumentParser:
     parser.add_argument("--rounds", type=int, default=3, help="steps that are timed (default 3)")
     parser.add_argument("--threads", type=int, default=2, help="of torch (default 2)")
     parser.add_argument("--quick", action="store_true", help="a tiny model, to see that it runs")
-    parser.add_argument("--serve", nargs=2, help=argparse.SUPPRESS)
+    parser.add_argument("--serve", help=argparse.SUPPRESS)
     return parser
 
 
