@@ -61,7 +61,9 @@ class TrainingStep:
                 losses = self._losses(iteration, i, batch, counts)
                 total: Any = sum(losses.values())
                 self.scaler.scale(total / len(batches)).backward()
-            readings.append(_LossReading(losses, iteration, batch))
+            names = readings[0].names if readings else list(losses)  # kinds of batches order them
+            in_order = {name: losses[name] for name in names}
+            readings.append(_LossReading(in_order, iteration, batch))
         self.check_losses()  # of the step before
         self._unchecked = readings
         if self.device.type == "cpu":

@@ -3,7 +3,7 @@
 import pytest
 import torch
 from detectron2.layers import batched_nms
-from detectron2.layers.nms import nms_by_pairs
+from detectron2.layers._nms_by_pairs import nms_by_pairs
 from torchvision.ops import nms
 
 
