@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from detectron2.config import configurable
-from detectron2.layers import ShapeSpec
+from detectron2.layers import NaiveSyncBatchNorm, ShapeSpec
 from detectron2.modeling.matcher import Matcher
 from detectron2.modeling.poolers import ROIPooler
 from detectron2.modeling.roi_heads import (
@@ -17,8 +17,9 @@ from detectron2.modeling.roi_heads import (
     build_box_head,
 )
 from detectron2.structures import Boxes, ImageList, Instances
+from detectron2.utils import comm
 from detectron2.utils.events import get_event_storage
-from torch import Tensor
+from torch import Tensor, nn
 
 from detic.errors import InputError
 from detic.modeling.request import DetectionRequest
@@ -203,6 +204,9 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         if supervision.kind.has_box_classes and targets and targets[0].has("gt_masks"):
             losses = self._forward_mask(features, list(map(with_masks, proposals)))
             return {name: loss * self.mask_weight for name, loss in losses.items()}
+        if comm.get_world_size() > 1 and _exchanges_statistics(self.mask_head):
+            # Other processes may have masks, and wait for this one.
+            return self._forward_mask(features, list(map(_without_objects, proposals)))
         return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
 
     def _detect(
@@ -226,6 +230,18 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             request=request,
         )
         return self._forward_mask(features, detections) if self.mask_on else detections
+
+
+def _exchanges_statistics(head: nn.Module) -> bool:
+    """Return whether a head has norms that take part in exchanges between the processes."""
+    return any(isinstance(m, NaiveSyncBatchNorm | nn.SyncBatchNorm) for m in head.modules())
+
+
+def _without_objects(proposals: Instances) -> Instances:
+    """Return no proposals of the same image, as the mask head takes them in training."""
+    nothing = proposals.proposal_boxes[:0]
+    gt_classes = torch.zeros(0, dtype=torch.int64, device=nothing.tensor.device)
+    return Instances(proposals.image_size, proposal_boxes=nothing, gt_classes=gt_classes)
 
 
 def _refined_proposals(

@@ -40,6 +40,23 @@ def test_weight_decay_reaches_biases():
     assert isinstance(optimizer, torch.optim.AdamW)
 
 
+def decays_by_shape(*overrides):
+    """Return the weight decays of a layer's weight and bias and of its norm's."""
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    optimizer = build_optimizer(config("SOLVER.USE_CUSTOM_SOLVER", False, *overrides), net)
+    decays = {p: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    return type(optimizer), [decays[p] for p in net.parameters()]
+
+
+@pytest.mark.parametrize("name", ["SGD", "ADAMW"])
+def test_norms_do_not_decay_in_detectron2s_groups(name):
+    kind, decays = decays_by_shape("SOLVER.OPTIMIZER", name)
+    assert kind.__name__.upper() == name
+    assert decays == [0.0001, 0.0001, 0, 0]
+    biases = decays_by_shape("SOLVER.OPTIMIZER", name, "SOLVER.WEIGHT_DECAY_BIAS", 0.5)[1]
+    assert biases == [0.0001, 0.5, 0, 0.5]
+
+
 def gradients_after_step(clip_type, value, without=()):
     net = Net()
     cfg = config(
@@ -81,7 +98,10 @@ def test_parameters_without_gradient_are_not_clipped(clip_type):
     ("overrides", "message"),
     [
         (["SOLVER.OPTIMIZER", "LION"], "choose SGD or ADAMW"),
-        (["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.OPTIMIZER", "ADAMW"], "USE_CUSTOM_SOLVER"),
+        (
+            ["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.BACKBONE_MULTIPLIER", 0.1],
+            "BACKBONE_MULTIPLIER 0.1 needs SOLVER.USE_CUSTOM_SOLVER",
+        ),
         (
             ["SOLVER.CLIP_GRADIENTS.ENABLED", True, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "sum"],
             "choose value, norm or full_model",
