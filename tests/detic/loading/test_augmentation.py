@@ -184,7 +184,7 @@ def test_large_scale_jitter_gives_squares_of_each_sources_size(jitter_cfg, image
 def test_large_scale_jitter_draws_scale_crop_and_flip(jitter_cfg, monkeypatch):
     grey = np.full((40, 60, 3), 7, dtype=np.uint8)
     # Scale 0.5 + 0.25 x 1: a square of 24 pixels, in which the image is 16 x 24
-    monkeypatch.setattr(np.random, "uniform", lambda low=0.0, high=1.0: low + 0.25 * (high - low))
+    monkeypatch.setattr(np.random, "uniform", lambda low=0, high=1, *_: low + 0.25 * (high - low))
     aug_input = T.AugInput(grey)
     aug_input.apply_augmentations(steps_of_source(jitter_cfg, 1))
     content = aug_input.image[:, ::-1] == 7  # flipped: what fills up the square is at the left
