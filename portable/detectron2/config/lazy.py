@@ -13,6 +13,7 @@ installed: pip install omegaconf.
 """
 
 import builtins
+import dataclasses
 import inspect
 import os
 import types
@@ -34,7 +35,8 @@ class LazyCall:
         """Take what is to be called: a callable, its dotted name, or a description of one."""
         if not (callable(target) or isinstance(target, str | Mapping)):
             raise TypeError(f"LazyCall takes a callable or its name, got {target!r}")
-        self._target = target
+        # omegaconf would take a dataclass for the description of its fields.
+        self._target = _dotted_name(target) if dataclasses.is_dataclass(target) else target
 
     def __call__(self, **kwargs) -> "DictConfig":
         """Return the description of the call with these arguments."""

@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from detectron2.config import LazyCall, LazyConfig, configurable, instantiate
+from detectron2.layers import ShapeSpec
 
 omegaconf = pytest.importorskip("omegaconf")
 
@@ -37,8 +39,17 @@ def test_descriptions_can_be_changed_before_the_call():
     assert instantiate(call) == 5 + 5j
 
 
+def test_dataclasses_stay_what_they_are():
+    shape = LazyCall(ShapeSpec)(channels=8)
+    assert instantiate(shape) == ShapeSpec(channels=8)
+    call = LazyCall(keywords)(shape=ShapeSpec(channels=4, stride=2))
+    assert instantiate(call) == {"shape": ShapeSpec(channels=4, stride=2)}
+
+
 def test_names_are_located():
     assert instantiate({"_target_": "collections.OrderedDict"}) == collections.OrderedDict()
+    hidden = {"_target_": "torch.optim.sgd.SGD", "params": [torch.zeros(1)], "lr": 1}
+    assert isinstance(instantiate(hidden), torch.optim.SGD)
     with pytest.raises(ImportError, match=r"nothing is called 'collections\.Nothing'"):
         instantiate({"_target_": "collections.Nothing"})
     with pytest.raises(TypeError, match="LazyCall takes a callable or its name, got 3"):
