@@ -10,6 +10,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
+import yaml
 from detectron2.config import LazyConfig
 
 from detic.errors import InputError, in_short
@@ -130,7 +131,7 @@ def load_python_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -
         raise InputError(f"{where} has no {' and no '.join(missing)}; docs/train.md shows one")
     try:
         return LazyConfig.apply_overrides(cfg, list(overrides))
-    except (KeyError, ValueError, AttributeError, TypeError) as error:
+    except Exception as error:  # omegaconf and Hydra each have exceptions of their own
         reason = in_short(str(error.args[0] if error.args else error))
         raise InputError(f"{reason}; write overrides as in train.max_iter=100") from error
 
@@ -153,12 +154,12 @@ def as_yaml(cfg: "DictConfig") -> str:
     """Return a recipe as YAML; as comments for people to read where something in it has no name."""
     from omegaconf import OmegaConf
 
-    with TemporaryDirectory() as folder:
+    with TemporaryDirectory() as folder, suppress(ValueError, yaml.YAMLError):
         path = Path(folder, "recipe.yaml")
-        with suppress(ValueError):
-            LazyConfig.save(cfg, str(path))
-        if path.is_file():
-            return path.read_text(encoding="utf-8")
+        LazyConfig.save(cfg, str(path))
+        text = path.read_text(encoding="utf-8")
+        yaml.safe_load(text)  # upstream's writes what nobody can read
+        return text
     lines = pformat(OmegaConf.to_container(cfg), sort_dicts=False).splitlines()
     return "".join(f"# {line}\n" for line in lines)
 
