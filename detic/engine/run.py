@@ -7,11 +7,11 @@ from dataclasses import replace
 from pathlib import Path
 
 from detectron2.config import CfgNode
+from detectron2.engine.defaults import create_ddp_model
 from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
 from detectron2.utils.events import EventWriter, TensorboardXWriter
 from torch import nn
-from torch.nn.parallel import DistributedDataParallel
 
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
@@ -138,7 +138,16 @@ def build_trainer(plan: TrainPlan, model: CustomRCNN) -> Trainer:
     first_rank = comm.get_rank() * plan.accumulate
     return Trainer(
         step=TrainingStep(
-            _parallel(plan, model), optimizer, plan.precision, plan.accumulate, plan.seed
+            parallel(
+                model,
+                plan.device,
+                broadcast_buffers=False,  # class embeddings are large and never change
+                find_unused_parameters=plan.find_unused_parameters,
+            ),
+            optimizer,
+            plan.precision,
+            plan.accumulate,
+            plan.seed,
         ),
         scheduler=build_lr_scheduler(plan.cfg, optimizer),
         loader=build_train_loader(
@@ -155,19 +164,17 @@ def build_trainer(plan: TrainPlan, model: CustomRCNN) -> Trainer:
     )
 
 
-def _parallel(plan: TrainPlan, model: nn.Module) -> nn.Module:
-    if comm.get_world_size() == 1:
-        return model
-    devices = [comm.get_local_rank()] if plan.device.startswith("cuda") else None
+def parallel(model: nn.Module, device: str, **options: bool) -> nn.Module:
+    """Return a model whose gradients are averaged over all processes, itself if there is one.
+
+    Args:
+        options: of detectron2's create_ddp_model.
+    """
+    devices = [comm.get_local_rank()] if device.startswith("cuda") else None
     with warnings.catch_warnings():
         # The argument's successor is not known to all releases of torch we support.
         warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
-        return DistributedDataParallel(
-            model,
-            device_ids=devices,
-            broadcast_buffers=False,  # class embeddings are large and never change
-            find_unused_parameters=plan.find_unused_parameters,
-        )
+        return create_ddp_model(model, device_ids=devices, **options)
 
 
 def writers(folder: Path, max_iter: int) -> list[EventWriter]:

@@ -7,7 +7,6 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from detectron2.config import instantiate
-from detectron2.engine.defaults import create_ddp_model
 from detectron2.evaluation import DatasetEvaluator, inference_on_dataset, print_csv_format
 from detectron2.solver import LRMultiplier
 from detectron2.utils import comm
@@ -17,7 +16,7 @@ from detic.checkpoint import load_weights
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.evaluation import Results, flat_metrics
 from detic.engine.resuming import last_to_evaluate
-from detic.engine.run import run_trainer, writers
+from detic.engine.run import parallel, run_trainer, writers
 from detic.engine.session import device_of, drawn_if_negative, session, start
 from detic.engine.step import TrainingStep
 from detic.engine.trainer import Trainer
@@ -86,11 +85,9 @@ def build_trainer(
         load_weights(model, params.weights, purpose="train", allow_partial=request.allow_partial)
     cfg.optimizer.params.model = model
     optimizer = instantiate(cfg.optimizer)
-    on_gpu = params.device.startswith("cuda")
-    devices = [comm.get_local_rank()] if on_gpu else None
-    parallel = create_ddp_model(model, device_ids=devices, **params.parallel)
+    wrapped = parallel(model, params.device, **params.parallel)
     return Trainer(
-        step=TrainingStep(parallel, optimizer, params.precision, accumulate=1, seed=seed),
+        step=TrainingStep(wrapped, optimizer, params.precision, accumulate=1, seed=seed),
         scheduler=LRMultiplier(
             optimizer, multiplier=instantiate(cfg.lr_multiplier), max_iter=params.loop.max_iter
         ),
