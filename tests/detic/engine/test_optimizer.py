@@ -1,10 +1,16 @@
+import math
+from pathlib import Path
+
 import pytest
 import torch
+from detectron2.solver import build_lr_scheduler
 from torch import nn
 
 from detic.engine.optimizer import build_optimizer
 from detic.errors import InputError
-from detic.recipes import default_config
+from detic.recipes import default_config, load_recipe
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
 class Net(nn.Module):
@@ -46,6 +52,23 @@ def decays_by_shape(*overrides):
     optimizer = build_optimizer(config("SOLVER.USE_CUSTOM_SOLVER", False, *overrides), net)
     decays = {p: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
     return type(optimizer), [decays[p] for p in net.parameters()]
+
+
+def test_the_vild_recipes_warm_up_to_a_cosine():
+    cfg = load_recipe(CONFIGS / "Detic_ViLD_200e.yaml")
+    optimizer = build_optimizer(cfg, nn.Linear(1, 1))
+    schedule = build_lr_scheduler(cfg, optimizer)
+
+    def cosine(iteration):
+        return (1 + math.cos(math.pi * iteration / 92187)) / 2
+
+    rates = []
+    for _ in range(1000):
+        rates.append(optimizer.param_groups[0]["lr"] / 8e-4)
+        optimizer.step()
+        schedule.step()
+    expected = [0.067, (0.067 + cosine(500)) / 2, cosine(500), cosine(999)]
+    assert [rates[i] for i in (0, 250, 500, 999)] == pytest.approx(expected, abs=1e-9)
 
 
 @pytest.mark.parametrize("name", ["SGD", "ADAMW"])
