@@ -2,8 +2,6 @@
 
 import pytest
 
-pytest.importorskip("omegaconf")
-
 RECIPE = """
 import torch
 from detectron2.config import LazyCall as L

@@ -18,6 +18,8 @@ from detic.lazy.recipe import (
 )
 from detic.recipes import load_recipe
 
+pytest.importorskip("omegaconf")
+
 
 def params(recipe, *overrides):
     return RunParams.from_recipe(load_python_recipe(recipe, overrides))

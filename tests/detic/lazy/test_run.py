@@ -14,6 +14,8 @@ from detic.lazy.run import Request, build_trainer, evaluate, run
 from detic_commands.train import argument_parser, main
 from tests.detic.lazy.toy import OneWeight
 
+pytest.importorskip("omegaconf")
+
 EXAMPLE = Path(__file__).resolve().parents[3] / "configs" / "lazy" / "shapes_mask_rcnn.py"
 
 

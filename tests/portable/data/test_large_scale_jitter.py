@@ -131,6 +131,17 @@ def test_crops_cut_masks(kind):
     assert instances.gt_boxes.tensor.tolist() == [[0, 3, 6, 20]]
 
 
+def test_what_fills_up_a_small_image_belongs_to_no_mask():
+    mask = np.zeros((20, 30), dtype=np.uint8, order="F")
+    mask[5:10, 5:15] = 1
+    filled_up = T.FixedSizeCrop((40, 40)).get_transform(np.zeros((20, 30, 3)))
+    moved = utils.transform_instance_annotations(
+        annotation(mask_util.encode(mask), [5, 5, 15, 10]), filled_up, (40, 40)
+    )
+    assert moved["segmentation"].shape == (40, 40)
+    assert moved["segmentation"].sum() == 50
+
+
 def test_objects_outside_a_crop_vanish():
     crop = T.CropTransform(0, 0, 10, 10, orig_w=40, orig_h=40)
     outside = annotation([[20.0, 20.0, 30.0, 20.0, 30.0, 30.0]], [20, 20, 30, 30])
