@@ -102,8 +102,8 @@ def _add_data(cfg: CN) -> None:
 
 
 def _add_solver(cfg: CN) -> None:
-    cfg.SOLVER.USE_CUSTOM_SOLVER = False  # the optimizer below instead of detectron2's
-    cfg.SOLVER.OPTIMIZER = "SGD"  # or ADAMW, with either
+    cfg.SOLVER.USE_CUSTOM_SOLVER = False  # rates by the multipliers, one weight decay for all
+    cfg.SOLVER.OPTIMIZER = "SGD"  # or ADAMW
     cfg.SOLVER.BACKBONE_MULTIPLIER = 1.0  # on the learning rate of the backbone
     cfg.SOLVER.CUSTOM_MULTIPLIER = 1.0  # and of parameters whose name contains
     cfg.SOLVER.CUSTOM_MULTIPLIER_NAME = []  # one of these

@@ -80,7 +80,15 @@ def run(request: Request) -> None:
 def build_trainer(
     cfg: "DictConfig", params: RunParams, model: nn.Module, seed: int, request: Request
 ) -> Trainer:
-    """Return a trainer of ``model``, whose initial weights are loaded."""
+    """Return a trainer of ``model``, whose initial weights are loaded.
+
+    Raises:
+        InputError: the weights do not fit, or the optimizer has no parameters.
+    """
+    if "params" not in cfg.optimizer:
+        raise InputError(
+            "optimizer.params is missing; it makes parameters of optimizer.params.model"
+        )
     if params.weights:
         load_weights(model, params.weights, purpose="train", allow_partial=request.allow_partial)
     cfg.optimizer.params.model = model

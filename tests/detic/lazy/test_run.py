@@ -72,6 +72,12 @@ def test_without_a_test_set_nothing_is_evaluated(recipe, tmp_path):
         run(request(recipe, tmp_path / "out", weights, eval_only=True))
 
 
+def test_an_optimizer_without_parameters_is_refused(recipe, tmp_path):
+    recipe.write_text(f"{recipe.read_text()}\ndel optimizer['params']\n")
+    with pytest.raises(InputError, match=r"optimizer\.params is missing"):
+        run(request(recipe, tmp_path / "out"))
+
+
 def test_one_named_set_is_needed_without_an_evaluator(recipe):
     cfg = load_python_recipe(recipe, ["dataloader.evaluator=null"])
     with pytest.raises(InputError, match=r"names has 0 datasets; name one, or say in"):

@@ -1,7 +1,7 @@
 """Deterministic transforms of images, boxes and masks, and the random policies that draw them.
 
-The transforms are fvcore's, but for `ResizeTransform` which resizes with PIL, and the crop. An augmentation looks at
-its input and draws a transform.
+The transforms are fvcore's, but for `ResizeTransform`, which resizes with PIL, and `CropTransform`,
+which cuts polygons by itself. An augmentation looks at its input and draws a transform.
 """
 
 from fvcore.transforms.transform import (
