@@ -44,7 +44,7 @@ def build_custom_augmentation(cfg, is_train):
     )
 
 
-def CustomDatasetMapper(cfg=None, *, is_train, augmentations, **options):
+def CustomDatasetMapper(cfg=None, is_train=True, *, augmentations, **options):
     assert is_train
     return _of_options(**options) if cfg is None else _of_config(cfg)
 
