@@ -70,6 +70,9 @@ def _of_options(
 def _of_config(cfg):
     cfg = cfg.clone()
     cfg.DATASETS.TRAIN = tuple(f"source {i}" for i in range(len(cfg.DATALOADER.DATASET_ANN)))
+    # How sources are drawn is no matter of the mapper, but kinds must not share a batch.
+    cfg.DATALOADER.SAMPLER_TRAIN = "MultiDatasetSampler"
+    cfg.DATALOADER.MULTI_DATASET_GROUPING = True
     return ours.build_train_mapper(
         ours.MapperParams.from_config(cfg), ours.TrainSources.from_config(cfg, 1).entries
     )
