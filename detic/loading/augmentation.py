@@ -164,6 +164,9 @@ RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], list[T.Augmenta
     "LargeScaleJitter": _large_scale_jitter,
 }
 
+# Keys of RESIZES with which INPUT.CROP means nothing
+WITHOUT_CROP = ("EfficientDetResizeCrop", "ResizeShortestEdge", "LargeScaleJitter")
+
 # By INPUT.RANDOM_FLIP: arguments of detectron2's RandomFlip
 FLIPS: dict[str, dict[str, bool] | None] = {
     "horizontal": {"horizontal": True},
@@ -197,7 +200,7 @@ class AugmentationParams:
             raise unknown_choice("resize", node.CUSTOM_AUG, RESIZES, where="INPUT.CUSTOM_AUG")
         if node.RANDOM_FLIP not in FLIPS:
             raise unknown_choice("flip", node.RANDOM_FLIP, FLIPS, where="INPUT.RANDOM_FLIP")
-        if node.CROP.ENABLED:
+        if node.CROP.ENABLED and node.CUSTOM_AUG in WITHOUT_CROP:
             raise InputError(
                 f"INPUT.CROP.ENABLED has no effect with INPUT.CUSTOM_AUG {node.CUSTOM_AUG!r}; set one "
                 "of them, CROP.ENABLED to False or CUSTOM_AUG to ''"

@@ -8,7 +8,7 @@ from PIL import Image
 
 from detic.errors import InputError
 from detic.loading.augmentation import (
-    RESIZES,
+    WITHOUT_CROP,
     AugmentationParams,
     EfficientDetResizeCrop,
     KeepSides,
@@ -200,7 +200,7 @@ def test_very_long_images_keep_a_pixel_under_large_scale_jitter(jitter_cfg):
     assert (aug_input.image == 0).any()
 
 
-@pytest.mark.parametrize("name", RESIZES)
+@pytest.mark.parametrize("name", WITHOUT_CROP)
 def test_a_crop_beside_another_augmentation_is_refused(cfg, name):
     cfg.INPUT.CUSTOM_AUG = name
     cfg.INPUT.CROP.ENABLED = True
