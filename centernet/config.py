@@ -101,8 +101,8 @@ def _add_training(cfg: CN) -> None:
     cfg.SOLVER.RESET_ITER = False  # accepted
     cfg.SOLVER.TRAIN_ITER = -1  # stop after this many iterations, schedule unchanged; -1: off
 
-    cfg.INPUT.CUSTOM_AUG = ""  # "", EfficientDetResizeCrop or ResizeShortestEdge
-    cfg.INPUT.TRAIN_SIZE = 640  # side of EfficientDetResizeCrop in training, pixels
+    cfg.INPUT.CUSTOM_AUG = ""  # a key of detic.loading.augmentation.RESIZES; "": detectron2's steps
+    cfg.INPUT.TRAIN_SIZE = 640  # side of square inputs in training, pixels
     cfg.INPUT.TEST_SIZE = 640  # and at test time, where TEST_INPUT_TYPE asks for it
     cfg.INPUT.SCALE_RANGE = (0.1, 2.0)  # scale jitter relative to TRAIN_SIZE
     cfg.INPUT.TEST_INPUT_TYPE = "default"  # default: ResizeShortestEdge; else CUSTOM_AUG

@@ -89,7 +89,7 @@ def _add_data(cfg: CN) -> None:
     node.USE_RFS = [False, False]  # repeat images with rare classes
     node.DATASET_ANN = ["box", "box"]  # values of detic.annotation.AnnotationKind
     node.DATASET_BS = [8, 32]  # images per batch and process, with USE_DIFF_BS_SIZE
-    node.DATASET_INPUT_SIZE = [896, 384]  # EfficientDetResizeCrop, pixels
+    node.DATASET_INPUT_SIZE = [896, 384]  # EfficientDetResizeCrop, LargeScaleJitter; pixels
     node.DATASET_INPUT_SCALE = [(0.1, 2.0), (0.5, 1.5)]
     node.DATASET_MIN_SIZES = [(640, 800), (320, 400)]  # ResizeShortestEdge, pixels
     node.DATASET_MAX_SIZES = [1333, 667]
@@ -102,7 +102,7 @@ def _add_data(cfg: CN) -> None:
 
 
 def _add_solver(cfg: CN) -> None:
-    cfg.SOLVER.USE_CUSTOM_SOLVER = False  # the optimizer below instead of detectron2's
+    cfg.SOLVER.USE_CUSTOM_SOLVER = False  # rates by the multipliers, one weight decay for all
     cfg.SOLVER.OPTIMIZER = "SGD"  # or ADAMW
     cfg.SOLVER.BACKBONE_MULTIPLIER = 1.0  # on the learning rate of the backbone
     cfg.SOLVER.CUSTOM_MULTIPLIER = 1.0  # and of parameters whose name contains

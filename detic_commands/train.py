@@ -38,7 +38,12 @@ def argument_parser(prog: str = "detic train") -> argparse.ArgumentParser:
 
 def add_recipe(parser: argparse.ArgumentParser) -> None:
     """Add the recipe, and what it may need."""
-    parser.add_argument("--config-file", required=True, metavar="FILE", help="recipe (YAML)")
+    parser.add_argument(
+        "--config-file",
+        required=True,
+        metavar="FILE",
+        help="recipe: YAML, or a Python file of Detectron2's LazyConfig, which is run",
+    )
     add_imports(parser)
 
 
@@ -75,14 +80,22 @@ def add_overrides(parser: argparse.ArgumentParser) -> None:
         nargs=argparse.REMAINDER,
         action=Overrides,
         metavar="KEY VALUE",
-        help="configuration keys and values that override the recipe's, last",
+        help="configuration keys and values that override the recipe's, last; KEY=VALUE for Python "
+        "files",
     )
 
 
 def main(arguments: argparse.Namespace) -> None:
     """Run the program."""
-    from detic.engine.run import run_from_command_line
     from detic.extensions import request_imports
+    from detic.lazy.recipe import is_python_recipe
 
     request_imports(arguments.imports)
+    if is_python_recipe(arguments.config_file):
+        from detic.lazy.run import run_from_command_line as run_python_recipe
+
+        run_python_recipe(arguments)
+        return
+    from detic.engine.run import run_from_command_line
+
     run_from_command_line(arguments)

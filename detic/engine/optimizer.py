@@ -1,9 +1,10 @@
-"""Optimizers with a learning rate per parameter."""
+"""Optimizers whose parameters have learning rates and weight decays of their own."""
 
 from collections.abc import Callable, Iterator
+from typing import Any
 
 import torch
-from detectron2.solver import build_optimizer as build_detectron2_optimizer
+from detectron2.solver import get_default_optimizer_params
 from torch import Tensor, nn
 
 from detic.errors import InputError
@@ -12,11 +13,23 @@ _FULL_MODEL = "full_model"  # CLIP_TYPE: clip the norm of all gradients together
 
 
 def build_optimizer(cfg, model: nn.Module) -> torch.optim.Optimizer:
-    """Return the optimizer of ``cfg.SOLVER``: ours with ``USE_CUSTOM_SOLVER``, or detectron2's."""
-    if cfg.SOLVER.USE_CUSTOM_SOLVER:
+    """Return the optimizer of ``cfg.SOLVER``, with detectron2's groups unless ``USE_CUSTOM_SOLVER``.
+
+    In these the weights and biases of norms have ``WEIGHT_DECAY_NORM``, other biases
+    ``WEIGHT_DECAY_BIAS`` and ``BIAS_LR_FACTOR``.
+    """
+    solver = cfg.SOLVER
+    if solver.USE_CUSTOM_SOLVER:
         return build_parameterwise_optimizer(cfg, model)
-    _check_detectron2_solver(cfg.SOLVER)
-    return build_detectron2_optimizer(cfg, model)
+    _check_detectron2_solver(solver)
+    groups = get_default_optimizer_params(
+        model,
+        base_lr=solver.BASE_LR,
+        weight_decay_norm=solver.WEIGHT_DECAY_NORM,
+        bias_lr_factor=solver.BIAS_LR_FACTOR,
+        weight_decay_bias=solver.WEIGHT_DECAY_BIAS,
+    )
+    return _build(groups, solver)
 
 
 def build_parameterwise_optimizer(cfg, model: nn.Module) -> torch.optim.Optimizer:
@@ -31,7 +44,12 @@ def build_parameterwise_optimizer(cfg, model: nn.Module) -> torch.optim.Optimize
         {"params": [parameter], "lr": _learning_rate(name, solver)}
         for name, parameter in _trainable(model)
     ]
-    optimizer_type, options = _optimizer(solver, on_cpu=_is_on_cpu(model))
+    return _build(groups, solver)
+
+
+def _build(groups: list[dict[str, Any]], solver) -> torch.optim.Optimizer:
+    on_cpu = all(p.device.type == "cpu" for group in groups for p in group["params"])
+    optimizer_type, options = _optimizer(solver, on_cpu)
     optimizer = optimizer_type(
         groups, lr=solver.BASE_LR, weight_decay=solver.WEIGHT_DECAY, **options
     )
@@ -43,10 +61,6 @@ def build_parameterwise_optimizer(cfg, model: nn.Module) -> torch.optim.Optimize
 def _trainable(model: nn.Module) -> Iterator[tuple[str, nn.Parameter]]:
     """Yield the trainable parameters, shared ones once."""
     return ((name, p) for name, p in model.named_parameters() if p.requires_grad)
-
-
-def _is_on_cpu(model: nn.Module) -> bool:
-    return all(p.device.type == "cpu" for _, p in _trainable(model))
 
 
 def _learning_rate(name: str, solver) -> float:
@@ -104,13 +118,12 @@ def _clip_each_norm(gradients: list[Tensor], largest: float, norm_type: float) -
 
 
 def _check_detectron2_solver(solver) -> None:
-    """Refuse settings that only the solver of this file knows."""
-    for key, given, expected in (
-        ("OPTIMIZER", solver.OPTIMIZER, "SGD"),
-        ("BACKBONE_MULTIPLIER", solver.BACKBONE_MULTIPLIER, 1.0),
-    ):
-        if given != expected:
-            raise InputError(f"SOLVER.{key} {given} needs SOLVER.USE_CUSTOM_SOLVER True")
+    """Refuse settings that only the parameterwise solver knows."""
+    if solver.BACKBONE_MULTIPLIER != 1.0:
+        raise InputError(
+            f"SOLVER.BACKBONE_MULTIPLIER {solver.BACKBONE_MULTIPLIER} needs "
+            "SOLVER.USE_CUSTOM_SOLVER True"
+        )
     if solver.CLIP_GRADIENTS.ENABLED and solver.CLIP_GRADIENTS.CLIP_TYPE == _FULL_MODEL:
         raise InputError(
             f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE {_FULL_MODEL} needs SOLVER.USE_CUSTOM_SOLVER True"

@@ -91,7 +91,7 @@ class TrainingStep:
         with torch.autocast(
             self.device.type, self.precision.dtype, enabled=self.precision.whole_model
         ):
-            return self.model(batch, object_counts)
+            return self.model(batch, *([] if object_counts is None else [object_counts]))
 
     def _synchronized(self, enabled: bool) -> contextlib.AbstractContextManager:
         """Return a context in which gradients are averaged over processes only if ``enabled``."""

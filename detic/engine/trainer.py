@@ -17,7 +17,7 @@ from detic.engine.checkpoints import FINAL, ROLLING, TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.step import Batch, TrainingStep, unwrap
 from detic.errors import InputError
-from detic.loading.loader import TrainLoader, merge_loader_states
+from detic.loading.loader import BatchStream, merge_loader_states
 from detic.plan.optimization import LoopParams
 
 logger = logging.getLogger(__name__)
@@ -75,7 +75,7 @@ class Trainer:
         *,
         step: TrainingStep,
         scheduler: torch.optim.lr_scheduler.LRScheduler,
-        loader: TrainLoader,
+        loader: BatchStream,
         checkpoints: TrainingCheckpoints,
         writers: Sequence[EventWriter],
         evaluate: Callable[[bool], dict[str, float]],

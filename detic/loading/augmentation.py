@@ -3,7 +3,7 @@
 Images are (H, W) or (H, W, C) arrays, points (N, 2) rows of (x, y) in pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -126,7 +126,7 @@ class KeepSides(T.Augmentation):
         resize: gives a ResizeTransform, or none that changes the size.
     """
 
-    def __init__(self, resize: T.ResizeShortestEdge):
+    def __init__(self, resize: T.ResizeShortestEdge | T.ResizeScale):
         super().__init__()
         self.resize = resize
 
@@ -167,25 +167,43 @@ class EfficientDetResizeCrop(T.Augmentation):
         return ResizeCropTransform(scaled_h, scaled_w, offset_y, offset_x, img_scale, self.size)
 
 
-def _resize_crop(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
-    return EfficientDetResizeCrop(source.input_size, source.input_scale)
+def _resize_crop(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentation]:
+    return [EfficientDetResizeCrop(source.input_size, source.input_scale)]
 
 
-def _resize_shortest_edge(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
+def _large_scale_jitter(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentation]:
+    """Return a fit into a square of random side, then a square window, filled up with grey.
+
+    Source: Ghiasi et al., Copy-Paste, arXiv 2012.07177, section 3 (large scale jittering).
+    """
+    side = source.input_size
+    return [
+        KeepSides(T.ResizeScale(*source.input_scale, side, side)),
+        T.FixedSizeCrop((side, side)),
+    ]
+
+
+def _resize_shortest_edge(
+    params: "AugmentationParams", source: TrainSource
+) -> list[T.Augmentation]:
     style = params.size_sampling
     if style == "range" and len(source.min_sizes) != 2:
         raise InputError(
             f"INPUT.MIN_SIZE_TRAIN_SAMPLING is 'range', so sizes of {source.name!r} must be the "
             f"lowest and the highest, not {list(source.min_sizes)}; or set it to 'choice'"
         )
-    return KeepSides(T.ResizeShortestEdge(source.min_sizes, source.max_size, style))
+    return [KeepSides(T.ResizeShortestEdge(source.min_sizes, source.max_size, style))]
 
 
 # By INPUT.CUSTOM_AUG
-RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], T.Augmentation]] = {
+RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], list[T.Augmentation]]] = {
     "EfficientDetResizeCrop": _resize_crop,
     "ResizeShortestEdge": _resize_shortest_edge,
+    "LargeScaleJitter": _large_scale_jitter,
 }
+
+# Keys of RESIZES with which INPUT.CROP means nothing
+WITHOUT_CROP = ("EfficientDetResizeCrop", "ResizeShortestEdge", "LargeScaleJitter")
 
 # By INPUT.RANDOM_FLIP: arguments of detectron2's RandomFlip
 FLIPS: dict[str, dict[str, bool] | None] = {
@@ -209,7 +227,8 @@ class AugmentationParams:
         """Return those of a recipe; an empty ``INPUT.CUSTOM_AUG`` stands for detectron2's own.
 
         Raises:
-            InputError: the resize or the flip is not known, or cannot have a size per dataset.
+            InputError: the resize or the flip is not known, or cannot have a size per dataset, or a
+                crop is asked for that the resize leaves no place for.
         """
         node = cfg.INPUT
         if node.CUSTOM_AUG == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
@@ -219,6 +238,11 @@ class AugmentationParams:
             raise unknown_choice("resize", node.CUSTOM_AUG, RESIZES, where="INPUT.CUSTOM_AUG")
         if node.RANDOM_FLIP not in FLIPS:
             raise unknown_choice("flip", node.RANDOM_FLIP, FLIPS, where="INPUT.RANDOM_FLIP")
+        if node.CROP.ENABLED and node.CUSTOM_AUG in WITHOUT_CROP:
+            raise InputError(
+                f"INPUT.CROP.ENABLED has no effect with INPUT.CUSTOM_AUG {node.CUSTOM_AUG!r}; set one "
+                "of them, CROP.ENABLED to False or CUSTOM_AUG to ''"
+            )
         return cls(node.CUSTOM_AUG, node.RANDOM_FLIP, node.MIN_SIZE_TRAIN_SAMPLING)
 
 
@@ -233,9 +257,24 @@ def build_train_augmentations(
     if params.detectron2 is not None:
         return list(params.detectron2)
     flip = FLIPS[params.flip]
-    return [RESIZES[params.resize](params, source)] + (
-        [] if flip is None else [T.RandomFlip(**flip)]
-    )
+    return RESIZES[params.resize](params, source) + ([] if flip is None else [T.RandomFlip(**flip)])
+
+
+def check_polygons_can_be_cut(steps: Sequence[T.Augmentation]) -> None:
+    """Check that crops among the steps can cut polygons: upstream's need shapely for that.
+
+    Raises:
+        InputError: it is missing.
+    """
+    if not any(isinstance(step, T.RandomCrop | T.FixedSizeCrop) for step in steps):
+        return
+    try:
+        T.CropTransform(0, 0, 1, 1).apply_polygons([])
+    except ModuleNotFoundError as error:
+        raise InputError(
+            f"crops cut polygons by the package {error.name}, which is missing; install it with "
+            f"`pip install {error.name}`"
+        ) from error
 
 
 def build_test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:

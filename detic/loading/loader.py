@@ -3,13 +3,28 @@
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from itertools import count
-from typing import Any
+from typing import Any, Protocol
 
 from detic.errors import InputError
 from detic.loading.batching import PlannedBatch, PlannerFactory
 from detic.loading.index_stream import StreamElement
 from detic.loading.unreadable import UnreadableImages
 from detic.loading.workers import Example, WorkerParams, read_batches
+
+
+class BatchStream(Protocol):
+    """What a training loop takes batches from."""
+
+    unreadable: UnreadableImages  # those left out of the batches
+
+    def __iter__(self) -> Iterator[list[Example]]:
+        """Yield batches without end, from the stream's state on."""
+
+    def state_dict(self) -> dict[str, Any]:
+        """Return the state, with that of each rank by its number under ``ranks``."""
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        """Go on from a state that ``merge_loader_states`` has made."""
 
 
 class TrainLoader:

@@ -6,6 +6,7 @@ Shapes: H, W image, N annotations.
 from collections import defaultdict
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +20,11 @@ from hotcoco import mask as rle
 
 from detic.annotation import AnnotationKind
 from detic.datasets.tar_collection import TarCollection
-from detic.loading.augmentation import AugmentationParams, build_train_augmentations
+from detic.loading.augmentation import (
+    AugmentationParams,
+    build_train_augmentations,
+    check_polygons_can_be_cut,
+)
 from detic.loading.image_augmentation import augment
 from detic.loading.image_reader import ImageReader, UnreadableImage
 from detic.loading.train_source import TrainSource
@@ -188,12 +193,13 @@ def _moved_boxes(
 def _moved_masks(
     segmentations: Sequence[list | dict], transforms: TransformList
 ) -> list[list[np.ndarray] | np.ndarray]:
-    """Return flat polygons, or the (H, W) mask of a run-length encoding, per annotation."""
+    """Return flat polygons, or the (H, W) bool mask of a run-length encoding, per annotation."""
     polygons = iter(_moved_polygons([s for s in segmentations if isinstance(s, list)], transforms))
     return [
         next(polygons)
         if isinstance(segmentation, list)
-        else transforms.apply_segmentation(rle.decode(segmentation))
+        # What fills up a small image is no object, though its label is 255.
+        else transforms.apply_segmentation(rle.decode(segmentation)) == 1
         for segmentation in segmentations
     ]
 
@@ -248,21 +254,35 @@ class MapperParams:
             tar_files=tar_files,
             with_kinds=cfg.WITH_IMAGE_LABELS,
             mask_format=cfg.INPUT.MASK_FORMAT if has_masks else None,
-            # Like detectron2, whose augmentations an empty CUSTOM_AUG stands for
-            recompute_boxes=cfg.INPUT.CUSTOM_AUG == "" and cfg.INPUT.CROP.ENABLED and has_masks,
+            recompute_boxes=has_masks and _cuts_masks(cfg),
         )
+
+
+def _cuts_masks(cfg) -> bool:
+    """Return whether boxes are to be taken from the masks, because a crop cuts objects.
+
+    The published recipe with image labels and large-scale jitter keeps the boxes of the annotation,
+    cut at the window; the one with boxes alone does not. Other resizes keep them as well.
+    """
+    if cfg.INPUT.CUSTOM_AUG == "":  # detectron2's augmentations, and its rule
+        return cfg.INPUT.CROP.ENABLED
+    return cfg.INPUT.CUSTOM_AUG == "LargeScaleJitter" and not cfg.WITH_IMAGE_LABELS
 
 
 def build_train_mapper(params: MapperParams, sources: Sequence[TrainSource]) -> TrainMapper:
     """Return the mapper of the images of ``sources``.
 
     Raises:
-        InputError: tar files are missing, or the sizes of a source do not suit its augmentation.
+        InputError: tar files are missing, the sizes of a source do not suit its augmentation, or a
+            package is missing that cuts polygons.
     """
     tars = None if params.tar_files is None else TarCollection(*params.tar_files)
+    augmentations = [build_train_augmentations(params.augmentation, s) for s in sources]
+    if params.mask_format is not None:
+        check_polygons_can_be_cut(list(chain(*augmentations)))
     return TrainMapper(
         read_image=ImageReader(params.image_format, tars),
-        augmentations=[build_train_augmentations(params.augmentation, s) for s in sources],
+        augmentations=augmentations,
         kinds=[source.kind for source in sources] if params.with_kinds else None,
         mask_format=params.mask_format,
         recompute_boxes=params.recompute_boxes,

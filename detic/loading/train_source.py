@@ -18,8 +18,9 @@ class TrainSource:
     kind: AnnotationKind
     ratio: float  # share of the images drawn, relative to those of the other sources
     batch_size: int  # images per batch of one process
-    input_size: int  # EfficientDetResizeCrop: side of the crop, pixels
-    input_scale: tuple[float, float]  # EfficientDetResizeCrop: range of the drawn scale
+    # EfficientDetResizeCrop, LargeScaleJitter:
+    input_size: int  # side of the crop, pixels
+    input_scale: tuple[float, float]  # range of the drawn scale
     min_sizes: tuple[int, ...]  # ResizeShortestEdge: shorter side, pixels
     max_size: int  # ResizeShortestEdge: limit of the longer side, pixels
     use_repeat_factors: bool  # see images with rare classes more often
@@ -147,7 +148,7 @@ def _parallel_keys(
         keys["use_repeat_factors"] = "USE_RFS", bool
     if weighed and resize is not None:
         keys["batch_size"] = "DATASET_BS", int
-    if resize == "EfficientDetResizeCrop":
+    if resize in ("EfficientDetResizeCrop", "LargeScaleJitter"):
         keys["input_size"] = "DATASET_INPUT_SIZE", int
         keys["input_scale"] = "DATASET_INPUT_SCALE", tuple
     if resize == "ResizeShortestEdge":

@@ -51,6 +51,8 @@ def load_recipe(path: str | os.PathLike, overrides: Sequence[str] = ()) -> CfgNo
         raise InputError(
             f"recipe {str(named)!r} not found; {looked_for(named)}; {_similar_recipes(named)}"
         )
+    if path.suffix == ".py":
+        raise InputError(f"{where} is a Python file, which train_net.py alone runs; name YAML")
     cfg = default_config()
     layers = _read_layers(path)
     content = reduce(partial(_merged, path=path), layers)

@@ -44,10 +44,35 @@ def build_custom_augmentation(cfg, is_train):
     )
 
 
-def CustomDatasetMapper(cfg, is_train, augmentations):
+def CustomDatasetMapper(cfg=None, is_train=True, *, augmentations, **options):
     assert is_train
+    return _of_options(**options) if cfg is None else _of_config(cfg)
+
+
+def _of_options(
+    with_ann_type,
+    dataset_ann,
+    use_diff_bs_size,
+    dataset_augs,
+    image_format,
+    use_instance_mask=False,
+):
+    assert with_ann_type
+    assert use_diff_bs_size
+    return ours.TrainMapper(
+        read_image=ours.ImageReader(image_format),
+        augmentations=dataset_augs,
+        kinds=list(map(ours.AnnotationKind, dataset_ann)),
+        mask_format="polygon" if use_instance_mask else None,
+    )
+
+
+def _of_config(cfg):
     cfg = cfg.clone()
     cfg.DATASETS.TRAIN = tuple(f"source {i}" for i in range(len(cfg.DATALOADER.DATASET_ANN)))
+    # How sources are drawn is no matter of the mapper, but kinds must not share a batch.
+    cfg.DATALOADER.SAMPLER_TRAIN = "MultiDatasetSampler"
+    cfg.DATALOADER.MULTI_DATASET_GROUPING = True
     return ours.build_train_mapper(
         ours.MapperParams.from_config(cfg), ours.TrainSources.from_config(cfg, 1).entries
     )

@@ -2,6 +2,7 @@
 
 from detectron2.config import CfgNode, get_cfg
 from detectron2.data import DatasetCatalog, MetadataCatalog
+from detectron2.data import transforms as T
 from detectron2.layers import ShapeSpec
 from detectron2.modeling import build_model
 from detectron2.structures import Boxes, Instances, PolygonMasks
@@ -21,8 +22,9 @@ from detic.loading.augmentation import (
     build_train_augmentations,
 )
 from detic.loading.batching import Buckets, source_and_shape_buckets
+from detic.loading.image_reader import ImageReader
 from detic.loading.index_stream import Epoch, StrideReader
-from detic.loading.mapper import MapperParams, build_train_mapper
+from detic.loading.mapper import MapperParams, TrainMapper, build_train_mapper
 from detic.loading.sampling import (
     dataset_weights,
     repeat_factors,
@@ -48,13 +50,16 @@ __all__ = [
     "Epoch",
     "EventStorage",
     "FocalParams",
+    "ImageReader",
     "Instances",
     "MapperParams",
     "MetadataCatalog",
     "PolygonMasks",
     "ShapeSpec",
     "StrideReader",
+    "T",
     "TargetParams",
+    "TrainMapper",
     "TrainSources",
     "ZeroShotClassifier",
     "base_config",

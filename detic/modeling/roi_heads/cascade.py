@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import torch
 from detectron2.config import configurable
-from detectron2.layers import ShapeSpec
+from detectron2.layers import NaiveSyncBatchNorm, ShapeSpec
 from detectron2.modeling.matcher import Matcher
 from detectron2.modeling.poolers import ROIPooler
 from detectron2.modeling.roi_heads import (
@@ -17,8 +17,9 @@ from detectron2.modeling.roi_heads import (
     build_box_head,
 )
 from detectron2.structures import Boxes, ImageList, Instances
+from detectron2.utils import comm
 from detectron2.utils.events import get_event_storage
-from torch import Tensor
+from torch import Tensor, nn
 
 from centernet.rows import rows_where
 from detic.errors import InputError
@@ -148,25 +149,24 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         supervision: Supervision,
     ) -> dict[str, Tensor]:
         """Return the losses of each stage, whose keys end in ``_stage{k}``, and ``loss_mask``."""
-        no_masks = (
-            {"loss_mask": proposals[0].objectness_logits.new_zeros(())} if self.mask_on else {}
-        )
         if not supervision.kind.has_boxes:
             stages = self._run_stages(features, proposals, None)
-            return self._image_label_losses(stages, supervision) | no_masks
+            losses = self._image_label_losses(stages, supervision)
+            return losses | self._no_mask_losses(features, proposals)
         if not supervision.kind.has_box_classes:
-            return no_masks  # such boxes train the proposal network only
+            # Such boxes train the proposal network only.
+            return self._no_mask_losses(features, proposals)
         stages = self._run_stages(features, proposals, targets)
         with_masks = self.mask_on and any(t.has("gt_masks") for t in (targets or ())[:1])
         in_masks, of_stages = self._foreground(stages, supervision, with_masks)
-        losses: dict[str, Tensor] = {}
+        losses = {}
         for k, (stage, foreground) in enumerate(zip(stages, of_stages, strict=True)):
             stage_losses = self.box_predictor[k].losses(*stage, supervision, foreground)
             if self.with_image_labels:
                 stage_losses["image_loss"] = stage.deltas.new_zeros(())
             losses |= {f"{name}_stage{k}": loss for name, loss in stage_losses.items()}
         if not with_masks:
-            return losses | no_masks
+            return losses | self._no_mask_losses(features, proposals)
         return losses | self._mask_losses(features, proposals, in_masks)
 
     def _image_label_losses(
@@ -245,6 +245,18 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         losses = self.mask_head(pooled, foreground)
         return {name: loss * self.mask_weight for name, loss in losses.items()}
 
+    def _no_mask_losses(
+        self, features: dict[str, Tensor], proposals: list[Instances]
+    ) -> dict[str, Tensor]:
+        """Return ``loss_mask`` 0 of a batch without masks, if the heads know masks."""
+        if not self.mask_on:
+            return {}
+        if comm.get_world_size() > 1 and _exchanges_statistics(self.mask_head):
+            # Other processes may have masks, and wait for this one.
+            no_rows = proposals[0].objectness_logits.new_zeros(0, dtype=torch.int64)
+            return self._mask_losses(features, proposals, [no_rows] * len(proposals))
+        return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
+
     def _detect(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
@@ -267,6 +279,11 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             request=request,
         )
         return add_masks(self, features, detections, dtype) if request.masks else detections
+
+
+def _exchanges_statistics(head: nn.Module) -> bool:
+    """Return whether a head has norms that take part in exchanges between the processes."""
+    return any(isinstance(m, NaiveSyncBatchNorm | nn.SyncBatchNorm) for m in head.modules())
 
 
 def _refined_proposals(

@@ -1,5 +1,6 @@
 """Objects from descriptions: `{"_target_": callable or its name, **arguments}`."""
 
+import dataclasses
 import logging
 from collections.abc import Mapping
 from typing import Any
@@ -13,7 +14,8 @@ def instantiate(cfg: Any) -> Any:
     """Return the object that a description describes.
 
     The target is called with the other entries as keyword arguments, after descriptions among
-    them, and in lists among them, are instantiated. Anything without a target is returned as is.
+    them, and in lists among them, are instantiated. Anything without a target is returned as is,
+    dataclasses as what they were before they became part of a configuration.
 
     Example:
         >>> instantiate({"_target_": "builtins.complex", "real": 1, "imag": 2})
@@ -25,6 +27,11 @@ def instantiate(cfg: Any) -> Any:
         from omegaconf import ListConfig
 
         return ListConfig([instantiate(item) for item in cfg], flags={"allow_objects": True})
+    if type(cfg).__name__ == "DictConfig":
+        from omegaconf import OmegaConf
+
+        if dataclasses.is_dataclass(OmegaConf.get_type(cfg)):  # one that omegaconf took apart
+            return OmegaConf.to_object(cfg)
     if not isinstance(cfg, Mapping) or "_target_" not in cfg:
         return cfg
     arguments = {key: instantiate(value) for key, value in cfg.items()}

@@ -13,10 +13,11 @@ installed: pip install omegaconf.
 """
 
 import builtins
+import dataclasses
 import inspect
 import os
 import types
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -34,7 +35,8 @@ class LazyCall:
         """Take what is to be called: a callable, its dotted name, or a description of one."""
         if not (callable(target) or isinstance(target, str | Mapping)):
             raise TypeError(f"LazyCall takes a callable or its name, got {target!r}")
-        self._target = target
+        # omegaconf would take a dataclass for the description of its fields.
+        self._target = _dotted_name(target) if dataclasses.is_dataclass(target) else target
 
     def __call__(self, **kwargs) -> "DictConfig":
         """Return the description of the call with these arguments."""
@@ -97,18 +99,33 @@ class LazyConfig:
     def apply_overrides(cfg, overrides: list[str]):
         """Return `cfg`, changed by texts like "a.b=3", "a.0.name=x" and "steps=[1, 2]".
 
-        Values are written as in YAML. Keys that are not there are added.
+        Values are written as in YAML. Keys that are not there are added; a "+" before them says
+        so, and changes nothing. "~", which would remove a key, is refused.
         """
         from omegaconf import OmegaConf
 
         for override in overrides:
             key, separator, text = override.partition("=")
-            if not separator or key.startswith(("~", "+")):
+            key = key.lstrip("+")
+            if not separator or not key or key.startswith("~"):
                 raise ValueError(f"an override is written key=value, got {override!r}")
             _check_parents(cfg, key)
             value = OmegaConf.from_dotlist([f"value={text}"]).value
             OmegaConf.update(cfg, key, value, merge=True)
         return cfg
+
+    @staticmethod
+    def to_py(cfg, prefix: str = "cfg.") -> str:
+        """Return a configuration as lines that look like Python, to be read rather than run.
+
+        A line has a value, or the call that a description stands for; references are resolved.
+        """
+        from omegaconf import OmegaConf
+
+        content = OmegaConf.to_container(cfg, resolve=True)
+        if not _is_section(content):
+            return f"{prefix.rstrip('.')} = {_expression(content)}"
+        return "\n".join(_lines(content, prefix))
 
 
 def _check_parents(cfg, key: str) -> None:
@@ -128,7 +145,8 @@ def _to_config(value: Any) -> Any:
     try:
         from omegaconf import DictConfig, ListConfig
     except ModuleNotFoundError as error:
-        raise ModuleNotFoundError("LazyConfig needs omegaconf: pip install omegaconf") from error
+        message = "LazyConfig needs omegaconf: pip install omegaconf"
+        raise ModuleNotFoundError(message, name="omegaconf") from error
     kind = {dict: DictConfig, list: ListConfig}.get(type(value))
     return value if kind is None else kind(value, flags={"allow_objects": True})
 
@@ -185,7 +203,7 @@ def _to_plain(value: Any, key: str) -> Any:
         return [_to_plain(v, f"{key}.{i}") for i, v in enumerate(value)]
     if value is None or isinstance(value, bool | int | float | str):
         return value
-    name = f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+    name = _dotted_name(value)
     try:
         named = locate(name)
     except ImportError:
@@ -193,3 +211,35 @@ def _to_plain(value: Any, key: str) -> Any:
     if named is not value:
         raise ValueError(f"{key} is {value!r}, which cannot be written to YAML")
     return name
+
+
+def _dotted_name(value: Any) -> str:
+    """Return the name that a class or function may be located by."""
+    return f"{getattr(value, '__module__', '')}.{getattr(value, '__qualname__', '')}"
+
+
+def _is_section(value: Any) -> bool:
+    """Return whether a value is a dict of further values, and no description of a call."""
+    return isinstance(value, dict) and "_target_" not in value
+
+
+def _lines(section: dict, prefix: str) -> Iterator[str]:
+    for key, value in section.items():
+        if _is_section(value):
+            yield from _lines(value, f"{prefix}{key}.")
+        else:
+            yield f"{prefix}{key} = {_expression(value)}"
+
+
+def _expression(value: Any) -> str:
+    """Return a value as an expression; calls and callables by their names."""
+    if isinstance(value, dict) and "_target_" in value:
+        target = value["_target_"]
+        arguments = [f"{k}={_expression(v)}" for k, v in value.items() if k != "_target_"]
+        name = target if isinstance(target, str) else _expression(target)
+        return f"{name}({', '.join(arguments)})"
+    if isinstance(value, dict):
+        return f"{{{', '.join(f'{k!r}: {_expression(v)}' for k, v in value.items())}}}"
+    if isinstance(value, list):
+        return f"[{', '.join(map(_expression, value))}]"
+    return _dotted_name(value) if callable(value) else repr(value)

@@ -104,7 +104,8 @@ def transform_instance_annotations(
         polygons = [np.array(p, dtype=np.float64).reshape(-1, 2) for p in segmentation]
         annotation["segmentation"] = [p.reshape(-1) for p in transforms.apply_polygons(polygons)]
     elif isinstance(segmentation, dict):
-        annotation["segmentation"] = transforms.apply_segmentation(mask_util.decode(segmentation))
+        mask = transforms.apply_segmentation(mask_util.decode(segmentation))
+        annotation["segmentation"] = (mask == 1).astype(np.uint8)  # 255: beside the image
     return annotation
 
 

@@ -1,5 +1,6 @@
 """`Registry`: maps the names in a configuration to classes and functions."""
 
+import importlib
 import pydoc
 from typing import Any
 
@@ -30,6 +31,11 @@ def locate(name: str) -> Any:
         ImportError: there is none.
     """
     found = pydoc.locate(name)
-    if found is None:
-        raise ImportError(f"nothing is called '{name}'")
-    return found
+    if found is not None:
+        return found
+    module, _, attribute = name.rpartition(".")
+    try:
+        # Modules may be hidden by their package, as torch.optim.sgd is.
+        return getattr(importlib.import_module(module), attribute)
+    except (AttributeError, ImportError, ValueError):
+        raise ImportError(f"nothing is called '{name}'") from None

@@ -1,10 +1,16 @@
+import math
+from pathlib import Path
+
 import pytest
 import torch
+from detectron2.solver import build_lr_scheduler
 from torch import nn
 
 from detic.engine.optimizer import build_optimizer
 from detic.errors import InputError
-from detic.recipes import default_config
+from detic.recipes import default_config, load_recipe
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
 class Net(nn.Module):
@@ -38,6 +44,40 @@ def test_weight_decay_reaches_biases():
     optimizer = build_optimizer(config("SOLVER.OPTIMIZER", "ADAMW"), Net())
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0001}
     assert isinstance(optimizer, torch.optim.AdamW)
+
+
+def decays_by_shape(*overrides):
+    """Return the weight decays of a layer's weight and bias and of its norm's."""
+    net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
+    optimizer = build_optimizer(config("SOLVER.USE_CUSTOM_SOLVER", False, *overrides), net)
+    decays = {p: g["weight_decay"] for g in optimizer.param_groups for p in g["params"]}
+    return type(optimizer), [decays[p] for p in net.parameters()]
+
+
+def test_the_vild_recipes_warm_up_to_a_cosine():
+    cfg = load_recipe(CONFIGS / "Detic_ViLD_200e.yaml")
+    optimizer = build_optimizer(cfg, nn.Linear(1, 1))
+    schedule = build_lr_scheduler(cfg, optimizer)
+
+    def cosine(iteration):
+        return (1 + math.cos(math.pi * iteration / 92187)) / 2
+
+    rates = []
+    for _ in range(1000):
+        rates.append(optimizer.param_groups[0]["lr"] / 8e-4)
+        optimizer.step()
+        schedule.step()
+    expected = [0.067, (0.067 + cosine(500)) / 2, cosine(500), cosine(999)]
+    assert [rates[i] for i in (0, 250, 500, 999)] == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["SGD", "ADAMW"])
+def test_norms_do_not_decay_in_detectron2s_groups(name):
+    kind, decays = decays_by_shape("SOLVER.OPTIMIZER", name)
+    assert kind.__name__.upper() == name
+    assert decays == [0.0001, 0.0001, 0, 0]
+    biases = decays_by_shape("SOLVER.OPTIMIZER", name, "SOLVER.WEIGHT_DECAY_BIAS", 0.5)[1]
+    assert biases == [0.0001, 0.5, 0, 0.5]
 
 
 def gradients_after_step(clip_type, value, without=()):
@@ -81,7 +121,10 @@ def test_parameters_without_gradient_are_not_clipped(clip_type):
     ("overrides", "message"),
     [
         (["SOLVER.OPTIMIZER", "LION"], "choose SGD or ADAMW"),
-        (["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.OPTIMIZER", "ADAMW"], "USE_CUSTOM_SOLVER"),
+        (
+            ["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.BACKBONE_MULTIPLIER", 0.1],
+            "BACKBONE_MULTIPLIER 0.1 needs SOLVER.USE_CUSTOM_SOLVER",
+        ),
         (
             ["SOLVER.CLIP_GRADIENTS.ENABLED", True, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "sum"],
             "choose value, norm or full_model",

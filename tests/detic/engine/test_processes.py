@@ -6,7 +6,7 @@ import signal
 import pytest
 from detectron2.utils import comm
 
-from detic.engine import processes, run
+from detic.engine import processes, session
 from detic.engine.processes import run_processes
 from detic.errors import InputError
 
@@ -53,5 +53,5 @@ def test_sigterm_before_there_are_processes_ends_the_job(monkeypatch):
 
 
 def test_processes_that_drew_seeds_of_their_own_take_the_first(monkeypatch):
-    monkeypatch.setattr(run.comm, "all_gather", lambda own: [7, own])
-    assert run.common_seed(9) == 7
+    monkeypatch.setattr(session.comm, "all_gather", lambda own: [7, own])
+    assert session.common_seed(9) == 7

@@ -8,6 +8,7 @@ from PIL import Image
 
 from detic.errors import InputError
 from detic.loading.augmentation import (
+    WITHOUT_CROP,
     AugmentationParams,
     EfficientDetResizeCrop,
     KeepSides,
@@ -156,6 +157,55 @@ def test_each_source_has_its_own_sizes(joint_cfg):
         )
         shapes.append(aug_input.image.shape[:2])
     assert shapes == [(30, 45), (19, 28)]
+
+
+@pytest.fixture
+def jitter_cfg(joint_cfg):
+    """Large-scale jitter into squares of 64 and 32 pixels."""
+    joint_cfg.INPUT.CUSTOM_AUG = "LargeScaleJitter"
+    joint_cfg.DATALOADER.DATASET_INPUT_SCALE = [(0.1, 2.0), (0.5, 1.5)]
+    return joint_cfg
+
+
+def steps_of_source(cfg, index):
+    source = TrainSources.from_config(cfg, 1).entries[index]
+    return build_train_augmentations(AugmentationParams.from_config(cfg), source)
+
+
+def test_large_scale_jitter_gives_squares_of_each_sources_size(jitter_cfg, image):
+    for index, side in ((0, 64), (1, 32)):
+        for seed in range(5):
+            np.random.seed(seed)
+            aug_input = T.AugInput(image)
+            aug_input.apply_augmentations(steps_of_source(jitter_cfg, index))
+            assert aug_input.image.shape == (side, side, 3)
+
+
+def test_large_scale_jitter_draws_scale_crop_and_flip(jitter_cfg, monkeypatch):
+    grey = np.full((40, 60, 3), 7, dtype=np.uint8)
+    # Scale 0.5 + 0.25 x 1: a square of 24 pixels, in which the image is 16 x 24
+    monkeypatch.setattr(np.random, "uniform", lambda low=0, high=1, *_: low + 0.25 * (high - low))
+    aug_input = T.AugInput(grey)
+    aug_input.apply_augmentations(steps_of_source(jitter_cfg, 1))
+    content = aug_input.image[:, ::-1] == 7  # flipped: what fills up the square is at the left
+    assert content[:16, :24].all()
+    assert (aug_input.image[:, ::-1][16:] == 128).all()
+    assert (aug_input.image[:, ::-1][:, 24:] == 128).all()
+
+
+def test_very_long_images_keep_a_pixel_under_large_scale_jitter(jitter_cfg):
+    aug_input = T.AugInput(np.zeros((2, 30_000, 3), dtype=np.uint8))
+    np.random.seed(0)
+    aug_input.apply_augmentations(steps_of_source(jitter_cfg, 1))
+    assert (aug_input.image == 0).any()
+
+
+@pytest.mark.parametrize("name", WITHOUT_CROP)
+def test_a_crop_beside_another_augmentation_is_refused(cfg, name):
+    cfg.INPUT.CUSTOM_AUG = name
+    cfg.INPUT.CROP.ENABLED = True
+    with pytest.raises(InputError, match=f"CROP.ENABLED has no effect with .*'{name}'; set one"):
+        AugmentationParams.from_config(cfg)
 
 
 def test_no_flip_where_the_recipe_says_so(cfg):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 from detectron2.data import transforms as T
-from detectron2.structures import BitMasks, BoxMode, PolygonMasks
+from detectron2.structures import BitMasks, BoxMode, PolygonMasks, polygons_to_bitmask
 from pycocotools import mask as mask_util
 
 from detic.annotation import AnnotationKind
@@ -116,6 +116,58 @@ def test_run_length_masks_become_bitmasks(record):
     masks = mapper(mask_format="bitmask")(record)["instances"].gt_masks
     assert masks.tensor[0].nonzero().min(0).values.tolist() == [5, 3]
     assert int(masks.tensor.sum()) == 5 * 10
+
+
+def test_what_fills_up_a_small_image_belongs_to_no_run_length_mask(record):
+    mask = np.zeros((40, 60), dtype=np.uint8, order="F")
+    mask[10:20, 6:26] = 1
+    record["annotations"][0]["segmentation"] = mask_util.encode(mask)
+    filled_up = T.FixedSizeCrop((50, 70))
+    instances = mapper([filled_up], mask_format="bitmask")(record)["instances"]
+    assert instances.gt_masks.tensor.shape == (1, 50, 70)
+    assert int(instances.gt_masks.tensor.sum()) == 10 * 20
+
+
+@pytest.mark.parametrize("kind", ["polygons", "run lengths"])
+def test_masks_are_cut_at_the_window(record, kind):
+    square = np.array([5.0, 10, 25, 10, 25, 20, 5, 20])
+    if kind == "run lengths":
+        mask = polygons_to_bitmask([square], 40, 60).astype(np.uint8)
+        record["annotations"][0]["segmentation"] = mask_util.encode(np.asfortranarray(mask))
+    window = T.FixedSizeCrop((15, 60)).get_transform(np.zeros((15, 60, 3)))  # the upper 15 rows
+    instances = mapper([window], recompute_boxes=True)(floats(record))["instances"]
+    assert instances.gt_boxes.tensor.tolist() == [[5, 10, 25, 15]]
+    above = T.CropTransform(0, 0, 60, 5)
+    assert len(mapper([above], mask_format="bitmask")(floats(record))["instances"]) == 0
+
+
+def test_a_missing_package_that_cuts_polygons_is_named_before_the_training(cfg, monkeypatch):
+    def without_shapely(self, polygons):
+        raise ModuleNotFoundError("No module named 'shapely'", name="shapely")
+
+    monkeypatch.setattr(T.CropTransform, "apply_polygons", without_shapely)
+    cfg.INPUT.CUSTOM_AUG = "LargeScaleJitter"
+    sources = TrainSources.from_config(cfg, 1).entries
+    with pytest.raises(InputError, match="install it with `pip install shapely`"):
+        build_train_mapper(MapperParams.from_config(cfg), sources)
+    cfg.MODEL.MASK_ON = False
+    build_train_mapper(MapperParams.from_config(cfg), sources)
+
+
+@pytest.mark.parametrize(
+    ("augmentation", "with_labels", "recomputed"),
+    [
+        ("LargeScaleJitter", False, True),
+        ("LargeScaleJitter", True, False),  # as in the published recipe with image labels
+        ("EfficientDetResizeCrop", False, False),
+    ],
+)
+def test_large_scale_jitter_of_boxes_alone_takes_boxes_from_masks(
+    cfg, augmentation, with_labels, recomputed
+):
+    cfg.INPUT.CUSTOM_AUG = augmentation
+    cfg.WITH_IMAGE_LABELS = with_labels
+    assert MapperParams.from_config(cfg).recompute_boxes == recomputed
 
 
 def test_images_with_run_length_masks_have_bitmasks_beside_those_with_polygons(record):

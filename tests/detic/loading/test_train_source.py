@@ -1,11 +1,15 @@
 """One record per training dataset, out of the parallel lists of a recipe."""
 
+from pathlib import Path
+
 import pytest
 
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.loading.train_source import TrainSources, weighs_datasets
-from detic.recipes import default_config
+from detic.recipes import default_config, load_recipe
+
+CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 
 
 def test_parallel_lists_become_one_record_per_dataset(joint_cfg):
@@ -87,3 +91,14 @@ def test_every_name_with_multi_dataset_weighs_datasets(cfg):
 def test_an_unknown_sampler_gives_the_choices():
     with pytest.raises(InputError, match="SAMPLER_TRAIN: unknown sampler 'RandomSampler'; choose"):
         weighs_datasets("RandomSampler")
+
+
+def test_the_sources_of_the_vild_recipe():
+    boxes, labels = TrainSources.from_config(
+        load_recipe(CONFIGS / "Detic_ViLD_200e.yaml"), 32
+    ).entries
+    assert (boxes.batch_size, boxes.input_size, boxes.input_scale) == (8, 896, (0.1, 2.0))
+    assert (labels.batch_size, labels.input_size, labels.input_scale) == (32, 448, (0.5, 1.5))
+    assert (boxes.use_repeat_factors, labels.use_repeat_factors) == (True, False)
+    (alone,) = TrainSources.from_config(load_recipe(CONFIGS / "BoxSup_ViLD_200e.yaml"), 32).entries
+    assert (alone.batch_size, alone.input_size, alone.input_scale) == (8, 896, (0.1, 2.0))

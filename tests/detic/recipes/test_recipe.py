@@ -17,7 +17,7 @@ SHAPES = CONFIGS / "shapes" / "Detic.yaml"
 
 
 def test_all_published_recipes_are_there():
-    assert len(RECIPES) == 30
+    assert len(RECIPES) == 32
 
 
 @pytest.mark.parametrize("path", [*RECIPES, *CONFIGS.glob("*/*.yaml")], ids=lambda p: p.stem)

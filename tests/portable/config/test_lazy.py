@@ -5,8 +5,10 @@ import sys
 from pathlib import Path
 
 import pytest
+import torch
 import yaml
 from detectron2.config import LazyCall, LazyConfig, configurable, instantiate
+from detectron2.layers import ShapeSpec
 
 omegaconf = pytest.importorskip("omegaconf")
 
@@ -37,8 +39,17 @@ def test_descriptions_can_be_changed_before_the_call():
     assert instantiate(call) == 5 + 5j
 
 
+def test_dataclasses_stay_what_they_are():
+    shape = LazyCall(ShapeSpec)(channels=8)
+    assert instantiate(shape) == ShapeSpec(channels=8)
+    call = LazyCall(keywords)(shape=ShapeSpec(channels=4, stride=2))
+    assert instantiate(call) == {"shape": ShapeSpec(channels=4, stride=2)}
+
+
 def test_names_are_located():
     assert instantiate({"_target_": "collections.OrderedDict"}) == collections.OrderedDict()
+    hidden = {"_target_": "torch.optim.sgd.SGD", "params": [torch.zeros(1)], "lr": 1}
+    assert isinstance(instantiate(hidden), torch.optim.SGD)
     with pytest.raises(ImportError, match=r"nothing is called 'collections\.Nothing'"):
         instantiate({"_target_": "collections.Nothing"})
     with pytest.raises(TypeError, match="LazyCall takes a callable or its name, got 3"):
@@ -93,6 +104,9 @@ def test_missing_files_are_named(write):
         ("model.steps=[1, 2]", "steps", [1, 2]),
         ("model.steps.0=9", "steps", [9, 5]),
         ("model.note=null", "note", None),
+        ("+model.note=y", "note", "y"),
+        ("model.flag=True", "flag", True),
+        ("model.parts={a: 1, b: [2]}", "parts", {"a": 1, "b": [2]}),
     ],
 )
 def test_overrides(override, key, value):
@@ -114,6 +128,45 @@ def test_saved_files_can_be_loaded(tmp_path):
     LazyConfig.save(cfg, path)
     assert yaml.safe_load(Path(path).read_text())["model"]["_target_"] == "builtins.complex"
     assert instantiate(LazyConfig.load(path).model) == 1 + 1j
+
+
+def test_configurations_are_written_as_calls():
+    head = LazyCall(keywords)(width="${..width}", dims=[1, 2], part=LazyCall(complex)(real=1))
+    cfg = omegaconf.OmegaConf.create({"model": {"width": 8, "head": head}, "name": "x"})
+    lines = [
+        "cfg.model.width = 8",
+        f"cfg.model.head = {__name__}.keywords(width=8, dims=[1, 2], part=builtins.complex(real=1))",
+        "cfg.name = 'x'",
+    ]
+    assert LazyConfig.to_py(cfg).splitlines() == lines
+    assert LazyConfig.to_py(LazyCall("math.sqrt")(x=4), prefix="y.") == "y = math.sqrt(x=4)"
+
+
+def relative_width():
+    return LazyConfig.load_rel("width.py", "width")
+
+
+def test_paths_may_be_relative_to_the_file_that_loads(write, monkeypatch):
+    path = write("width.py", "width = dict(value=8)\n")
+    monkeypatch.setitem(globals(), "__file__", path)
+    assert relative_width().value == 8
+
+
+def test_references_follow_what_is_changed(write):
+    path = write(
+        "own.py",
+        "from detectron2.config import LazyCall as L\n"
+        "head = L('builtins.dict')(num_classes='${..num_classes}')\n"
+        "model = dict(head=head, num_classes=5)\n",
+    )
+    cfg = LazyConfig.apply_overrides(LazyConfig.load(path), ["model.num_classes=7"])
+    assert instantiate(cfg.model.head) == {"num_classes": 7}
+
+
+def test_a_missing_package_is_named(monkeypatch):
+    monkeypatch.setitem(sys.modules, "omegaconf", None)
+    with pytest.raises(ModuleNotFoundError, match="LazyConfig needs omegaconf: pip install"):
+        LazyCall(complex)(real=1)
 
 
 def test_what_has_no_name_cannot_be_saved(tmp_path):

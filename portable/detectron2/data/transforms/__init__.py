@@ -1,12 +1,11 @@
 """Deterministic transforms of images, boxes and masks, and the random policies that draw them.
 
-The transforms are fvcore's, and `ResizeTransform` which resizes with PIL. An augmentation looks at
-its input and draws a transform.
+The transforms are fvcore's, but for `ResizeTransform`, which resizes with PIL, and `CropTransform`,
+which cuts polygons by itself. An augmentation looks at its input and draws a transform.
 """
 
 from fvcore.transforms.transform import (
     BlendTransform,
-    CropTransform,
     GridSampleTransform,
     HFlipTransform,
     NoOpTransform,
@@ -17,6 +16,7 @@ from fvcore.transforms.transform import (
     VFlipTransform,
 )
 
+from ._crop import CropTransform
 from .augmentation import (
     AugInput,
     Augmentation,

@@ -1,57 +1,112 @@
 """A crop that cuts polygons by itself."""
 
 import numpy as np
-from fvcore.transforms.transform import CropTransform
+from fvcore.transforms.transform import CropTransform as _FvcoreCropTransform
 
 
-class PolygonCropTransform(CropTransform):
-    """fvcore's crop, whose polygons need no further package.
+class CropTransform(_FvcoreCropTransform):
+    """fvcore's crop, which cuts polygons without a further package.
 
-    A polygon whose pieces in the rectangle are separate stays one polygon: its pieces are joined by
-    edges along the border, which have no area. Polygons that touch the rectangle at most along a
-    line vanish.
+    A polygon may fall into several; those that touch the rectangle at most along a line vanish.
     """
 
     def apply_polygons(self, polygons: list[np.ndarray]) -> list[np.ndarray]:
         """Return the parts of polygons (N, 2) of (x, y) in the rectangle, in its coordinates."""
         rectangle = (self.x0, self.y0, self.x0 + self.w, self.y0 + self.h)
-        parts = [
-            clip_polygon(np.asarray(polygon, dtype=np.float64), rectangle) for polygon in polygons
+        return [
+            self.apply_coords(piece)
+            for polygon in polygons
+            for piece in clip_polygon(np.array(polygon, dtype=np.float64), rectangle)
         ]
-        return [self.apply_coords(part) for part in parts if len(part) > 0]
 
 
 def clip_polygon(
     points_xy: np.ndarray, rectangle_xyxy: tuple[float, float, float, float]
-) -> np.ndarray:
-    """Return the part of a polygon (N, 2) in a rectangle, (M, 2); M is 0 if it has no area.
+) -> list[np.ndarray]:
+    """Return the pieces of a polygon (N, 2) in a rectangle, each (M, 2) with an area above 0.
 
-    Source: Sutherland and Hodgman, Reentrant polygon clipping (1974): the polygon is cut by the
-    lines through the four sides, one after the other.
+    The polygon is cut along the lines through the four sides, one after the other.
 
-    >>> clip_polygon(np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]]), (0, 0, 4, 4)).tolist()
-    [[0.0, 0.0], [4.0, 0.0], [4.0, 4.0], [0.0, 4.0]]
+    >>> clip_polygon(np.array([[0.0, 0.0], [8.0, 0.0], [0.0, 8.0]]), (0, 0, 4, 4))[0].tolist()
+    [[4.0, 0.0], [4.0, 4.0], [0.0, 4.0], [0.0, 0.0]]
     """
     low_x, low_y, high_x, high_y = rectangle_xyxy
+    pieces = [points_xy]
     for axis, bound, sign in ((0, low_x, 1), (0, high_x, -1), (1, low_y, 1), (1, high_y, -1)):
-        points_xy = _cut(points_xy, axis, bound, sign)
-    following = np.roll(points_xy, -1, axis=0)
-    points_xy = points_xy[(points_xy != following).any(axis=1)]  # no point twice in a row
-    x, y = points_xy[:, 0], points_xy[:, 1]
-    area = 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))
-    return points_xy if area > 0 else points_xy[:0]
+        pieces = [part for piece in pieces for part in _cut(piece, axis, bound, sign)]
+    pieces = [p if p is points_xy else _without_spikes(p) for p in pieces]
+    return [piece for piece in pieces if _area(piece) > 0]
 
 
-def _cut(points_xy: np.ndarray, axis: int, bound: float, sign: int) -> np.ndarray:
-    """Return the part of a polygon where sign * (coordinate - bound) is not negative."""
+def _cut(points_xy: np.ndarray, axis: int, bound: float, sign: int) -> list[np.ndarray]:
+    """Return the pieces of a polygon where sign * (coordinate - bound) is not negative."""
     depth = sign * (points_xy[:, axis] - bound)
-    following, following_depth = np.roll(points_xy, -1, axis=0), np.roll(depth, -1)
     inside = depth >= 0
-    crosses = inside != (following_depth >= 0)
-    fraction = depth[crosses] / (depth - following_depth)[crosses]
+    if inside.all():
+        return [points_xy]
+    crosses = np.flatnonzero(inside != np.roll(inside, -1))  # edges, by their first points
+    entries, exits = crosses[~inside[crosses]], crosses[inside[crosses]]
+    if len(entries) == 0:
+        return []
+    following = np.roll(points_xy, -1, axis=0)
+    fraction = depth[crosses] / (depth[crosses] - np.roll(depth, -1)[crosses])
     crossings = points_xy.copy()
     crossings[crosses] += fraction[:, None] * (following - points_xy)[crosses]
     crossings[:, axis] = bound
-    # Of each edge its first point, then the point where it crosses the line.
-    both = np.stack((points_xy, crossings), axis=1)
-    return both[np.stack((inside, crosses), axis=1)]
+    # A chain enters, has points inside, and leaves by the next exit.
+    exits = exits[np.searchsorted(exits, entries) % len(exits)]
+    chains = []
+    for entry, leave in zip(entries, exits, strict=True):
+        rows = np.arange(entry + 1, leave + 1 if leave > entry else leave + 1 + len(points_xy))
+        chain = (crossings[entry], *points_xy[rows % len(points_xy)], crossings[leave])
+        chains.append(np.array(chain))
+    return _closed(chains, crossings[entries, 1 - axis], crossings[exits, 1 - axis])
+
+
+def _closed(chains: list[np.ndarray], starts: np.ndarray, ends: np.ndarray) -> list[np.ndarray]:
+    """Return the polygons that chains form with the line they begin and end on.
+
+    In the order along the line, every second stretch between crossings is in the polygon.
+
+    Args:
+        starts, ends: where on the line each chain begins and ends.
+    """
+    count = len(chains)
+    order = np.argsort(np.concatenate((starts, ends)), kind="stable")
+    partner = np.empty_like(order)
+    partner[order[0::2]], partner[order[1::2]] = order[1::2], order[0::2]
+    successors = partner[count:]  # of the end of each chain
+    if (successors >= count).any():  # the polygon crosses itself: its pieces stay together
+        return [np.concatenate(chains)]
+    polygons, left = [], set(range(count))
+    while left:
+        first = chain = min(left)
+        members = []
+        while chain in left:
+            left.remove(chain)
+            members.append(chains[chain])
+            chain = int(successors[chain])
+        assert chain == first
+        polygons.append(np.concatenate(members))
+    return polygons
+
+
+def _without_spikes(points_xy: np.ndarray) -> np.ndarray:
+    """Return the points without those that repeat the one before, or at which the outline turns back.
+
+    An outline turns back where it ran along the line of a cut already.
+    """
+    while len(points_xy) > 2:
+        before = points_xy - np.roll(points_xy, 1, axis=0)
+        after = np.roll(points_xy, -1, axis=0) - points_xy
+        cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+        superfluous = (cross == 0) & ((before * after).sum(axis=1) <= 0)
+        if not superfluous.any():
+            break
+        points_xy = np.delete(points_xy, superfluous.argmax(), axis=0)
+    return points_xy
+
+
+def _area(points_xy: np.ndarray) -> float:
+    x, y = points_xy[:, 0], points_xy[:, 1]
+    return 0.5 * abs(np.dot(x, np.roll(y, -1)) - np.dot(y, np.roll(x, -1)))

@@ -18,7 +18,7 @@ from fvcore.transforms.transform import (
 )
 from PIL import Image
 
-from ._crop import PolygonCropTransform
+from ._crop import CropTransform
 from .augmentation import AugInput, Augmentation, _to_augmentation
 from .transform import ResizeTransform
 
@@ -212,7 +212,7 @@ class FixedSizeCrop(Augmentation):
         crop_h, crop_w = min(height, self.crop_size[0]), min(width, self.crop_size[1])
         position = np.random.uniform(0.0, 1.0)
         top, left = (int(np.round(r * position)) for r in (height - crop_h, width - crop_w))
-        crop = PolygonCropTransform(left, top, crop_w, crop_h, orig_w=width, orig_h=height)
+        crop = CropTransform(left, top, crop_w, crop_h, orig_w=width, orig_h=height)
         if not self.pad:
             return crop
         border = (0, 0, self.crop_size[1] - crop_w, self.crop_size[0] - crop_h)
@@ -223,7 +223,7 @@ class FixedSizeCrop(Augmentation):
 class RandomCrop(Augmentation):
     """Cuts a random rectangle out of the image.
 
-    Polygons are cut as well; see `PolygonCropTransform`.
+    Polygons are cut as well; see `CropTransform`.
 
     Args:
         crop_type: one of
@@ -250,7 +250,7 @@ class RandomCrop(Augmentation):
         crop_h, crop_w = self.get_crop_size((height, width))
         top = np.random.randint(height - crop_h + 1)
         left = np.random.randint(width - crop_w + 1)
-        return PolygonCropTransform(left, top, crop_w, crop_h, orig_w=width, orig_h=height)
+        return CropTransform(left, top, crop_w, crop_h, orig_w=width, orig_h=height)
 
     def get_crop_size(self, image_size: tuple[int, int]) -> tuple[int, int]:
         """Return (height, width) of a crop for an image of the given size, in pixels."""

@@ -2,7 +2,9 @@
 
 import pytest
 import torch
+from detectron2.layers import NaiveSyncBatchNorm, batch_norm
 from detectron2.structures import Boxes, Instances, PolygonMasks
+from detectron2.utils import comm
 from detectron2.utils.events import EventStorage
 
 from detic.annotation import AnnotationKind
@@ -160,3 +162,38 @@ def test_a_request_replaces_classes_and_limit(heads):
     assert few.class_scores.shape == (1, 2)
     assert own.pred_classes.max() < NUM_CLASSES
     assert heads.num_classes == NUM_CLASSES
+
+
+def one_stage_heads(small_recipe):
+    torch.manual_seed(0)
+    return build_detector(small_recipe("Detic_ViLD_200e")).roi_heads
+
+
+def test_one_stage_has_the_losses_of_one_stage(small_recipe):
+    heads = one_stage_heads(small_recipe)
+    maps = features() | {"p2": torch.randn(1, 64, SIDE >> 2, SIDE >> 2)}
+    targets = [make_batch("box", 0, 1)[0]["instances"]]
+    with EventStorage():
+        _, losses = heads.train()(None, maps, proposals(), targets)
+    names = {"loss_cls_stage0", "loss_box_reg_stage0", "image_loss_stage0", "loss_mask"}
+    assert set(losses) == names
+
+
+@pytest.mark.parametrize(("world_size", "calls"), [(1, 0), (2, 4)])
+def test_norms_of_the_mask_head_meet_those_of_processes_with_masks(
+    small_recipe, monkeypatch, world_size, calls
+):
+    heads = one_stage_heads(small_recipe)
+    maps = features() | {"p2": torch.randn(1, 64, SIDE >> 2, SIDE >> 2)}
+    monkeypatch.setattr(comm, "get_world_size", lambda: world_size)
+    monkeypatch.setattr(batch_norm, "differentiable_all_reduce", lambda x: x)  # alone in its world
+    met = []
+    for module in heads.mask_head.modules():
+        if isinstance(module, NaiveSyncBatchNorm):
+            module.register_forward_hook(lambda module, inputs, output: met.append(len(output)))
+    labels = Supervision(AnnotationKind.IMAGE, [(3,)])
+    with EventStorage():
+        _, losses = heads.train()(None, maps, proposals(), None, supervision=labels)
+    assert met == [0] * calls
+    assert losses["loss_mask"] == 0
+    assert losses["loss_mask"].requires_grad == (calls > 0)  # the backward pass meets them, too
