@@ -8,15 +8,13 @@ from torch import Tensor
 
 from detic.checkpoint.renaming import Renaming
 
-# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not. The last
-# one is the C4 recipes', whose heads own the last ResNet stage.
+# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not.
+_IN_DETECTOR = ("backbone.bottom_up.base.", "backbone.bottom_up.", "backbone.base.", "backbone.")
 _BACKBONE_PREFIXES = (
     "",
-    "backbone.bottom_up.base.",
-    "backbone.bottom_up.",
-    "backbone.base.",
-    "backbone.",
-    "roi_heads.",
+    *_IN_DETECTOR,
+    "roi_heads.",  # the C4 recipes' heads own the last ResNet stage
+    *(f"detr.backbone.0.{prefix}" for prefix in _IN_DETECTOR),
 )
 
 _CAFFE2_TENSORS = {

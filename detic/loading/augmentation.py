@@ -3,7 +3,7 @@
 Images are (H, W) or (H, W, C) arrays, points (N, 2) rows of (x, y) in pixels.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -129,11 +129,43 @@ class EfficientDetResizeCrop(T.Augmentation):
         return ResizeCropTransform(scaled_h, scaled_w, offset_y, offset_x, img_scale, self.size)
 
 
-def _resize_crop(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
-    return EfficientDetResizeCrop(source.input_size, source.input_scale)
+class EitherOf(T.Augmentation):
+    """One of two lists of augmentations, drawn with equal chances for each image."""
+
+    def __init__(self, first: Sequence[T.Augmentation], second: Sequence[T.Augmentation]):
+        super().__init__()
+        self.choices = [T.AugmentationList(steps) for steps in (first, second)]
+
+    def __call__(self, aug_input: T.AugInput) -> Transform:
+        """Return the transforms drawn, after transforming the input in place with them."""
+        first, second = self.choices
+        return first(aug_input) if np.random.rand() > 0.5 else second(aug_input)
 
 
-def _resize_shortest_edge(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
+def _resize_crop(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentation]:
+    return [EfficientDetResizeCrop(source.input_size, source.input_scale), *params.flips()]
+
+
+def _resize_shortest_edge(
+    params: "AugmentationParams", source: TrainSource
+) -> list[T.Augmentation]:
+    return [_shortest_edge(params, source), *params.flips()]
+
+
+def _detr(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentation]:
+    """Return a flip and a resize; if images are cropped, every other one to a part of it first.
+
+    Source: Carion et al., DETR, arXiv 2005.12872, section 4.
+    """
+    resize = _shortest_edge(params, source)
+    whole = [*params.flips(), resize]
+    if params.crop is None:
+        return whole
+    before = KeepSides(T.ResizeShortestEdge(_SIDES_BEFORE_CROP, sample_style="choice"))
+    return [EitherOf(whole, [*params.flips(), before, params.crop, resize])]
+
+
+def _shortest_edge(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
     style = params.size_sampling
     if style == "range" and len(source.min_sizes) != 2:
         raise InputError(
@@ -143,11 +175,14 @@ def _resize_shortest_edge(params: "AugmentationParams", source: TrainSource) -> 
     return KeepSides(T.ResizeShortestEdge(source.min_sizes, source.max_size, style))
 
 
-# By INPUT.CUSTOM_AUG
-RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], T.Augmentation]] = {
+# By INPUT.CUSTOM_AUG: a resize and the flip, in their order
+RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], list[T.Augmentation]]] = {
     "EfficientDetResizeCrop": _resize_crop,
     "ResizeShortestEdge": _resize_shortest_edge,
+    "DETR": _detr,
 }
+
+_SIDES_BEFORE_CROP = (400, 500, 600)  # shorter side, pixels; one is drawn
 
 # By INPUT.RANDOM_FLIP: arguments of detectron2's RandomFlip
 FLIPS: dict[str, dict[str, bool] | None] = {
@@ -159,11 +194,12 @@ FLIPS: dict[str, dict[str, bool] | None] = {
 
 @dataclass(frozen=True)
 class AugmentationParams:
-    """What is done to training images: a resize, then a flip; or what detectron2 does."""
+    """What is done to training images: a resize and a flip; or what detectron2 does."""
 
     resize: str = "EfficientDetResizeCrop"  # a key of RESIZES
     flip: str = "horizontal"  # a key of FLIPS
-    size_sampling: str = "choice"  # of ResizeShortestEdge: choice of the sizes, or range
+    size_sampling: str = "choice"  # of the shortest edge: choice of the sizes, or range
+    crop: T.Augmentation | None = None  # of DETR
     detectron2: tuple[T.Augmentation, ...] | None = None  # its own, in place of the above
 
     @classmethod
@@ -174,14 +210,20 @@ class AugmentationParams:
             InputError: the resize or the flip is not known, or cannot have a size per dataset.
         """
         node = cfg.INPUT
+        crop = T.RandomCrop(node.CROP.TYPE, node.CROP.SIZE) if node.CROP.ENABLED else None
         if node.CUSTOM_AUG == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
-            crops = [T.RandomCrop(node.CROP.TYPE, node.CROP.SIZE)] if node.CROP.ENABLED else []
+            crops = [] if crop is None else [crop]
             return cls(detectron2=(*crops, *_detectron2_steps(cfg, is_train=True)))
         if node.CUSTOM_AUG not in RESIZES:
             raise unknown_choice("resize", node.CUSTOM_AUG, RESIZES, where="INPUT.CUSTOM_AUG")
         if node.RANDOM_FLIP not in FLIPS:
             raise unknown_choice("flip", node.RANDOM_FLIP, FLIPS, where="INPUT.RANDOM_FLIP")
-        return cls(node.CUSTOM_AUG, node.RANDOM_FLIP, node.MIN_SIZE_TRAIN_SAMPLING)
+        return cls(node.CUSTOM_AUG, node.RANDOM_FLIP, node.MIN_SIZE_TRAIN_SAMPLING, crop)
+
+    def flips(self) -> list[T.Augmentation]:
+        """Return the random flip, if there is one."""
+        flip = FLIPS[self.flip]
+        return [] if flip is None else [T.RandomFlip(**flip)]
 
 
 def build_train_augmentations(
@@ -194,10 +236,7 @@ def build_train_augmentations(
     """
     if params.detectron2 is not None:
         return list(params.detectron2)
-    flip = FLIPS[params.flip]
-    return [RESIZES[params.resize](params, source)] + (
-        [] if flip is None else [T.RandomFlip(**flip)]
-    )
+    return RESIZES[params.resize](params, source)
 
 
 def build_test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:

@@ -20,8 +20,8 @@ class TrainSource:
     batch_size: int  # images per batch of one process
     input_size: int  # EfficientDetResizeCrop: side of the crop, pixels
     input_scale: tuple[float, float]  # EfficientDetResizeCrop: range of the drawn scale
-    min_sizes: tuple[int, ...]  # ResizeShortestEdge: shorter side, pixels
-    max_size: int  # ResizeShortestEdge: limit of the longer side, pixels
+    min_sizes: tuple[int, ...]  # ResizeShortestEdge and DETR: shorter side, pixels
+    max_size: int  # likewise: limit of the longer side, pixels
     use_repeat_factors: bool  # see images with rare classes more often
 
     @property
@@ -150,7 +150,7 @@ def _parallel_keys(
     if resize == "EfficientDetResizeCrop":
         keys["input_size"] = "DATASET_INPUT_SIZE", int
         keys["input_scale"] = "DATASET_INPUT_SCALE", tuple
-    if resize == "ResizeShortestEdge":
+    if resize in ("ResizeShortestEdge", "DETR"):
         keys["min_sizes"] = "DATASET_MIN_SIZES", tuple
         keys["max_size"] = "DATASET_MAX_SIZES", int
     return keys

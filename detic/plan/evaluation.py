@@ -10,7 +10,7 @@ from pathlib import Path
 from detectron2.config import CfgNode
 from torch import Tensor
 
-from detic.config import with_values
+from detic.config import is_deformable_detr, is_zero_shot, with_values
 from detic.datasets.own_data import OwnData, check_class_order
 from detic.errors import InputError
 from detic.loading.build import TestData
@@ -84,7 +84,8 @@ class EvaluationPlan:
         datasets, classes = cfg.DATASETS.TEST, TestClasses.from_config(cfg)
         if classes.are_those_of_model:
             check_class_order(weights.classes, datasets)
-        heads, limit = cfg.MODEL.ROI_HEADS.NAME, cfg.TEST.DETECTIONS_PER_IMAGE
+        heads = None if is_deformable_detr(cfg) else cfg.MODEL.ROI_HEADS.NAME
+        limit = cfg.TEST.DETECTIONS_PER_IMAGE
         settings: dict[str, str] = {"MODEL.WEIGHTS": weights.path}
         for name in ("MODEL", "INPUT", "TEST"):
             settings = _settings(cfg[name], name) | settings
@@ -98,7 +99,7 @@ class EvaluationPlan:
             fixed_ap=cfg.TEST.FIXED_AP,
             force_lvis=cfg.GEN_PSEDO_LABELS,
             max_detections=_fixed_ap_limit(heads, limit) if cfg.TEST.FIXED_AP else None,
-            zero_shot=cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS,
+            zero_shot=is_zero_shot(cfg),
             settings=settings,
         )
 
@@ -113,13 +114,13 @@ def evaluation_config(cfg: CfgNode, classes: ModelClasses) -> CfgNode:
     return with_values(cfg, WITHOUT_TRAINING | key)
 
 
-def _fixed_ap_limit(heads: str, limit: int) -> int | None:
+def _fixed_ap_limit(heads: str | None, limit: int) -> int | None:
     """Return how many detections of an image count; None: the model's limit is enough.
 
     Fixed AP ranks detections over the whole dataset, so those of an image must not be cut early.
 
     Args:
-        heads: ``MODEL.ROI_HEADS.NAME``.
+        heads: ``MODEL.ROI_HEADS.NAME``; None: the model has none.
         limit: ``TEST.DETECTIONS_PER_IMAGE``; negative: none.
     """
     if heads in _HEADS_WITHOUT_REQUESTS:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from detectron2.utils import comm
 
+from detic.config import class_count, is_deformable_detr
 from detic.errors import InputError
 from detic.files import write_json
 from detic.loading.train_source import TrainSources
@@ -31,6 +32,8 @@ class FrequencyFile:
         """Return what a recipe says; no dataset is to be counted if no loss needs frequencies."""
         node = cfg.MODEL.ROI_BOX_HEAD
         is_needed = node.USE_FED_LOSS or node.IGNORE_ZERO_CATS or cfg.MODEL.DYNAMIC_CLASSIFIER
+        if is_deformable_detr(cfg):
+            is_needed = cfg.MODEL.DETR.USE_FED_LOSS
         datasets: list[str] = []
         if is_needed and not node.CAT_FREQ_PATH:
             entries = TrainSources.from_config(cfg, world_size).entries
@@ -38,7 +41,7 @@ class FrequencyFile:
         return cls(
             node.CAT_FREQ_PATH,
             tuple(datasets),
-            cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            class_count(cfg),
             Path(cfg.OUTPUT_DIR),
         )
 
@@ -82,7 +85,7 @@ def images_per_class(records: Iterable[dict], num_classes: int) -> list[int]:
         if present and max(present) >= num_classes:
             raise InputError(
                 f"image {record['image_id']} has class {max(present)}, the model has {num_classes} "
-                "classes (MODEL.ROI_HEADS.NUM_CLASSES)"
+                "classes"
             )
         for index in present:
             counts[index] += 1

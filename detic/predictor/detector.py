@@ -15,7 +15,7 @@ from detic.devices import choose_device
 from detic.errors import InputError
 from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
-from detic.modeling.meta_arch import CustomRCNN
+from detic.modeling.build import DetectionModel
 from detic.modeling.request import DetectionRequest
 from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, inference_config
@@ -69,7 +69,7 @@ class Detector:
 
     def __init__(
         self,
-        model: CustomRCNN,
+        model: DetectionModel,
         input_format: InputFormat,
         vocabulary_reader: VocabularyReader,
         vocabulary: VocabularyLike,

@@ -51,3 +51,15 @@ def CustomDatasetMapper(cfg, is_train, augmentations):
     return ours.build_train_mapper(
         ours.MapperParams.from_config(cfg), ours.TrainSources.from_config(cfg, 1).entries
     )
+
+
+def DetrDatasetMapper(cfg, is_train):
+    if not is_train:
+        reader = ours.ImageReader(cfg.INPUT.FORMAT)
+        return ours.EvaluationMapper(reader, ours.build_test_augmentations(cfg))
+    cfg = cfg.clone()
+    cfg.DATASETS.TRAIN = ("all",)
+    mapper = ours.build_train_mapper(
+        ours.MapperParams.from_config(cfg), ours.TrainSources.from_config(cfg, 1).entries
+    )
+    return lambda record: mapper(record | {"dataset_source": 0})

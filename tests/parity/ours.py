@@ -21,8 +21,9 @@ from detic.loading.augmentation import (
     build_train_augmentations,
 )
 from detic.loading.batching import Buckets, source_and_shape_buckets
+from detic.loading.image_reader import ImageReader
 from detic.loading.index_stream import Epoch, StrideReader
-from detic.loading.mapper import MapperParams, build_train_mapper
+from detic.loading.mapper import EvaluationMapper, MapperParams, build_train_mapper
 from detic.loading.sampling import (
     dataset_weights,
     repeat_factors,
@@ -46,8 +47,10 @@ __all__ = [
     "DatasetCatalog",
     "EfficientDetResizeCrop",
     "Epoch",
+    "EvaluationMapper",
     "EventStorage",
     "FocalParams",
+    "ImageReader",
     "Instances",
     "MapperParams",
     "MetadataCatalog",
