@@ -161,7 +161,9 @@ def _detr(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentat
     whole = [*params.flips(), resize]
     if params.crop is None:
         return whole
-    before = KeepSides(T.ResizeShortestEdge(_SIDES_BEFORE_CROP, sample_style="choice"))
+    before = KeepSides(
+        T.ResizeShortestEdge(_SIDES_BEFORE_CROP, _LONGEST_BEFORE_CROP, sample_style="choice")
+    )
     return [EitherOf(whole, [*params.flips(), before, params.crop, resize])]
 
 
@@ -183,6 +185,7 @@ RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], list[T.Augmenta
 }
 
 _SIDES_BEFORE_CROP = (400, 500, 600)  # shorter side, pixels; one is drawn
+_LONGEST_BEFORE_CROP = 10_000  # pixels, which only strips reach
 
 # By INPUT.RANDOM_FLIP: arguments of detectron2's RandomFlip
 FLIPS: dict[str, dict[str, bool] | None] = {
