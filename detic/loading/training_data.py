@@ -156,8 +156,7 @@ def _check_classes(records: Sequence[dict], name: str, num_classes: int) -> None
         if labels and not 0 <= min(labels) <= max(labels) < num_classes:
             raise InputError(
                 f"image {record.get('image_id')} of dataset {name!r} has class {max(labels)}, the "
-                f"model has {num_classes} classes (MODEL.ROI_HEADS.NUM_CLASSES); use a dataset "
-                "with the model's classes"
+                f"model has {num_classes} classes; use a dataset with the model's classes"
             )
 
 
