@@ -135,7 +135,7 @@ class DeformableAttention(nn.Module):
             gathered = deformable_attention(
                 at_least_float32(values).unflatten(-1, (num_heads, -1)),
                 levels.shapes_hw,
-                _locations(at_least_float32(offsets), references, levels.shapes_hw),
+                _locations(at_least_float32(offsets), references, levels.sizes_wh),
                 at_least_float32(weights).unflatten(-1, (num_levels, num_points)),
             )
         return self.output_proj(gathered)
@@ -146,8 +146,10 @@ def at_least_float32(x: Tensor) -> Tensor:
     return x.to(torch.promote_types(x.dtype, torch.float32))
 
 
-def _locations(offsets: Tensor, references: Tensor, shapes_hw: Sequence[tuple[int, int]]) -> Tensor:
+def _locations(offsets: Tensor, references: Tensor, sizes_wh: Tensor) -> Tensor:
     """Return the places (B, N, M, L, P, 2) at ``offsets`` from ``references`` (B, N, L, 2 or 4).
+
+    ``sizes_wh`` (L, 2) are those of the maps, cells.
 
     Offsets from a point are in cells, those from the centre of a box in halves of its sides
     divided by P.
@@ -156,8 +158,7 @@ def _locations(offsets: Tensor, references: Tensor, shapes_hw: Sequence[tuple[in
     centres, sizes = references[..., :2], references[..., 2:]
     if sizes.shape[-1]:
         return centres + offsets / NUM_POINTS * sizes * 0.5
-    sizes_wh = offsets.new_tensor([(w, h) for h, w in shapes_hw])[:, None]  # (L, 1, 2)
-    return centres + offsets / sizes_wh
+    return centres + offsets / sizes_wh[:, None]
 
 
 def _rays(num_heads: int, num_levels: int, num_points: int) -> Tensor:

@@ -88,9 +88,10 @@ class Decoder(nn.Module):
                 followed by that of the proposals.
         """
         content, references = queries.content, queries.references
+        ratios_wh = levels.valid_ratios
         decoded = []
         for layer, box_head in zip(self.layers, box_heads, strict=False):
-            in_maps = references[:, :, None] * _by_size(levels.valid_ratios, references)
+            in_maps = references[:, :, None] * _by_size(ratios_wh, references)
             content = layer(content, queries.position, in_maps, levels)
             boxes = refined(references, at_least_float32(box_head(content)))
             decoded.append(DecodedQueries(content, boxes))

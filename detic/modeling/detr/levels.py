@@ -21,13 +21,13 @@ class TokenLevels:
     positions: Tensor  # (B, S, d)
     padding: Tensor  # (B, S) bool, True where there is no image
     shapes_hw: tuple[tuple[int, int], ...]  # of the L maps, cells
+    sizes_wh: Tensor  # (L, 2) float32, the same on the device
     valid_wh: Tensor  # (B, L, 2) float32: cells of each map that the image covers
 
     @property
     def valid_ratios(self) -> Tensor:
         """The share of each map that the image covers, (B, L, 2) as width and height."""
-        sizes_wh = self.valid_wh.new_tensor([(w, h) for h, w in self.shapes_hw])
-        return self.valid_wh / sizes_wh
+        return self.valid_wh / self.sizes_wh
 
     def centres(self) -> Tensor:
         """Return the centres (x, y) of all cells relative to the image, (B, S, 2)."""
@@ -75,8 +75,14 @@ def join_levels(
         positions=torch.cat(positions, dim=1),
         padding=torch.cat([p.flatten(1) for p in paddings], dim=1),
         shapes_hw=shapes_hw,
+        sizes_wh=sizes_of(shapes_hw, padding.device),
         valid_wh=torch.stack(valid_wh, dim=1),
     )
+
+
+def sizes_of(shapes_hw: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
+    """Return shapes of L maps as widths and heights, (L, 2) float32."""
+    return torch.tensor([(float(w), float(h)) for h, w in shapes_hw], device=device)
 
 
 def _valid(padding: Tensor) -> Tensor:

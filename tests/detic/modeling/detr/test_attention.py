@@ -5,7 +5,7 @@ import torch
 
 from detic.modeling.detr import attention
 from detic.modeling.detr.attention import DeformableAttention, deformable_attention
-from detic.modeling.detr.levels import TokenLevels
+from detic.modeling.detr.levels import TokenLevels, sizes_of
 
 SHAPES = ((3, 4), (2, 2))
 B, N, M, F, P = 2, 5, 2, 3, 4
@@ -94,6 +94,7 @@ def tiny_levels(dtype=torch.float32):
         positions=torch.zeros(B, num_cells, 8, dtype=dtype),
         padding=padding,
         shapes_hw=SHAPES,
+        sizes_wh=sizes_of(SHAPES, torch.device("cpu")),
         valid_wh=torch.tensor([[[4.0, 3.0], [2.0, 2.0]]] * B),
     )
 
@@ -122,11 +123,12 @@ def test_padded_tokens_add_nothing_not_even_the_bias():
 def test_offsets_are_in_cells_from_points_and_in_parts_of_the_box_from_boxes():
     offsets = torch.tensor([2.0, -1.0]).expand(1, 1, 1, 2, P, 2)
     points = torch.tensor([0.5, 0.5]).expand(1, 1, 2, 2)
-    of_points = attention._locations(offsets, points, SHAPES)[0, 0, 0]
+    sizes_wh = sizes_of(SHAPES, torch.device("cpu"))
+    of_points = attention._locations(offsets, points, sizes_wh)[0, 0, 0]
     torch.testing.assert_close(of_points[0, 0], torch.tensor([0.5 + 2 / 4, 0.5 - 1 / 3]))
     torch.testing.assert_close(of_points[1, 0], torch.tensor([0.5 + 2 / 2, 0.5 - 1 / 2]))
     boxes = torch.tensor([0.5, 0.5, 0.8, 0.4]).expand(1, 1, 2, 4)
-    of_boxes = attention._locations(offsets, boxes, SHAPES)[0, 0, 0]
+    of_boxes = attention._locations(offsets, boxes, sizes_wh)[0, 0, 0]
     expected = torch.tensor([0.5 + 2 / 4 * 0.8 / 2, 0.5 - 1 / 4 * 0.4 / 2])
     torch.testing.assert_close(of_boxes[0, 0], expected)
 

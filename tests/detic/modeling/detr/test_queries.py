@@ -11,6 +11,7 @@ def levels_of(shape_hw, valid_wh, padding):
         positions=torch.zeros(1, height * width, 8),
         padding=torch.tensor(padding).view(1, -1),
         shapes_hw=(shape_hw,),
+        sizes_wh=torch.tensor([[float(width), float(height)]]),
         valid_wh=torch.tensor([[valid_wh]]),
     )
 
@@ -36,6 +37,7 @@ def test_each_level_has_boxes_of_twice_the_size():
         positions=torch.zeros(1, 6, 8),
         padding=torch.zeros(1, 6, dtype=torch.bool),
         shapes_hw=shapes,
+        sizes_wh=torch.ones(6, 2),
         valid_wh=torch.ones(1, 6, 2),
     )
     sides = anchor_logits(levels).sigmoid()[0, :, 3]
