@@ -5,8 +5,7 @@ F channels of a head, d = M * F width of the model.
 """
 
 import math
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -26,9 +25,9 @@ def deformable_attention(
 
     Values are interpolated bilinearly between the centres of cells and are 0 outside the map.
 
-    Memory is bounded: levels are sampled one after the other, and for so many queries at a time
-    that at most 64 MiB are sampled, then summed over points at once. What is sampled does not stay
-    for the backward pass, which samples again, unless all of it fits into that bound.
+    Memory is bounded: values are sampled for so many queries at a time that they take at most 64
+    MiB, and are summed at once. If there are several such chunks, what is sampled does not stay for
+    the backward pass either, which samples again.
 
     Args:
         values: (B, S, M, F), the cells of each level row by row.
@@ -38,53 +37,46 @@ def deformable_attention(
 
     Source: Zhu et al., Deformable DETR, arXiv 2010.04159, equation 3.
     """
-    num_queries, num_points = locations.shape[1], locations.shape[4]
-    per_query = values[:, 0].numel() * num_points  # numbers sampled on a level
-    chunk = max(1, _MAX_SAMPLED // per_query)
-    keep = num_queries * len(shapes_hw) <= chunk
-    flat = [
-        x.flatten(2).transpose(1, 2) for x in values.split([h * w for h, w in shapes_hw], dim=1)
-    ]  # (B, M * F, H * W)
-    maps = [
-        x.reshape(-1, values.shape[3], *shape) for x, shape in zip(flat, shapes_hw, strict=True)
-    ]  # (B * M, F, H, W)
-    sums = []  # (B * M, F, n) each
-    for start in range(0, num_queries, chunk):
-        chosen = slice(start, start + chunk)
-        of_levels: Any = (
-            _sampled_sum(x, locations[:, chosen, :, level], weights[:, chosen, :, level], keep)
-            for level, x in enumerate(maps)
-        )
-        sums.append(sum(of_levels))
-    joined = torch.cat(sums, dim=2)
-    return joined.reshape(len(values), -1, num_queries).transpose(1, 2)
+    num_queries = locations.shape[1]
+    samples_per_query = locations.shape[3] * locations.shape[4]
+    chunk = max(1, _MAX_SAMPLED // (values[:, 0].numel() * samples_per_query))
+    maps = _maps(values, shapes_hw)
+    locations = locations.transpose(1, 2).flatten(0, 1)  # (B * M, N, L, P, 2)
+    weights = weights.transpose(1, 2).flatten(0, 1)  # (B * M, N, L, P)
+    again = chunk < num_queries and torch.is_grad_enabled()
+    sample: Callable[..., Tensor] = _sampled_again if again else _sample_and_sum
+    sums = [
+        sample(*of_chunk, *maps)
+        for of_chunk in zip(locations.split(chunk, dim=1), weights.split(chunk, dim=1), strict=True)
+    ]  # (B * M, F, n) each
+    return torch.cat(sums, dim=2).reshape(len(values), -1, num_queries).transpose(1, 2)
 
 
-def _sampled_sum(values: Tensor, locations: Tensor, weights: Tensor, keep: bool) -> Tensor:
-    """Return the weighted sums (B * M, F, n) of one level's values at n queries' points.
+def _maps(values: Tensor, shapes_hw: Sequence[tuple[int, int]]) -> list[Tensor]:
+    """Return values (B, S, M, F) as L maps (B * M, F, H, W)."""
+    levels = values.split([height * width for height, width in shapes_hw], dim=1)
+    return [
+        x.flatten(2).transpose(1, 2).reshape(-1, values.shape[3], *shape_hw)
+        for x, shape_hw in zip(levels, shapes_hw, strict=True)
+    ]
+
+
+def _sample_and_sum(locations: Tensor, weights: Tensor, *maps: Tensor) -> Tensor:
+    """Return the weighted sums (B * M, F, n) of L maps (B * M, F, H, W) at n queries' points.
 
     Args:
-        values: (B * M, F, H, W).
-        locations, weights: (B, n, M, P, 2) and (B, n, M, P).
-        keep: what was sampled, for the backward pass.
+        locations, weights: (B * M, n, L, P, 2) and (B * M, n, L, P).
     """
-    locations = locations.transpose(1, 2).flatten(0, 1)  # (B * M, n, P, 2)
-    weights = weights.transpose(1, 2).flatten(0, 1)  # (B * M, n, P)
-    if keep or not torch.is_grad_enabled():
-        return _sample_and_sum(values, locations, weights)
-    return checkpoint(
-        _sample_and_sum,
-        *(values, locations, weights),
-        use_reentrant=False,
-        preserve_rng_state=False,
-    )
+    sampled = [
+        F.grid_sample(x, grid, mode="bilinear", padding_mode="zeros", align_corners=False)
+        for x, grid in zip(maps, (2 * locations - 1).unbind(dim=2), strict=True)
+    ]  # (B * M, F, n, P) each
+    return (torch.cat(sampled, dim=3) * weights.flatten(2)[:, None]).sum(dim=3)
 
 
-def _sample_and_sum(values: Tensor, locations: Tensor, weights: Tensor) -> Tensor:
-    sampled = F.grid_sample(
-        values, 2 * locations - 1, mode="bilinear", padding_mode="zeros", align_corners=False
-    )  # (B * M, F, n, P)
-    return (sampled * weights[:, None]).sum(dim=3)
+def _sampled_again(*args: Tensor) -> Tensor:
+    """Return what :func:`_sample_and_sum` does, and compute it again in the backward pass."""
+    return checkpoint(_sample_and_sum, *args, use_reentrant=False, preserve_rng_state=False)
 
 
 class DeformableAttention(nn.Module):

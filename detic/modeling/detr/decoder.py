@@ -57,7 +57,7 @@ class DecoderLayer(nn.Module):
         """
         x = content
         placed = x + position
-        attended, _ = self.self_attn(placed, placed, x, need_weights=False)
+        attended, _ = self.self_attn(placed, placed, x)
         x = self.norm2(x + self.dropout(attended))
         attended = self.cross_attn(x + position, references, levels)
         x = self.norm1(x + self.dropout(attended))

@@ -57,8 +57,10 @@ class Encoder(nn.Module):
 
     def forward(self, levels: TokenLevels) -> TokenLevels:
         """Return the levels with encoded tokens."""
+        ratios_wh = levels.valid_ratios
         # Relative to the image, then to the padded map of each level
-        references = levels.centres()[:, :, None] * levels.valid_ratios[:, None]
+        centres = levels.centres(ratios_wh * levels.sizes_wh)
+        references = centres[:, :, None] * ratios_wh[:, None]
         for layer in self.layers:
             levels = replace(levels, tokens=layer(levels, references))
         return levels

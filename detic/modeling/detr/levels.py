@@ -29,14 +29,17 @@ class TokenLevels:
         """The share of each map that the image covers, (B, L, 2) as width and height."""
         return self.valid_wh / self.sizes_wh
 
-    def centres(self) -> Tensor:
-        """Return the centres (x, y) of all cells relative to the image, (B, S, 2)."""
+    def centres(self, extents_wh: Tensor) -> Tensor:
+        """Return the centres (x, y) of all cells in parts of ``extents_wh`` (B, L, 2), (B, S, 2).
+
+        Relative to the image these extents are ``valid_wh``.
+        """
         centres = []
         for level, (height, width) in enumerate(self.shapes_hw):
             x = torch.arange(width, device=self.tokens.device) + 0.5
             y = torch.arange(height, device=self.tokens.device) + 0.5
             grid = torch.stack(torch.meshgrid(x, y, indexing="xy"), dim=-1)  # (H, W, 2)
-            centres.append(grid.reshape(1, -1, 2) / self.valid_wh[:, None, level])
+            centres.append(grid.reshape(1, -1, 2) / extents_wh[:, None, level])
         return torch.cat(centres, dim=1)
 
 

@@ -43,7 +43,7 @@ class DeformableDetr(nn.Module):
         pixel_mean, pixel_std: by channel, in the order of INPUT.FORMAT.
         scores: which detections are reported; the thresholds of a request count alone.
 
-    Source: Zhu et al., arXiv 2010.04159; Detic's loss, arXiv 2201.02605, appendix.
+    Source: Zhu et al., arXiv 2010.04159, section 4.2; the loss of image labels is Detic's.
     """
 
     pixel_mean: Tensor
@@ -66,7 +66,8 @@ class DeformableDetr(nn.Module):
         self.image_label_weight = image_label_weight
         self.score_params = scores
         for name, values in (("pixel_mean", pixel_mean), ("pixel_std", pixel_std)):
-            self.register_buffer(name, torch.tensor(values).view(-1, 1, 1), persistent=False)
+            by_channel = torch.tensor(values, dtype=torch.float32).view(-1, 1, 1)
+            self.register_buffer(name, by_channel, persistent=False)
 
     @classmethod
     def from_config(cls, cfg) -> dict:

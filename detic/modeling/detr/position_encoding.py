@@ -8,11 +8,12 @@ import math
 import torch
 from torch import Tensor, nn
 
+_TURN = 2 * math.pi
 _LONGEST = 10000.0  # ratio of the longest wavelength to the shortest
 
 
 def sinusoids(angles: Tensor, width: int) -> Tensor:
-    """Return sines (even channels) and cosines (odd ones) of angles (...) as (..., width).
+    """Return sines (even channels) and cosines (odd ones) of angles (...) as (..., width), even.
 
     Channels 2k and 2k + 1 have the angle divided by ``10000 ** (2k / width)``.
 
@@ -20,12 +21,12 @@ def sinusoids(angles: Tensor, width: int) -> Tensor:
     """
     channel = torch.arange(width, device=angles.device)
     phases = angles[..., None] / _LONGEST ** (2 * (channel // 2) / width)
-    return torch.where(channel % 2 == 0, phases.sin(), phases.cos())
+    return torch.stack([phases[..., ::2].sin(), phases[..., 1::2].cos()], dim=-1).flatten(-2)
 
 
 def encode_boxes(boxes: Tensor, width: int) -> Tensor:
     """Return the sinusoids of the four numbers of boxes in [0, 1], (..., 4) to (..., 2 * width)."""
-    return sinusoids(boxes * 2 * math.pi, width // 2).flatten(-2)
+    return sinusoids(boxes * _TURN, width // 2).flatten(-2)
 
 
 class PositionEncoding(nn.Module):
@@ -59,4 +60,4 @@ def _angles(counts: Tensor, dim: int) -> Tensor:
     Padded cells have the last count. Of a row or column that is all padding the count is 0.
     """
     last = counts.narrow(dim, counts.shape[dim] - 1, 1)
-    return (counts - 0.5) / (last + 1e-6) * 2 * math.pi
+    return (counts - 0.5) / (last + 1e-6) * _TURN

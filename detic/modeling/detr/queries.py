@@ -35,7 +35,7 @@ def anchor_logits(levels: TokenLevels) -> Tensor:
             for level, (height, width) in enumerate(levels.shapes_hw)
         ]
     )  # (S,)
-    centres = levels.centres()
+    centres = levels.centres(levels.valid_wh)
     boxes = torch.cat([centres, sides[:, None].expand_as(centres)], dim=-1)
     is_inside = ((boxes > _MARGIN) & (boxes < 1 - _MARGIN)).all(dim=-1)
     has_anchor = is_inside & ~levels.padding

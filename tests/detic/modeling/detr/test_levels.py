@@ -43,7 +43,7 @@ def test_centres_are_relative_to_the_image():
     torch.testing.assert_close(
         levels.valid_ratios, torch.tensor([[[1.0, 1.0]] * 2, [[0.5, 1.0]] * 2])
     )
-    centres = levels.centres()
+    centres = levels.centres(levels.valid_wh)
     torch.testing.assert_close(centres[0, 1], torch.tensor([1.5 / 4, 0.5 / 4]))
     torch.testing.assert_close(centres[1, 1], torch.tensor([1.5 / 2, 0.5 / 4]))
     torch.testing.assert_close(centres[1, 16], torch.tensor([0.5, 0.25]))
