@@ -8,7 +8,9 @@ import pytest
 import torch
 from detectron2.structures import Boxes, Instances, PolygonMasks
 
+from detic.modeling import meta_arch
 from detic.recipes import load_recipe
+from detic.vocabulary.text_encoder import CLIPTextEncoder
 
 CONFIGS = Path(__file__).resolve().parents[3] / "configs"
 NUM_CLASSES = 30
@@ -82,3 +84,13 @@ def _example(kind, dataset_source, seed):
 def _corners(box):
     x0, y0, x1, y1 = (float(v) for v in box)
     return np.array([x0, y0, x1, y0, x1, y1, x0, y1])
+
+
+@pytest.fixture
+def tiny_text_encoder(monkeypatch):
+    """Captions go through a small random encoder instead of CLIP's."""
+    monkeypatch.setattr(
+        meta_arch,
+        "build_text_encoder",
+        lambda: CLIPTextEncoder(width=64, heads=1, layers=1, vocab_size=1024, embed_dim=512),
+    )

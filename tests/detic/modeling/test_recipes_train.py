@@ -15,10 +15,11 @@ from detic.modeling.detr.heads import BoxHead
 from detic.plan.evaluation import evaluation_config
 from detic.plan.optimization import PrecisionParams
 from detic.vocabulary.model_classes import ModelClasses
-from detic.vocabulary.text_encoder import CLIPTextEncoder
 from tests.detic.modeling.conftest import CONFIGS, make_batch
 
 RECIPES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+
+pytestmark = pytest.mark.usefixtures("tiny_text_encoder")
 
 # Parameters that no loss reaches.
 UNUSED = (
@@ -28,16 +29,6 @@ UNUSED = (
 RANDOM_CLASSES = ["MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH", "rand"]
 # Swin-B in all its depth tells nothing more than Swin-T.
 SMALLER = {"SwinB": ["MODEL.SWIN.SIZE", "T"]}
-
-
-@pytest.fixture(autouse=True)
-def tiny_text_encoder(monkeypatch):
-    """Captions go through a small random encoder instead of CLIP's."""
-    monkeypatch.setattr(
-        meta_arch,
-        "build_text_encoder",
-        lambda: CLIPTextEncoder(width=64, heads=1, layers=1, vocab_size=1024, embed_dim=512),
-    )
 
 
 def build(small_recipe, name, *overrides):
