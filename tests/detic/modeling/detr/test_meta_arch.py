@@ -18,6 +18,7 @@ from tests.detic.modeling.detr.conftest import (
     WITHOUT_REFINEMENT,
     ZERO_SHOT,
 )
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
 
 KINDS = {
     "two stages": [],
@@ -240,6 +241,15 @@ def test_frequencies_of_other_classes_are_refused(tiny_cfg, tmp_path):
     path.write_text(json.dumps([{"id": 1, "image_count": 5}]))
     with pytest.raises(InputError, match=r"few\.json has 1 classes, the model has 30"):
         build_detector(tiny_cfg("MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH", str(path)))
+
+
+@needs_stand_in
+def test_detection_never_waits_for_the_device(tiny_detr):
+    model = tiny_detr()
+    with StandInDevice() as device:
+        model.to(DEVICE)
+        model.inference(make_batch("box", 0))
+        assert device.waits.total() == 0
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a GPU")
