@@ -130,9 +130,7 @@ def _add_detr(cfg: CN) -> None:
     node.PRE_NORM = False  # accepted
     node.HIDDEN_DIM = 256  # width of tokens and queries
     node.NUM_OBJECT_QUERIES = 100
-    node.USE_FED_LOSS = (
-        False  # the class loss of a sample of the classes (ROI_BOX_HEAD.CAT_FREQ_PATH)
-    )
+    node.USE_FED_LOSS = False  # sample classes for the class loss by ROI_BOX_HEAD.CAT_FREQ_PATH
     node.WEAK_WEIGHT = 0.1  # of the loss of image labels
 
 

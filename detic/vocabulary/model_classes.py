@@ -41,9 +41,9 @@ class ModelClasses:
     path: Path | None  # of the file, maybe a missing one if they are set later; None: none is named
     count: int  # C
     width: int  # D
-    count_key: str = "MODEL.ROI_HEADS.NUM_CLASSES"  # that says C
     text_weights: str | None = None  # of the text encoder, "openai" or a file; None: not known
     prompt: str = "a"  # a template's name, or a text with {} for the class name
+    count_key: str = "MODEL.ROI_HEADS.NUM_CLASSES"  # that says C
 
     @classmethod
     def from_config(cls, cfg) -> "ModelClasses":
@@ -58,9 +58,9 @@ class ModelClasses:
             path=path,
             count=class_count(cfg),
             width=node.ZEROSHOT_WEIGHT_DIM,
-            count_key=class_count_key(cfg),
             text_weights=encoder.get("WEIGHTS"),
             prompt=encoder.get("PROMPT", "a"),
+            count_key=class_count_key(cfg),
         )
 
     @property
