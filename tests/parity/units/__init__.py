@@ -9,6 +9,7 @@ from tests.parity.units.classifier import text_encoder, zero_shot_classifier
 from tests.parity.units.configuration import defaults, recipes
 from tests.parity.units.datasets import lvis_style_file, registered
 from tests.parity.units.federated import federated
+from tests.parity.units.mapping import detr_mapper
 from tests.parity.units.optimizer import optimizers
 from tests.parity.units.sampling import sampling
 
@@ -24,4 +25,5 @@ UNITS: dict[str, Callable[[Path], Arrays]] = {
     "unit_lvis_json": lvis_style_file,
     "unit_datasets": registered,
     "unit_text_encoder": text_encoder,
+    "unit_detr_mapper": detr_mapper,
 }
