@@ -5,10 +5,12 @@ from itertools import chain
 import torch
 
 from tests.parity import ours
+from tests.parity.units.mapping import build_detr_mapper
 from tests.parity.units.sampling import batches, drawn_indices, mixture_weights
 
 EfficientDetResizeCrop = ours.EfficientDetResizeCrop
 repeat_factors_from_tag_frequency = ours.tag_repeat_factors
+DetrDatasetMapper = build_detr_mapper
 
 
 class MultiDatasetSampler:
@@ -51,15 +53,3 @@ def CustomDatasetMapper(cfg, is_train, augmentations):
     return ours.build_train_mapper(
         ours.MapperParams.from_config(cfg), ours.TrainSources.from_config(cfg, 1).entries
     )
-
-
-def DetrDatasetMapper(cfg, is_train):
-    if not is_train:
-        reader = ours.ImageReader(cfg.INPUT.FORMAT)
-        return ours.EvaluationMapper(reader, ours.build_test_augmentations(cfg))
-    cfg = cfg.clone()
-    cfg.DATASETS.TRAIN = ("all",)
-    mapper = ours.build_train_mapper(
-        ours.MapperParams.from_config(cfg), ours.TrainSources.from_config(cfg, 1).entries
-    )
-    return lambda record: mapper(record | {"dataset_source": 0})

@@ -1,15 +1,24 @@
 """Training and test examples of the box-supervised Deformable DETR recipes."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
 from tests.parity.arrays import Arrays, every_nth, to_array
-from tests.parity.data_adapters import DetrDatasetMapper
 from tests.parity.determinism import seed_all
 from tests.parity.images import draw_image
-from tests.parity.ours import base_config
+from tests.parity.ours import (
+    CfgNode,
+    EvaluationMapper,
+    ImageReader,
+    MapperParams,
+    TrainSources,
+    base_config,
+    build_test_augmentations,
+    build_train_mapper,
+)
 
 SIZE_HW = (300, 400)
 # XYWH in a picture of 120 x 160, and class; the last object is a crowd
@@ -41,11 +50,22 @@ def detr_mapper(folder: Path) -> Arrays:
         cfg = base_config()
         cfg.merge_from_list([*COMMON, *crop])
         for use in ("train", "test"):
-            mapper = DetrDatasetMapper(cfg, use == "train")
+            mapper = build_detr_mapper(cfg, use == "train")
             for seed in range(8 if (name, use) == ("crop", "train") else 2):
                 seed_all(seed)
                 arrays |= _example(f"{name}_{use}/{seed}", mapper(dict(record)))
     return arrays
+
+
+def build_detr_mapper(cfg: CfgNode, is_train: bool) -> Callable[[dict], dict]:
+    """Return what makes an example of a record."""
+    if not is_train:
+        return EvaluationMapper(ImageReader(cfg.INPUT.FORMAT), build_test_augmentations(cfg))
+    cfg = cfg.clone()
+    cfg.DATASETS.TRAIN = ("all",)
+    sources = TrainSources.from_config(cfg, 1).entries
+    mapper = build_train_mapper(MapperParams.from_config(cfg), sources)
+    return lambda record: mapper(record | {"dataset_source": 0})
 
 
 def _record(folder: Path) -> dict:
