@@ -14,6 +14,7 @@ from detectron2.layers import FrozenBatchNorm2d
 from detectron2.structures import Boxes, Instances, PolygonMasks
 
 from detic.annotation import AnnotationKind
+from detic.config import class_count
 from detic.modeling import build_detector, meta_arch
 from detic.recipes import load_recipe
 from detic.vocabulary.text_encoder import CLIPTextEncoder
@@ -35,7 +36,7 @@ def random_recipe(
         overrides: keys and values in turn.
     """
     path = CONFIGS / f"{name}.yaml"
-    num_classes = load_recipe(path, overrides).MODEL.ROI_HEADS.NUM_CLASSES
+    num_classes = class_count(load_recipe(path, overrides))
     frequencies = folder / f"frequencies_{num_classes}.json"
     counts = [{"id": i + 1, "image_count": 1 + i % 500} for i in range(num_classes)]
     frequencies.write_text(json.dumps(counts))

@@ -110,28 +110,28 @@ def _add_solver(cfg: CN) -> None:
 
 
 def _add_detr(cfg: CN) -> None:
-    node = cfg.MODEL.DETR = CN()  # Deformable DETR recipes
+    node = cfg.MODEL.DETR = CN()  # of the META_ARCHITECTURE DeformableDetr
     node.NUM_CLASSES = 80
     node.FROZEN_WEIGHTS = ""  # accepted
-    node.GIOU_WEIGHT = 2.0
-    node.L1_WEIGHT = 5.0
-    node.DEEP_SUPERVISION = True
+    node.CLS_WEIGHT = 2.0  # of the class loss, and of classes in the matching
+    node.L1_WEIGHT = 5.0  # of the distance of boxes, likewise
+    node.GIOU_WEIGHT = 2.0  # of their generalized IoU, likewise
+    node.DEEP_SUPERVISION = True  # losses for every layer of the decoder, not for the last alone
     node.NO_OBJECT_WEIGHT = 0.1  # accepted
-    node.CLS_WEIGHT = 2.0
-    node.NUM_FEATURE_LEVELS = 4
-    node.TWO_STAGE = False
-    node.WITH_BOX_REFINE = False
-    node.FOCAL_ALPHA = 0.25
-    node.NHEADS = 8
+    node.NUM_FEATURE_LEVELS = 4  # the backbone's maps, then further ones of half the size each
+    node.TWO_STAGE = False  # queries are the encoder's best proposals; else they are learned
+    node.WITH_BOX_REFINE = False  # each layer of the decoder refines the boxes of the one before
+    node.FOCAL_ALPHA = 0.25  # weight of positives in the class loss, 1 - alpha of negatives
+    node.NHEADS = 8  # of every attention
     node.DROPOUT = 0.1
-    node.DIM_FEEDFORWARD = 2048
+    node.DIM_FEEDFORWARD = 2048  # inner width of the feed-forward networks
     node.ENC_LAYERS = 6
     node.DEC_LAYERS = 6
     node.PRE_NORM = False  # accepted
-    node.HIDDEN_DIM = 256
+    node.HIDDEN_DIM = 256  # width of tokens and queries
     node.NUM_OBJECT_QUERIES = 100
-    node.USE_FED_LOSS = False
-    node.WEAK_WEIGHT = 0.1
+    node.USE_FED_LOSS = False  # sample classes for the class loss by ROI_BOX_HEAD.CAT_FREQ_PATH
+    node.WEAK_WEIGHT = 0.1  # of the loss of image labels
 
 
 def _add_accepted(cfg: CN) -> None:
@@ -149,6 +149,8 @@ def add_extension_config(cfg: CN) -> None:
     """Add the keys that published recipes do not know to ``cfg`` in place."""
     _add_own_data(cfg)
     _add_training(cfg)
+    # Deformable DETR classifies by text embeddings: those of ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH
+    cfg.MODEL.DETR.USE_ZEROSHOT_CLS = False
     _add_text_encoder(cfg)
     _add_evaluation(cfg)
 
@@ -193,6 +195,29 @@ def _add_evaluation(cfg: CN) -> None:
     cfg.TEST.FIXED_AP = False  # LVIS: AP of the best 10 000 detections of each class too
     # A vocabulary (name or file) per test set instead of TEST_CLASSIFIERS; "": the model's own
     cfg.TEST.VOCABULARIES = []
+
+
+def class_count_key(cfg: CN) -> str:
+    """Return the key that says how many classes the model of a recipe has."""
+    node = "DETR" if is_deformable_detr(cfg) else "ROI_HEADS"
+    return f"MODEL.{node}.NUM_CLASSES"
+
+
+def class_count(cfg: CN) -> int:
+    """Return how many classes the model of a recipe has, without background."""
+    return (cfg.MODEL.DETR if is_deformable_detr(cfg) else cfg.MODEL.ROI_HEADS).NUM_CLASSES
+
+
+def is_deformable_detr(cfg: CN) -> bool:
+    return cfg.MODEL.META_ARCHITECTURE == "DeformableDetr"
+
+
+def is_zero_shot(cfg: CN) -> bool:
+    """Return whether the model of a recipe classifies by text embeddings."""
+    if is_deformable_detr(cfg):
+        # add_detic_config alone, as upstream programs call it, does not declare the key.
+        return cfg.MODEL.DETR.get("USE_ZEROSHOT_CLS", False)
+    return cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS
 
 
 def with_values(cfg: CN, values: Mapping[str, Any]) -> CN:

@@ -113,8 +113,11 @@ def from_instances(
         if instances.has(name)
     }
     labels = instances.pred_classes.cpu().numpy()
+    height, width = instances.image_size
+    border = np.array([width, height, width, height], dtype=np.float32)
     return Detections(
-        boxes_xyxy=instances.pred_boxes.tensor.float().cpu().numpy(),
+        # Deformable DETR lets boxes reach over the border.
+        boxes_xyxy=instances.pred_boxes.tensor.float().cpu().numpy().clip(0, border),
         labels=labels,
         names=class_names[labels],
         parents=None if class_parents is None else class_parents[labels],

@@ -106,7 +106,8 @@ def _shapes(kind: str, sha256: str) -> ReleasedModel:
     )
 
 
-# Models with a closed vocabulary and Deformable DETR are left out: they know no other classes.
+# Models with a closed vocabulary are left out: they know no other classes. Those of Deformable DETR
+# are among them.
 RELEASED_MODELS = {
     model.name: model
     for model in (

@@ -8,15 +8,13 @@ from torch import Tensor
 
 from detic.checkpoint.renaming import Renaming
 
-# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not. The last
-# one is the C4 recipes', whose heads own the last ResNet stage.
+# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not.
+_IN_DETECTOR = ("backbone.bottom_up.base.", "backbone.bottom_up.", "backbone.base.", "backbone.")
 _BACKBONE_PREFIXES = (
     "",
-    "backbone.bottom_up.base.",
-    "backbone.bottom_up.",
-    "backbone.base.",
-    "backbone.",
-    "roi_heads.",
+    *_IN_DETECTOR,
+    "roi_heads.",  # the C4 recipes' heads own the last ResNet stage
+    *(f"detr.backbone.0.{prefix}" for prefix in _IN_DETECTOR),
 )
 
 _CAFFE2_TENSORS = {
@@ -85,12 +83,19 @@ def _unchanged(name: str) -> str:
     return name
 
 
+def _of_other_detector(name: str) -> str | None:
+    """Return the name of a tensor within the backbone of a detector; None of one beside it."""
+    prefix = next((p for p in ("backbone.bottom_up.", "backbone.") if name.startswith(p)), None)
+    return None if prefix is None else name.removeprefix(prefix)
+
+
 TORCHVISION_TO_DETECTRON2 = "torchvision's names for detectron2's ResNet"
 CAFFE2 = "Caffe2"
 
 # The first of those that place equally many tensors counts.
 SPELLINGS: dict[str, Callable[[str], str | None]] = {
     "the model's own names": _unchanged,
+    "another detector's names": _of_other_detector,
     CAFFE2: _caffe2,
     TORCHVISION_TO_DETECTRON2: _torchvision_to_detectron2,
     "FAIR ConvNeXt": _fair_convnext,

@@ -9,7 +9,10 @@ from torch import Tensor
 from detic.checkpoint.load_report import ShapeMismatch
 
 _STAGE = r"roi_heads\.box_predictor(\.\d+)?\."
-_ZERO_SHOT_WEIGHT = re.compile(_STAGE + r"cls_score\.zs_weight")
+_DETR_LAYER = r"detr\.(transformer\.decoder\.)?class_embed\.\d+"
+_ZERO_SHOT_WEIGHT = re.compile(rf"({_STAGE}cls_score|{_DETR_LAYER})\.zs_weight")
+_DETECTOR_BACKBONE = r"(detr\.backbone\.0\.)?backbone\."
+_BACKBONE = _DETECTOR_BACKBONE + r"(bottom_up\.)?"
 
 # Tensors whose values follow from the configuration or from other files, or that nothing reads.
 # Where a file lacks them the model's own stay, and where it has more of them they are left out.
@@ -21,9 +24,10 @@ _NOT_LEARNED = re.compile(
             r".*\bnum_batches_tracked",
             r".*\brelative_position_index",
             _STAGE + "freq_weight",
+            r"criterion\.fed_loss_weight",
             _ZERO_SHOT_WEIGHT.pattern,
             r"text_encoder\..*",  # frozen, has a weight file of its own
-            r"backbone\.(bottom_up\.)?base\.fc\..*",  # the classifier that backbones were trained with
+            _BACKBONE + r"base\.fc\..*",  # the classifier that backbones were trained with
         )
     )
 )
@@ -31,7 +35,7 @@ _NOT_LEARNED = re.compile(
 _PROPOSAL_SCORE = re.compile(_STAGE + r"prop_score\..*")
 
 # The output normalisation of Swin; image classifiers normalise the last stage only.
-_SWIN_OUTPUT_NORM = re.compile(r"backbone\.(bottom_up\.)?norm\d\.(weight|bias)")
+_SWIN_OUTPUT_NORM = re.compile(_BACKBONE + r"norm\d\.(weight|bias)")
 
 
 class Fit(NamedTuple):
@@ -70,10 +74,10 @@ def backbone_part(model_names: Collection[str]) -> frozenset[str]:
 
     The C4 recipes keep the last stage of their ResNet in the heads.
     """
-    prefix = "backbone.bottom_up."
-    if not any(name.startswith(prefix) for name in model_names):
-        prefix = "backbone."
-    return frozenset(name for name in model_names if name.startswith((prefix, "roi_heads.res5.")))
+    under_pyramid = re.compile(_DETECTOR_BACKBONE + r"bottom_up\.")
+    has_pyramid = any(map(under_pyramid.match, model_names))
+    part = under_pyramid if has_pyramid else re.compile(_DETECTOR_BACKBONE)
+    return frozenset(n for n in model_names if part.match(n) or n.startswith("roi_heads.res5."))
 
 
 def absent_from_classifiers(name: str) -> bool:

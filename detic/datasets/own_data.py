@@ -31,7 +31,7 @@ class OwnData:
 
         Raises:
             InputError: an entry is not usable, or the model's vocabulary file has another number of
-                classes than ``MODEL.ROI_HEADS.NUM_CLASSES``.
+                classes than the model.
         """
         if self.classes.are_named:
             self.classes.check_count()

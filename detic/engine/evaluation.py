@@ -16,7 +16,7 @@ from detic.loading.build import build_test_loader
 from detic.loading.image_reader import image_name
 from detic.loading.unreadable import FILE_NAME, UnreadableImages
 from detic.memory_errors import is_out_of_memory
-from detic.modeling.meta_arch import CustomRCNN
+from detic.modeling.build import DetectionModel
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads.classifier import class_columns
 from detic.paths import as_file_name
@@ -29,7 +29,7 @@ Results = dict[str, dict[str, dict[str, float]]]  # dataset, task, metric
 
 
 def evaluate_model(
-    plan: EvaluationPlan, model: CustomRCNN, *, resume: bool = False, report: bool = True
+    plan: EvaluationPlan, model: DetectionModel, *, resume: bool = False, report: bool = True
 ) -> Results:
     """Return the results on all test sets (empty but in the main process).
 
@@ -65,7 +65,7 @@ def flat_metrics(results: Results) -> dict[str, float]:
 
 
 def _evaluate_set(
-    plan: EvaluationPlan, model: CustomRCNN, test_set: TestSet, evaluator: DetectionEvaluator
+    plan: EvaluationPlan, model: DetectionModel, test_set: TestSet, evaluator: DetectionEvaluator
 ) -> dict[str, dict[str, float]]:
     finished = evaluator.finished_image_ids()
     loader = build_test_loader(plan.data, test_set.name, skip_image_ids=finished)
@@ -91,7 +91,7 @@ def _evaluate_set(
     return results
 
 
-def _detections(model: CustomRCNN, images: list[dict], request: DetectionRequest) -> list[dict]:
+def _detections(model: DetectionModel, images: list[dict], request: DetectionRequest) -> list[dict]:
     """Return what the model finds; where the memory does not suffice, the error names the images."""
     try:
         return model.inference(images, request)
@@ -135,7 +135,7 @@ def _request(plan: EvaluationPlan, test_set: TestSet, model: CustomRCNN) -> Dete
     )
 
 
-def _origin(plan: EvaluationPlan, model: CustomRCNN, test_set: TestSet) -> dict[str, str]:
+def _origin(plan: EvaluationPlan, model: DetectionModel, test_set: TestSet) -> dict[str, str]:
     """Return what detections depend on besides the data: configuration, weights and classes."""
     settings = dict(plan.settings)
     weights = Path(plan.weights.path)
@@ -144,7 +144,7 @@ def _origin(plan: EvaluationPlan, model: CustomRCNN, test_set: TestSet) -> dict[
         settings["the file of MODEL.WEIGHTS"] = f"{size} bytes written at {written} ns"
     embeddings = test_set.embeddings
     if embeddings is None and plan.zero_shot:
-        embeddings = model.roi_heads.classifier.zs_weight
+        embeddings = model.classifier.zs_weight
     if embeddings is not None:
         contents = embeddings.detach().cpu().contiguous().numpy()
         settings["class embeddings"] = hashlib.sha256(contents).hexdigest()[:16]

@@ -28,8 +28,8 @@ from detic.engine.weights import load_initial_weights
 from detic.errors import InputError
 from detic.loading.build import build_train_loader
 from detic.modeling import build_detector
+from detic.modeling.build import DetectionModel
 from detic.modeling.compilation import compile_backbone
-from detic.modeling.meta_arch import CustomRCNN
 from detic.plan import EvaluationPlan, TrainPlan
 from detic.plan.optimization import CheckpointParams
 from detic.plan.weights import InitialWeights
@@ -129,7 +129,7 @@ def run_trainer(trainer: Trainer, resume: bool) -> None:
     trainer.train()
 
 
-def build_trainer(plan: TrainPlan, model: CustomRCNN) -> Trainer:
+def build_trainer(plan: TrainPlan, model: DetectionModel) -> Trainer:
     """Return a trainer of ``model``, whose initial weights are loaded."""
     load_initial_weights(plan.weights, model, purpose="train")
     if plan.compile_backbone:

@@ -9,7 +9,6 @@ from detectron2.utils import comm
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from centernet.proposal_generator import CenterNet
 from detic.errors import InputError, some_of
 from detic.plan.optimization import PrecisionParams
 from detic.transfer import Fetched
@@ -100,14 +99,15 @@ class TrainingStep:
         return contextlib.nullcontext()
 
     def _shared_counts(self, batches: Sequence[Batch]) -> Tensor | None:
-        """Return the mean counts of objects over the step's batches, (2,); None for one batch.
+        """Return the mean counts of objects over the step's batches; None for one batch.
 
-        The proposal losses of all batches are normalised by them.
+        The losses of all batches are normalised by them, as those of processes are.
         """
-        model: Any = unwrap(self.model)
-        if len(batches) == 1 or not isinstance(model.proposal_generator, CenterNet):
+        if len(batches) == 1:
             return None
-        return torch.stack([model.count_targets(batch) for batch in batches]).mean(dim=0)
+        model: Any = unwrap(self.model)
+        counts = [model.count_targets(batch) for batch in batches]
+        return None if counts[0] is None else torch.stack(counts).mean(dim=0)
 
 
 def unwrap(model: nn.Module) -> nn.Module:

@@ -56,4 +56,4 @@ def _check_classes(report: LoadReport, classifiers: Collection[str], num_classes
 def _classifiers(model: nn.Module) -> dict[str, Tensor]:
     """Return copies of the class embeddings in all zero-shot classifiers, by name."""
     state = model.state_dict()
-    return {n: state[n].clone() for n in state if n.endswith("cls_score.zs_weight")}
+    return {n: state[n].clone() for n in state if n.endswith(".zs_weight")}

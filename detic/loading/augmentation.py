@@ -167,12 +167,25 @@ class EfficientDetResizeCrop(T.Augmentation):
         return ResizeCropTransform(scaled_h, scaled_w, offset_y, offset_x, img_scale, self.size)
 
 
+class EitherOf(T.Augmentation):
+    """One of two lists of augmentations, drawn with equal chances for each image."""
+
+    def __init__(self, first: Sequence[T.Augmentation], second: Sequence[T.Augmentation]):
+        super().__init__()
+        self.choices = [T.AugmentationList(steps) for steps in (first, second)]
+
+    def __call__(self, aug_input: T.AugInput) -> Transform:
+        """Return the transforms drawn, after transforming the input in place with them."""
+        first, second = self.choices
+        return first(aug_input) if np.random.rand() > 0.5 else second(aug_input)
+
+
 def _resize_crop(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentation]:
-    return [EfficientDetResizeCrop(source.input_size, source.input_scale)]
+    return [EfficientDetResizeCrop(source.input_size, source.input_scale), *params.flips()]
 
 
 def _large_scale_jitter(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentation]:
-    """Return a fit into a square of random side, then a square window, filled up with grey.
+    """Return a fit into a square of random side, then a square window filled up with grey, a flip.
 
     Source: Ghiasi et al., Copy-Paste, arXiv 2012.07177, section 3 (large scale jittering).
     """
@@ -180,30 +193,54 @@ def _large_scale_jitter(params: "AugmentationParams", source: TrainSource) -> li
     return [
         KeepSides(T.ResizeScale(*source.input_scale, side, side)),
         T.FixedSizeCrop((side, side)),
+        *params.flips(),
     ]
 
 
 def _resize_shortest_edge(
     params: "AugmentationParams", source: TrainSource
 ) -> list[T.Augmentation]:
+    return [_shortest_edge(params, source), *params.flips()]
+
+
+def _detr(params: "AugmentationParams", source: TrainSource) -> list[T.Augmentation]:
+    """Return a flip and a resize; if images are cropped, every other one to a part of it first.
+
+    Source: Carion et al., DETR, arXiv 2005.12872, section 4.
+    """
+    resize = _shortest_edge(params, source)
+    whole = [*params.flips(), resize]
+    if params.crop is None:
+        return whole
+    before = KeepSides(
+        T.ResizeShortestEdge(_SIDES_BEFORE_CROP, _LONGEST_BEFORE_CROP, sample_style="choice")
+    )
+    return [EitherOf(whole, [*params.flips(), before, params.crop, resize])]
+
+
+def _shortest_edge(params: "AugmentationParams", source: TrainSource) -> T.Augmentation:
     style = params.size_sampling
     if style == "range" and len(source.min_sizes) != 2:
         raise InputError(
             f"INPUT.MIN_SIZE_TRAIN_SAMPLING is 'range', so sizes of {source.name!r} must be the "
             f"lowest and the highest, not {list(source.min_sizes)}; or set it to 'choice'"
         )
-    return [KeepSides(T.ResizeShortestEdge(source.min_sizes, source.max_size, style))]
+    return KeepSides(T.ResizeShortestEdge(source.min_sizes, source.max_size, style))
 
 
-# By INPUT.CUSTOM_AUG
+# By INPUT.CUSTOM_AUG: a resize and the flip, in their order
 RESIZES: dict[str, Callable[["AugmentationParams", TrainSource], list[T.Augmentation]]] = {
     "EfficientDetResizeCrop": _resize_crop,
     "ResizeShortestEdge": _resize_shortest_edge,
     "LargeScaleJitter": _large_scale_jitter,
+    "DETR": _detr,
 }
 
 # Keys of RESIZES with which INPUT.CROP means nothing
 WITHOUT_CROP = ("EfficientDetResizeCrop", "ResizeShortestEdge", "LargeScaleJitter")
+
+_SIDES_BEFORE_CROP = (400, 500, 600)  # shorter side, pixels; one is drawn
+_LONGEST_BEFORE_CROP = 10_000  # pixels, which only strips reach
 
 # By INPUT.RANDOM_FLIP: arguments of detectron2's RandomFlip
 FLIPS: dict[str, dict[str, bool] | None] = {
@@ -215,11 +252,12 @@ FLIPS: dict[str, dict[str, bool] | None] = {
 
 @dataclass(frozen=True)
 class AugmentationParams:
-    """What is done to training images: a resize, then a flip; or what detectron2 does."""
+    """What is done to training images: a resize and a flip; or what detectron2 does."""
 
     resize: str = "EfficientDetResizeCrop"  # a key of RESIZES
     flip: str = "horizontal"  # a key of FLIPS
-    size_sampling: str = "choice"  # of ResizeShortestEdge: choice of the sizes, or range
+    size_sampling: str = "choice"  # of the shortest edge: choice of the sizes, or range
+    crop: T.Augmentation | None = None  # of DETR
     detectron2: tuple[T.Augmentation, ...] | None = None  # its own, in place of the above
 
     @classmethod
@@ -231,8 +269,9 @@ class AugmentationParams:
                 crop is asked for that the resize leaves no place for.
         """
         node = cfg.INPUT
+        crop = T.RandomCrop(node.CROP.TYPE, node.CROP.SIZE) if node.CROP.ENABLED else None
         if node.CUSTOM_AUG == "" and not cfg.DATALOADER.USE_DIFF_BS_SIZE:
-            crops = [T.RandomCrop(node.CROP.TYPE, node.CROP.SIZE)] if node.CROP.ENABLED else []
+            crops = [] if crop is None else [crop]
             return cls(detectron2=(*crops, *_detectron2_steps(cfg, is_train=True)))
         if node.CUSTOM_AUG not in RESIZES:
             raise unknown_choice("resize", node.CUSTOM_AUG, RESIZES, where="INPUT.CUSTOM_AUG")
@@ -243,7 +282,12 @@ class AugmentationParams:
                 f"INPUT.CROP.ENABLED has no effect with INPUT.CUSTOM_AUG {node.CUSTOM_AUG!r}; set one "
                 "of them, CROP.ENABLED to False or CUSTOM_AUG to ''"
             )
-        return cls(node.CUSTOM_AUG, node.RANDOM_FLIP, node.MIN_SIZE_TRAIN_SAMPLING)
+        return cls(node.CUSTOM_AUG, node.RANDOM_FLIP, node.MIN_SIZE_TRAIN_SAMPLING, crop)
+
+    def flips(self) -> list[T.Augmentation]:
+        """Return the random flip, if there is one."""
+        flip = FLIPS[self.flip]
+        return [] if flip is None else [T.RandomFlip(**flip)]
 
 
 def build_train_augmentations(
@@ -256,8 +300,7 @@ def build_train_augmentations(
     """
     if params.detectron2 is not None:
         return list(params.detectron2)
-    flip = FLIPS[params.flip]
-    return RESIZES[params.resize](params, source) + ([] if flip is None else [T.RandomFlip(**flip)])
+    return RESIZES[params.resize](params, source)
 
 
 def check_polygons_can_be_cut(steps: Sequence[T.Augmentation]) -> None:

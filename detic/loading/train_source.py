@@ -21,8 +21,9 @@ class TrainSource:
     # EfficientDetResizeCrop, LargeScaleJitter:
     input_size: int  # side of the crop, pixels
     input_scale: tuple[float, float]  # range of the drawn scale
-    min_sizes: tuple[int, ...]  # ResizeShortestEdge: shorter side, pixels
-    max_size: int  # ResizeShortestEdge: limit of the longer side, pixels
+    # ResizeShortestEdge, DETR:
+    min_sizes: tuple[int, ...]  # shorter side, pixels
+    max_size: int  # limit of the longer side, pixels
     use_repeat_factors: bool  # see images with rare classes more often
 
     @property
@@ -151,7 +152,7 @@ def _parallel_keys(
     if resize in ("EfficientDetResizeCrop", "LargeScaleJitter"):
         keys["input_size"] = "DATASET_INPUT_SIZE", int
         keys["input_scale"] = "DATASET_INPUT_SCALE", tuple
-    if resize == "ResizeShortestEdge":
+    if resize in ("ResizeShortestEdge", "DETR"):
         keys["min_sizes"] = "DATASET_MIN_SIZES", tuple
         keys["max_size"] = "DATASET_MAX_SIZES", int
     return keys

@@ -163,8 +163,8 @@ def _check_classes(records: ImageRecords, name: str, num_classes: int) -> None:
             record = records[int(labels.images[is_wrong.argmax()])]
             raise InputError(
                 f"image {record.get('image_id')} of dataset {name!r} has class "
-                f"{int(labels.classes[is_wrong.argmax()])}, the model has {num_classes} classes "
-                "(MODEL.ROI_HEADS.NUM_CLASSES); use a dataset with the model's classes"
+                f"{int(labels.classes[is_wrong.argmax()])}, the model has {num_classes} "
+                "classes; use a dataset with the model's classes"
             )
 
 

@@ -4,11 +4,14 @@ from contextlib import nullcontext
 
 from detectron2.modeling import META_ARCH_REGISTRY, build_model
 
-from detic.errors import InputError
+from detic.errors import InputError, unknown_choice
 from detic.modeling.blank_weights import BlankWeights
+from detic.modeling.detr.meta_arch import DeformableDetr
 from detic.modeling.meta_arch import CustomRCNN
 from detic.recipes.values import leaves
 from detic.value_rules import is_list
+
+DetectionModel = CustomRCNN | DeformableDetr
 
 # How Detectron2 and timm tell of values that they do not know
 UNBUILDABLE = (
@@ -25,13 +28,14 @@ WITHOUT_TRAINING = {
     "MODEL.ROI_BOX_HEAD.USE_FED_LOSS": False,
     "MODEL.ROI_BOX_HEAD.IGNORE_ZERO_CATS": False,
     "MODEL.ROI_BOX_HEAD.WITH_SOFTMAX_PROP": False,
+    "MODEL.DETR.USE_FED_LOSS": False,
     "MODEL.DYNAMIC_CLASSIFIER": False,
     "MODEL.WITH_CAPTION": False,
     "MODEL.TIMM.PRETRAINED": False,
 }
 
 
-def build_detector(cfg, *, blank: bool = False) -> CustomRCNN:
+def build_detector(cfg, *, blank: bool = False) -> DetectionModel:
     """Return the model of a recipe, with random weights, on ``MODEL.DEVICE``.
 
     Args:
@@ -43,9 +47,8 @@ def build_detector(cfg, *, blank: bool = False) -> CustomRCNN:
     """
     name = cfg.MODEL.META_ARCHITECTURE
     if name not in META_ARCH_REGISTRY:
-        raise InputError(
-            f"MODEL.META_ARCHITECTURE {name} is not available; recipes with CustomRCNN are "
-            "(Deformable DETR recipes can be read, but not be built)"
+        raise unknown_choice(
+            "model", name, ("CustomRCNN", "DeformableDetr"), where="MODEL.META_ARCHITECTURE"
         )
     try:
         with BlankWeights() if blank else nullcontext():

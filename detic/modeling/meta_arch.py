@@ -13,12 +13,14 @@ from detectron2.modeling import META_ARCH_REGISTRY, GeneralizedRCNN
 from detectron2.structures import ImageList, Instances
 from torch import Tensor, nn
 
+from centernet.proposal_generator import CenterNet
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
 from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
 from detic.modeling.precision import computing_in
 from detic.modeling.request import DetectionRequest
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import BatchCaptions, Supervision
 from detic.transfer import send, send_instances
 from detic.vocabulary.text_encoder import build_text_encoder
@@ -154,8 +156,18 @@ class CustomRCNN(GeneralizedRCNN):
         sent = [x | {"image": send(x["image"], self.device)} for x in batched_inputs]
         return super().preprocess_image(sent)
 
-    def count_targets(self, batched_inputs: list[dict]) -> Tensor:
-        """Return what the proposal losses of a training batch are normalised by, (2,)."""
+    @property
+    def classifier(self) -> ZeroShotClassifier:
+        """That of the first stage; of a closed model a linear layer."""
+        return self.roi_heads.classifier
+
+    def count_targets(self, batched_inputs: list[dict]) -> Tensor | None:
+        """Return what the proposal losses of a training batch are normalised by, (2,).
+
+        None if they are normalised by what does not depend on the batch.
+        """
+        if not isinstance(self.proposal_generator, CenterNet):
+            return None
         images = self.preprocess_image(batched_inputs)
         gt_instances = [send_instances(x["instances"], self.device) for x in batched_inputs]
         return self.proposal_generator.count_targets(gt_instances, images.tensor.shape[2:])

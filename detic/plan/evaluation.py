@@ -11,7 +11,7 @@ import torch
 from detectron2.config import CfgNode
 from torch import Tensor
 
-from detic.config import with_values
+from detic.config import is_deformable_detr, is_zero_shot, with_values
 from detic.datasets.own_data import OwnData, check_class_order
 from detic.errors import InputError
 from detic.loading.build import TestData
@@ -87,7 +87,8 @@ class EvaluationPlan:
         datasets, classes = cfg.DATASETS.TEST, TestClasses.from_config(cfg)
         if classes.are_those_of_model:
             check_class_order(weights.classes, datasets)
-        heads, limit = cfg.MODEL.ROI_HEADS.NAME, cfg.TEST.DETECTIONS_PER_IMAGE
+        heads = None if is_deformable_detr(cfg) else cfg.MODEL.ROI_HEADS.NAME
+        limit = cfg.TEST.DETECTIONS_PER_IMAGE
         settings: dict[str, str] = {"MODEL.WEIGHTS": weights.path}
         for name in ("MODEL", "INPUT", "TEST"):
             settings = _settings(cfg[name], name) | settings
@@ -104,7 +105,7 @@ class EvaluationPlan:
             precision=choose_precision(
                 cfg.MODEL.INFERENCE_PRECISION, torch.device(cfg.MODEL.DEVICE)
             ),
-            zero_shot=cfg.MODEL.ROI_BOX_HEAD.USE_ZEROSHOT_CLS,
+            zero_shot=is_zero_shot(cfg),
             settings=settings,
         )
 
@@ -119,13 +120,13 @@ def evaluation_config(cfg: CfgNode, classes: ModelClasses) -> CfgNode:
     return with_values(cfg, WITHOUT_TRAINING | key)
 
 
-def _fixed_ap_limit(heads: str, limit: int) -> int | None:
+def _fixed_ap_limit(heads: str | None, limit: int) -> int | None:
     """Return how many detections of an image count; None: the model's limit is enough.
 
     Fixed AP ranks detections over the whole dataset, so those of an image must not be cut early.
 
     Args:
-        heads: ``MODEL.ROI_HEADS.NAME``.
+        heads: ``MODEL.ROI_HEADS.NAME``; None: the model has none.
         limit: ``TEST.DETECTIONS_PER_IMAGE``; negative: none.
     """
     if heads in _HEADS_WITHOUT_REQUESTS:

@@ -8,6 +8,7 @@ from pathlib import Path
 import numpy as np
 from detectron2.utils import comm
 
+from detic.config import class_count, is_deformable_detr
 from detic.datasets.image_records import JoinedRecords, Labels, as_image_records
 from detic.errors import InputError
 from detic.files import write_json
@@ -33,6 +34,8 @@ class FrequencyFile:
         """Return what a recipe says; no dataset is to be counted if no loss needs frequencies."""
         node = cfg.MODEL.ROI_BOX_HEAD
         is_needed = node.USE_FED_LOSS or node.IGNORE_ZERO_CATS or cfg.MODEL.DYNAMIC_CLASSIFIER
+        if is_deformable_detr(cfg):
+            is_needed = cfg.MODEL.DETR.USE_FED_LOSS
         datasets: list[str] = []
         if is_needed and not node.CAT_FREQ_PATH:
             entries = TrainSources.from_config(cfg, world_size).entries
@@ -40,7 +43,7 @@ class FrequencyFile:
         return cls(
             node.CAT_FREQ_PATH,
             tuple(datasets),
-            cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            class_count(cfg),
             Path(cfg.OUTPUT_DIR),
         )
 
@@ -85,8 +88,7 @@ def images_per_class(records: Sequence[dict], num_classes: int) -> list[int]:
         first = int(is_wrong.argmax())
         raise InputError(
             f"image {records[int(labels.images[first])]['image_id']} has class "
-            f"{int(labels.classes[first])}, the model has {num_classes} classes "
-            "(MODEL.ROI_HEADS.NUM_CLASSES)"
+            f"{int(labels.classes[first])}, the model has {num_classes} classes"
         )
     classes = labels.of_images_once().classes
     return np.bincount(classes, minlength=num_classes).tolist()

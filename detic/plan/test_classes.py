@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from detectron2.data import MetadataCatalog
 from torch import Tensor
 
+from detic.config import is_deformable_detr, is_zero_shot
 from detic.datasets.class_lists import categories_of_file
 from detic.datasets.table import SPECS
 from detic.errors import InputError
@@ -45,9 +46,10 @@ class TestClasses:
         node, datasets = cfg.MODEL, cfg.DATASETS.TEST
         vocabularies = cfg.TEST.VOCABULARIES
         resets = node.RESET_CLS_TESTS and not vocabularies
-        if (vocabularies or resets) and not node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
+        if (vocabularies or resets) and not is_zero_shot(cfg):
+            part = "DETR" if is_deformable_detr(cfg) else "ROI_BOX_HEAD"
             raise InputError(
-                "TEST.VOCABULARIES and MODEL.RESET_CLS_TESTS need MODEL.ROI_BOX_HEAD."
+                f"TEST.VOCABULARIES and MODEL.RESET_CLS_TESTS need MODEL.{part}."
                 "USE_ZEROSHOT_CLS True: a closed classifier knows no other classes"
             )
         lists = {

@@ -14,8 +14,8 @@ from detic.errors import InputError
 from detic.memory_errors import is_out_of_memory
 from detic.modeling import build_detector
 from detic.modeling.blank_weights import zero_parameters
+from detic.modeling.build import DetectionModel
 from detic.modeling.compilation import compile_for_inference
-from detic.modeling.meta_arch import CustomRCNN
 from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
@@ -73,7 +73,7 @@ class Detector:
 
     def __init__(
         self,
-        model: CustomRCNN,
+        model: DetectionModel,
         input_format: InputFormat,
         vocabulary_reader: VocabularyReader,
         vocabulary: VocabularyLike,

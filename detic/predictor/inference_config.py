@@ -6,7 +6,7 @@ from numbers import Real
 import torch
 from detectron2.config import CfgNode
 
-from detic.config import with_values
+from detic.config import class_count_key, is_zero_shot, with_values
 from detic.errors import InputError
 from detic.modeling.build import WITHOUT_TRAINING
 from detic.vocabulary.model_classes import KEY, SET_LATER
@@ -37,12 +37,11 @@ def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device
     Raises:
         InputError: the recipe's model cannot change its vocabulary.
     """
-    node = cfg.MODEL
-    if node.META_ARCHITECTURE != "CustomRCNN" or not node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS:
+    name, zero_shot = cfg.MODEL.META_ARCHITECTURE, is_zero_shot(cfg)
+    if name not in ("CustomRCNN", "DeformableDetr") or not zero_shot:
         raise InputError(
-            f"this recipe's model ({node.META_ARCHITECTURE}, USE_ZEROSHOT_CLS "
-            f"{node.ROI_BOX_HEAD.USE_ZEROSHOT_CLS}) knows only the classes it was trained on; "
-            "choose a recipe with CLIP in its name"
+            f"this recipe's model ({name}, USE_ZEROSHOT_CLS {zero_shot}) knows only the classes it "
+            "was trained on; choose a recipe with CLIP in its name"
         )
     return with_values(
         cfg,
@@ -51,7 +50,7 @@ def inference_config(cfg: CfgNode, params: DetectionParams, device: torch.device
             "MODEL.DEVICE": str(device),
             "MODEL.ROI_HEADS.SCORE_THRESH_TEST": params.score_threshold,
             "MODEL.ROI_HEADS.ONE_CLASS_PER_PROPOSAL": params.one_class_per_proposal,
-            "MODEL.ROI_HEADS.NUM_CLASSES": 1,  # the place of a classifier that is never used
+            class_count_key(cfg): 1,  # the place of a classifier that is never used
             KEY: SET_LATER,
         },
     )

@@ -11,6 +11,7 @@ from pathlib import Path
 import torch
 from torch import Tensor
 
+from detic.config import class_count, class_count_key
 from detic.errors import InputError
 from detic.files import fingerprint
 from detic.paths import find_file
@@ -42,6 +43,7 @@ class ModelClasses:
     width: int  # D
     text_weights: str | None = None  # of the text encoder, "openai" or a file; None: not known
     prompt: str = "a"  # a template's name, or a text with {} for the class name
+    count_key: str = "MODEL.ROI_HEADS.NUM_CLASSES"  # that says C
 
     @classmethod
     def from_config(cls, cfg) -> "ModelClasses":
@@ -54,10 +56,11 @@ class ModelClasses:
         return cls(
             source=ClassSource.SET_LATER if path is None else _source_of(path),
             path=path,
-            count=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            count=class_count(cfg),
             width=node.ZEROSHOT_WEIGHT_DIM,
             text_weights=encoder.get("WEIGHTS"),
             prompt=encoder.get("PROMPT", "a"),
+            count_key=class_count_key(cfg),
         )
 
     @property
@@ -133,8 +136,8 @@ class ModelClasses:
         count = len(read_vocabulary_file(self._file))
         if count != self.count:
             raise InputError(
-                f"{self.path} names {count} classes, MODEL.ROI_HEADS.NUM_CLASSES is {self.count}; "
-                f"set MODEL.ROI_HEADS.NUM_CLASSES to {count}"
+                f"{self.path} names {count} classes, {self.count_key} is {self.count}; "
+                f"set {self.count_key} to {count}"
             )
 
 

@@ -5,10 +5,12 @@ from itertools import chain
 import torch
 
 from tests.parity import ours
+from tests.parity.units.mapping import build_detr_mapper
 from tests.parity.units.sampling import batches, drawn_indices, mixture_weights
 
 EfficientDetResizeCrop = ours.EfficientDetResizeCrop
 repeat_factors_from_tag_frequency = ours.tag_repeat_factors
+DetrDatasetMapper = build_detr_mapper
 
 
 class MultiDatasetSampler:

@@ -43,6 +43,8 @@ def case_config(case: Case, folder: Path) -> CfgNode:
             *(f"{head}.CAT_FREQ_PATH", frequency_file(folder, case.num_counted)),
         ]
     )
+    if cfg.MODEL.META_ARCHITECTURE == "DeformableDetr":
+        cfg.merge_from_list(["MODEL.DETR.NUM_CLASSES", case.num_classes])
     cfg.merge_from_list(list(case.overrides))
     return cfg
 

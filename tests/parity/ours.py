@@ -24,7 +24,12 @@ from detic.loading.augmentation import (
 from detic.loading.batching import Buckets, source_and_shape_buckets
 from detic.loading.image_reader import ImageReader
 from detic.loading.index_stream import Epoch, StrideReader
-from detic.loading.mapper import MapperParams, TrainMapper, build_train_mapper
+from detic.loading.mapper import (
+    EvaluationMapper,
+    MapperParams,
+    TrainMapper,
+    build_train_mapper,
+)
 from detic.loading.sampling import (
     dataset_weights,
     repeat_factors,
@@ -48,6 +53,7 @@ __all__ = [
     "DatasetCatalog",
     "EfficientDetResizeCrop",
     "Epoch",
+    "EvaluationMapper",
     "EventStorage",
     "FocalParams",
     "ImageReader",

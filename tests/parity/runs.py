@@ -112,7 +112,8 @@ def intermediate(model: nn.Module, run: str, with_features: bool) -> Iterator[Ar
     hooks = []
     if with_features:
         hooks.append(model.backbone.register_forward_hook(keep_features))
-    hooks.append(model.proposal_generator.register_forward_hook(keep_proposals))
+    if hasattr(model, "proposal_generator"):
+        hooks.append(model.proposal_generator.register_forward_hook(keep_proposals))
     try:
         yield arrays
     finally:

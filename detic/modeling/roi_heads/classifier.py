@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from detic.config import class_count, is_zero_shot
 from detic.errors import InputError
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.vocabulary.model_classes import ModelClasses
@@ -35,8 +36,8 @@ class ClassifierParams:
     def from_config(cls, cfg) -> "ClassifierParams":
         node = cfg.MODEL.ROI_BOX_HEAD
         return cls(
-            classes=ModelClasses.from_config(cfg) if node.USE_ZEROSHOT_CLS else None,
-            num_classes=cfg.MODEL.ROI_HEADS.NUM_CLASSES,
+            classes=ModelClasses.from_config(cfg) if is_zero_shot(cfg) else None,
+            num_classes=class_count(cfg),
             normalize=node.NORM_WEIGHT,
             temperature=node.NORM_TEMP,
             bias=node.USE_BIAS if node.USE_BIAS < 0 else None,

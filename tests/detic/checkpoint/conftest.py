@@ -13,7 +13,7 @@ from torch import nn
 from torch.overrides import TorchFunctionMode
 
 from centernet.config import add_centernet_config
-from detic.config import add_detic_config
+from detic.config import add_detic_config, class_count
 from detic.modeling import meta_arch
 from detic.vocabulary.text_encoder import CLIPTextEncoder
 
@@ -32,7 +32,7 @@ def build_recipe(tmp_path, monkeypatch):
         add_detic_config(cfg)
         cfg.merge_from_file(str(ROOT / "configs" / f"{recipe}.yaml"))
         cfg.merge_from_list(["MODEL.DEVICE", "cpu", *overrides])
-        num_classes = cfg.MODEL.ROI_HEADS.NUM_CLASSES
+        num_classes = class_count(cfg)
         np.save(tmp_path / "classes.npy", np.ones((num_classes, 512), np.float16))
         counts = [{"id": i + 1, "image_count": i + 1} for i in range(min(num_classes, 1203))]
         (tmp_path / "counts.json").write_text(json.dumps(counts))

@@ -125,3 +125,29 @@ def test_torchvision_resnet_needs_the_stride_in_the_3x3_convolution(build_recipe
     model = build_recipe(recipe, "MODEL.RESNETS.STRIDE_IN_1X1", False)
     report = load_weights(model, tmp_path / "resnet50.pth", purpose="train")
     assert len(report.matched) == 5 * 53
+
+
+def test_the_usual_resnet_starts_deformable_detr(build_recipe, tmp_path):
+    """The published recipes start from detectron2's file of torchvision's weights."""
+    model = build_recipe("BoxSup-DeformDETR_L_R50_4x")
+    expected = numbered(model.backbone)
+    content = {"model": {name: tensor.numpy() for name, tensor in expected.items()}}
+    (tmp_path / "R-50.pkl").write_bytes(pickle.dumps(content))
+    report = load_weights(model, tmp_path / "R-50.pkl", purpose="train")
+    assert len(report.matched) == len(expected)
+    state = model.backbone.state_dict()
+    assert all(torch.equal(state[name], tensor) for name, tensor in expected.items())
+    with pytest.raises(InputError, match="holds a backbone, which suits training only"):
+        load_weights(model, tmp_path / "R-50.pkl")
+
+
+def test_the_backbone_of_another_detector_starts_a_training(build_recipe, tmp_path):
+    timm = ("MODEL.BACKBONE.NAME", "build_timm_backbone", "MODEL.TIMM.BASE_NAME", "resnet18")
+    donor = build_recipe("BoxSup-C2_LCOCO_CLIP_R18_640b32_4x").backbone.bottom_up
+    expected = numbered(donor)
+    tensors = {f"backbone.bottom_up.{name}": tensor for name, tensor in expected.items()}
+    torch.save({"model": tensors}, tmp_path / "detector.pth")
+    model = build_recipe("BoxSup-DeformDETR_L_R50_4x", *timm)
+    report = load_weights(model, tmp_path / "detector.pth", purpose="train")
+    assert report.names == "another detector's names"
+    assert len(report.matched) == len(expected)

@@ -35,12 +35,6 @@ DIM = 8
 HERE = (10, 10, 30, 30)  # XYWH
 
 
-class Heads(nn.Module):
-    def __init__(self, class_embeddings):
-        super().__init__()
-        self.classifier = ZeroShotClassifier(in_features=2, class_embeddings=class_embeddings)
-
-
 class SeeingModel(nn.Module):
     """Finds the one object of an image, as the class whose embedding is nearest to its text."""
 
@@ -49,12 +43,12 @@ class SeeingModel(nn.Module):
     def __init__(self, texts):
         super().__init__()
         self.texts = texts
-        self.roi_heads = Heads(texts)
+        self.classifier = ZeroShotClassifier(in_features=2, class_embeddings=texts)
         self.seen, self.limits = [], []  # image ids; the limits of detections that are asked for
 
     def inference(self, batch, request):
         self.limits.append(request.max_detections)
-        classes = self.roi_heads.classifier.zs_weight.t()
+        classes = self.classifier.zs_weight.t()
         if request.classes is not None:
             classes = request.classes.columns.t()
         return [{"instances": self._instances(x["image_id"], classes)} for x in batch]

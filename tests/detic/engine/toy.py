@@ -19,7 +19,9 @@ class ToyModel(nn.Module):
         super().__init__()
         self.weight = nn.Parameter(torch.zeros(()))
         self.noise = noise
-        self.proposal_generator = None
+
+    def count_targets(self, batch):
+        return None
 
     def forward(self, batch, object_counts=None):
         targets = torch.tensor([x["target"] for x in batch])

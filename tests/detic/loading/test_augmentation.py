@@ -144,6 +144,43 @@ def test_training_resizes_and_then_flips(cfg):
     assert flip.prob == 0.5
 
 
+def detr_steps(cfg, crop):
+    cfg.INPUT.CUSTOM_AUG = "DETR"
+    cfg.INPUT.MIN_SIZE_TRAIN = (30,)
+    cfg.INPUT.MAX_SIZE_TRAIN = 1333
+    cfg.INPUT.CROP.ENABLED = crop
+    cfg.INPUT.CROP.TYPE, cfg.INPUT.CROP.SIZE = "absolute_range", (384, 600)
+    source = TrainSources.from_config(cfg, 1).entries[0]
+    return build_train_augmentations(AugmentationParams.from_config(cfg), source)
+
+
+def test_detr_flips_and_then_resizes(cfg):
+    flip, resize = detr_steps(cfg, crop=False)
+    assert isinstance(flip, T.RandomFlip)
+    assert isinstance(resize, KeepSides)
+
+
+def test_detr_crops_every_other_image(cfg, image, monkeypatch):
+    cfg.INPUT.RANDOM_FLIP = "none"
+    (either,) = detr_steps(cfg, crop=True)
+    counts = []
+    for drawn in (0.6, 0.4):
+        monkeypatch.setattr(np.random, "rand", lambda drawn=drawn: drawn)
+        aug_input = T.AugInput(image.copy())
+        counts.append(len(either(aug_input).transforms))
+        assert min(aug_input.image.shape[:2]) == 30
+    assert counts == [1, 3]  # a resize; a resize, a crop and a resize
+
+
+def test_detr_does_not_blow_up_strips(cfg, monkeypatch):
+    (either,) = detr_steps(cfg, crop=True)
+    monkeypatch.setattr(np.random, "rand", lambda: 0.4)  # crop
+    aug_input = T.AugInput(np.zeros((2, 30_000, 3), dtype=np.uint8))
+    resized = either(aug_input).transforms[1]
+    assert (resized.new_h, resized.new_w) == (1, 10_000)
+    assert min(aug_input.image.shape[:2]) >= 1
+
+
 def test_each_source_has_its_own_sizes(joint_cfg):
     joint_cfg.INPUT.CUSTOM_AUG = "ResizeShortestEdge"
     joint_cfg.INPUT.MIN_SIZE_TRAIN_SAMPLING = "range"

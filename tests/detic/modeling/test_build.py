@@ -10,7 +10,11 @@ from detic.recipes import load_recipe
 @pytest.mark.parametrize(
     ("key", "value", "message"),
     [
-        ("MODEL.META_ARCHITECTURE", "nope", "MODEL.META_ARCHITECTURE nope is not available"),
+        (
+            "MODEL.META_ARCHITECTURE",
+            "nope",
+            "MODEL.META_ARCHITECTURE: unknown model 'nope'; choose CustomRCNN",
+        ),
         ("MODEL.BACKBONE.NAME", "nope", "no object named 'nope' in the BACKBONE registry"),
         ("MODEL.FPN.IN_FEATURES", "[]", "look at MODEL.FPN.IN_FEATURES"),
         ("MODEL.FPN.IN_FEATURES", "['x']", "'x' is not there; look at MODEL.FPN.IN_FEATURES"),

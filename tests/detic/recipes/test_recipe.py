@@ -153,9 +153,10 @@ WITHOUT_EFFECT = {
         "VIS_THRESH",
     ),
     *("ADD_FEATURE_TO_PROP", "USE_EQL_LOSS", "EQL_FREQ_CAT", "AS_PROPOSAL", "RESET_ITER"),
+    *("FROZEN_WEIGHTS", "NO_OBJECT_WEIGHT", "PRE_NORM"),
 }
-# Models that are refused by name: BiFPN, DLA, Deformable DETR.
-OF_OTHER_MODELS = ("MODEL.BIFPN.", "MODEL.DLA.", "MODEL.DETR.")
+# Models that are refused by name: BiFPN, DLA.
+OF_OTHER_MODELS = ("MODEL.BIFPN.", "MODEL.DLA.")
 
 
 def leaf_keys(node, prefix=""):

@@ -10,6 +10,7 @@ from tests.parity.units.configuration import defaults, recipes
 from tests.parity.units.datasets import lvis_style_file, registered
 from tests.parity.units.federated import federated
 from tests.parity.units.jitter import large_scale_jitter
+from tests.parity.units.mapping import detr_mapper
 from tests.parity.units.optimizer import optimizers
 from tests.parity.units.sampling import sampling
 
@@ -26,4 +27,5 @@ UNITS: dict[str, Callable[[Path], Arrays]] = {
     "unit_datasets": registered,
     "unit_text_encoder": text_encoder,
     "unit_lsj": large_scale_jitter,
+    "unit_detr_mapper": detr_mapper,
 }

@@ -1,0 +1,54 @@
+"""The most likely classes of all queries as detections.
+
+Shapes: B images, Q queries, C classes, N detections of an image.
+"""
+
+from collections.abc import Sequence
+
+from detectron2.structures import Boxes, Instances
+from torch import Tensor
+
+from detic.modeling.detr.boxes import cxcywh_to_xyxy
+
+
+def best_detections(
+    scores: Tensor,
+    boxes: Tensor,
+    image_sizes_hw: Sequence[tuple[int, int]],
+    limit: int,
+    thresholds: Tensor | None = None,
+) -> list[Instances]:
+    """Return the detections of each image, highest score first.
+
+    A query may be several, of different classes. Boxes may reach over the border of the image.
+
+    Args:
+        scores: (B, Q, C).
+        boxes: (B, Q, 4) as centre and size, 0 to 1 across the image.
+        image_sizes_hw: of the B images that detections are for, pixels.
+        limit: of detections of an image; negative: none.
+        thresholds: (C,), which scores are above; None: all scores count.
+
+    Returns:
+        B Instances with ``pred_boxes`` (xyxy, pixels), ``scores``, ``pred_classes`` and
+        ``box_index``, the query (int64).
+    """
+    num_classes, total = scores.shape[2], scores[0].numel()
+    count = total if limit < 0 else min(limit, total)
+    values, places = scores.flatten(1).topk(count, dim=1)
+    queries, classes = places // num_classes, places % num_classes
+    detections = []
+    for i, (height, width) in enumerate(image_sizes_hw):
+        chosen = slice(None) if thresholds is None else values[i] > thresholds[classes[i]]
+        index = queries[i][chosen]
+        scale = boxes.new_tensor([width, height, width, height])
+        detections.append(
+            Instances(
+                (height, width),
+                pred_boxes=Boxes(cxcywh_to_xyxy(boxes[i, index]) * scale),
+                scores=values[i][chosen],
+                pred_classes=classes[i][chosen],
+                box_index=index,
+            )
+        )
+    return detections
