@@ -118,7 +118,7 @@ def _warn_of(unreadable: UnreadableImages, dataset_name: str) -> None:
         )
 
 
-def _request(plan: EvaluationPlan, test_set: TestSet, model: CustomRCNN) -> DetectionRequest:
+def _request(plan: EvaluationPlan, test_set: TestSet, model: DetectionModel) -> DetectionRequest:
     """Return what the model is asked for on a test set."""
     if plan.max_detections is not None:
         logger.info(
@@ -128,7 +128,7 @@ def _request(plan: EvaluationPlan, test_set: TestSet, model: CustomRCNN) -> Dete
         )
     classes = None
     if test_set.embeddings is not None:
-        columns = class_columns(model.roi_heads.classifier, test_set.embeddings)
+        columns = class_columns(model.classifier, test_set.embeddings)
         classes = RequestedClasses(columns)
     return DetectionRequest(
         classes=classes, max_detections=plan.max_detections, precision=plan.precision

@@ -10,19 +10,20 @@ import torch
 from torch import nn
 
 from detic.errors import InputError
-from detic.modeling.meta_arch import CustomRCNN
+from detic.modeling.build import DetectionModel
+from detic.modeling.detr.meta_arch import DeformableDetr
 
 
-def compile_backbone(model: CustomRCNN) -> None:
+def compile_backbone(model: DetectionModel) -> None:
     """Have the backbone compiled when it is first used.
 
     Raises:
         InputError: there is no compiler for the device of the model.
     """
-    _compile([model.backbone], model.device)
+    _compile([_backbone(model)], model.device)
 
 
-def compile_for_inference(model: CustomRCNN) -> None:
+def compile_for_inference(model: DetectionModel) -> None:
     """Have backbone and heads compiled when they are first used: once for maps of all sizes.
 
     Raises:
@@ -31,8 +32,14 @@ def compile_for_inference(model: CustomRCNN) -> None:
     _compile(_parts(model), model.device)
 
 
-def _parts(model: CustomRCNN) -> Iterator[nn.Module]:
-    yield model.backbone
+def _backbone(model: DetectionModel) -> nn.Module:
+    return model.detr.backbone if isinstance(model, DeformableDetr) else model.backbone
+
+
+def _parts(model: DetectionModel) -> Iterator[nn.Module]:
+    yield _backbone(model)
+    if isinstance(model, DeformableDetr):
+        return
     heads = model.roi_heads
     for part in (
         getattr(model.proposal_generator, "centernet_head", None),

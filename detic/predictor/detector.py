@@ -18,7 +18,6 @@ from detic.modeling.build import DetectionModel
 from detic.modeling.compilation import compile_for_inference
 from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
-from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
@@ -91,7 +90,7 @@ class Detector:
         self.precision = choose_precision(precision, model.device)
         if compile:
             compile_for_inference(model)
-        self._prepared = prepare(self.embed(vocabulary), self._classifier, score_threshold)
+        self._prepared = prepare(self.embed(vocabulary), self.model.classifier, score_threshold)
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         compute_alone_after_forks()
@@ -188,7 +187,7 @@ class Detector:
 
     @score_threshold.setter
     def score_threshold(self, threshold: float) -> None:
-        self._prepared = prepare(self.vocabulary, self._classifier, threshold)
+        self._prepared = prepare(self.vocabulary, self.model.classifier, threshold)
 
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
@@ -206,11 +205,7 @@ class Detector:
             InputError: as ``VocabularyReader.read`` does.
         """
         embedded = self.embed(vocabulary)
-        self._prepared = prepare(embedded, self._classifier, self.score_threshold)
-
-    @property
-    def _classifier(self) -> ZeroShotClassifier:
-        return self.model.roi_heads.classifier
+        self._prepared = prepare(embedded, self.model.classifier, self.score_threshold)
 
     def embed(self, vocabulary: VocabularyLike) -> EmbeddedVocabulary:
         """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""

@@ -152,9 +152,11 @@ class DeformableDetr(nn.Module):
         """
         request = request or DetectionRequest()
         images, padding = self._preprocess(batched_inputs)
-        last = self.detr(images, padding, request.backbone_dtype).layers[-1]
+        last = self.detr(images, padding, request.precision.backbone).layers[-1]
         scores = self._scores(last.content, request)
-        of_queries = torch.cat([chunk for _, chunk in scores.chunks()], dim=1)  # (B * Q, C)
+        of_queries = torch.cat([c for _, c in scores.reportable_chunks()], dim=1)  # (B * Q, C)
+        if self.score_params.one_class_per_proposal:
+            of_queries = of_queries * (of_queries == of_queries.amax(dim=1, keepdim=True))
         limit = self.score_params.limited_to(request.max_detections).max_detections
         has_thresholds = (
             request.classes is not None and request.classes.score_thresholds is not None
@@ -189,8 +191,8 @@ class DeformableDetr(nn.Module):
     def _scores(self, content: Tensor, request: DetectionRequest) -> ClassScores:
         """Return the class scores of the queries (B, Q, width), image by image."""
         x = content.flatten(0, 1)
-        embeddings = None if request.classes is None else request.classes.embeddings
-        logits = class_logits_by_slice(self.classifier, x, embeddings)
+        columns = None if request.classes is None else request.classes.columns
+        logits = class_logits_by_slice(self.classifier, x, columns)
         return ClassScores(
             [lambda classes: logits(classes).sigmoid()],
             self.detr.num_classes,
