@@ -33,7 +33,7 @@ def compile_for_inference(model: DetectionModel) -> None:
 
 
 def _backbone(model: DetectionModel) -> nn.Module:
-    return model.detr.backbone if isinstance(model, DeformableDetr) else model.backbone
+    return model.detr.backbone[0] if isinstance(model, DeformableDetr) else model.backbone
 
 
 def _parts(model: DetectionModel) -> Iterator[nn.Module]:
