@@ -6,17 +6,12 @@ import signal
 import sys
 import traceback
 from collections.abc import Callable
-from importlib import reload
 from typing import NoReturn
 
-import detic
 from detic.errors import InputError
 from detic.files import reason_of
 from detic.memory_errors import is_out_of_memory
 from detic_commands.running import INTERRUPTED, USER_ERROR
-
-if not hasattr(detic, "Detector"):  # `python -m detic` has put it off
-    reload(detic)
 
 TRACEBACK = (
     "DETIC_TRACEBACK"  # set in the environment, it shows where in the code messages are from

@@ -188,7 +188,7 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--compile",
         action="store_true",
-        help="compile backbone and heads: the first image takes a minute more, the others less",
+        help="compile backbone and heads, which the first image waits minutes for; a CPU gains little",
     )
     group.add_argument(
         "--batch-size", type=positive_int, default=1, metavar="N", help="images computed together"

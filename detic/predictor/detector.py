@@ -126,7 +126,7 @@ class Detector:
             precision: fp32; bf16, which is faster and changes scores a little, on CPUs and GPUs that
                 multiply in bfloat16; fp16; by default the recipe's MODEL.INFERENCE_PRECISION.
             half: the same as precision fp16: the backbone in half precision; needs a GPU.
-            compile: have torch compile backbone and heads; the first image waits a minute for it.
+            compile: have torch compile backbone and heads; the first image waits minutes for it.
             overrides: configuration keys and values in turn.
             text_weights: the text encoder, ``openai`` or a file; by default the recipe's.
 

@@ -44,7 +44,6 @@ def detic_import_line() -> Line:
     """Return whether ``import detic`` works."""
     try:
         import_module("detic")
-        import_module("detic.cli")  # completes what `python -m detic` has put off
     except Exception as error:  # whatever the packages below it raise
         return Line("import detic", "fails", f"{_first_line(error)}; mend what else is wrong first")
     return Line("import detic", "works")
