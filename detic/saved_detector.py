@@ -14,6 +14,7 @@ import yaml
 from detectron2.config import CfgNode
 from torch import Tensor
 
+from detic.config import with_values
 from detic.errors import InputError, some_of
 from detic.files import is_file, unfinished_folder, write_bytes, write_text
 from detic.recipes import default_config
@@ -35,7 +36,13 @@ FILES = (*NEEDED, TEXT_ENCODER, CARD)
 
 # What detection depends on; the rest of a recipe tells of a training and of its machine
 _SECTIONS = ("MODEL", "INPUT", "TEST")
-_NOT_OF_A_RECIPE = ("MODEL.WEIGHTS", "MODEL.DEVICE")
+_LEFT_OUT = {
+    "MODEL.DEVICE",
+    "MODEL.WEIGHTS",
+    "MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH",
+    "MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH",
+    *("MODEL.RESET_CLS_TESTS", "MODEL.TEST_CLASSIFIERS", "MODEL.TEST_NUM_CLASSES"),
+}
 
 
 @dataclass(frozen=True)
@@ -132,8 +139,10 @@ def write_detector(
         raise InputError(f"{folder} exists and is kept; name another folder")
     check_names(vocabulary.names, "vocabulary to save")
     encoder = _own_encoder(text_weights)
+    recipe = with_values(recipe, {"MODEL.TEXT_ENCODER.WEIGHTS": os.fspath(text_weights)})
+    left_out = _LEFT_OUT | ({"MODEL.TEXT_ENCODER.WEIGHTS"} if encoder else set())
     with unfinished_folder(folder) as unfinished:
-        write_text(unfinished / RECIPE, _as_yaml(_differences(recipe, default_config(), encoder)))
+        write_text(unfinished / RECIPE, _as_yaml(_differences(recipe, left_out)))
         _write_tensors(unfinished / WEIGHTS, weights)
         entries = [_as_item(entry) for entry in vocabulary.entries]
         write_text(unfinished / CLASSES, _as_yaml(entries))
@@ -154,9 +163,9 @@ def _own_encoder(text_weights: str | os.PathLike) -> Path | None:
     return None if os.fspath(text_weights) == OPENAI else local_text_weights(text_weights)
 
 
-def _differences(recipe: CfgNode, defaults: CfgNode, encoder: Path | None) -> dict[str, Any]:
+def _differences(recipe: CfgNode, left_out: set[str]) -> dict[str, Any]:
     """Return the sections that detection depends on, without what is as by default."""
-    left_out = {*_NOT_OF_A_RECIPE, *(["MODEL.TEXT_ENCODER.WEIGHTS"] if encoder else [])}
+    defaults = default_config()
     changed = {name: _changed(recipe[name], defaults[name], left_out, name) for name in _SECTIONS}
     return {name: section for name, section in changed.items() if section}
 

@@ -64,6 +64,7 @@ def test_the_recipe_holds_differences_and_nothing_of_the_machine(saved):
     assert recipe["MODEL"]["ROI_BOX_HEAD"]["FC_DIM"] == 32
     assert recipe["INPUT"]["MIN_SIZE_TEST"] == 64
     assert not {"WEIGHTS", "DEVICE"} & recipe["MODEL"].keys()
+    assert not {"CAT_FREQ_PATH", "ZEROSHOT_WEIGHT_PATH"} & recipe["MODEL"]["ROI_BOX_HEAD"].keys()
     assert "WEIGHTS" not in recipe["MODEL"].get("TEXT_ENCODER", {})
     assert recipe.keys() <= {"MODEL", "INPUT", "TEST"}
 
