@@ -114,7 +114,7 @@ class _Partial:
         self.content = path.with_name(f".{path.name}.part")
         self._version = path.with_name(f".{path.name}.version")
 
-    def wish(self) -> dict[str, str]:
+    def headers(self) -> dict[str, str]:
         """Return the headers that ask for the rest of the same version, none if nothing has come."""
         if not (is_file(self.content) and is_file(self._version)):
             return {}
@@ -167,7 +167,7 @@ def _fetch(url: str, path: Path, sha256: str | None) -> None:
             if isinstance(error, urllib.error.HTTPError) and error.code == BEYOND_THE_END:
                 partial.discard()
             if pause_s is None or is_unreached(error) or not may_pass(error):
-                if not partial.wish():
+                if not partial.headers():
                     partial.discard()
                 raise InputError(
                     f"cannot fetch {url} ({error}); check the address and the network, or download it "
@@ -178,7 +178,7 @@ def _fetch(url: str, path: Path, sha256: str | None) -> None:
 
 
 def _download(url: str, partial: _Partial) -> None:
-    request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT} | partial.wish())
+    request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT} | partial.headers())
     with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
         if response.headers.get_content_type() == "text/html":
             raise InputError(f"{url} is a web page, not a file; look at it in a browser")

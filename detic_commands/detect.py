@@ -75,8 +75,8 @@ def _add_vocabulary(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--vocabulary",
         metavar="NAME",
-        help="lvis (the default), coco, objects365, openimages, imagenet21k, custom, or a "
-        "vocabulary file",
+        help="lvis (the default, but for saved detectors), coco, objects365, openimages, imagenet21k, "
+        "custom, or a vocabulary file",
     )
     group.add_argument(
         "--custom-vocabulary",

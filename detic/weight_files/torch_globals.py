@@ -34,10 +34,9 @@ def _names_of(name: str) -> tuple[str, ...]:
 # Functions and classes with the names under which files may ask for them
 TORCH_GLOBALS: list[Any] = [
     *((part, alias) for name, part in NUMPY_PARTS.items() for alias in _names_of(name)),
-    # mmengine's checkpoints: histories of losses, and the methods that summarise them, which old
+    # mmengine's checkpoints: histories of losses, and the methods that summarise them, which such
     # pickles look up by getattr
     (_LeftOut, "mmengine.logging.history_buffer.HistoryBuffer"),
-    (_LeftOut, "mmengine.logging.message_hub.MessageHub"),
     (Admitted(_LeftOut), "builtins.getattr"),
     # PyTorch fills in objects of these classes. No file can name them: what files name has a dot
     *((type(np.dtype(name)), f"dtype {name}") for name in _NUMBERS),

@@ -47,6 +47,9 @@ class Handler(BaseHTTPRequestHandler):
         start = 0
         if "Range" in self.headers and self.headers["If-Range"] == version:
             start = int(self.headers["Range"].removeprefix("bytes=").removesuffix("-"))
+        if start == len(content):
+            self.send_error(416)
+            return
         self.send_response(206 if start else 200)
         self.send_header("ETag", version)
         self.send_header("Content-Length", str(len(content) - start))
@@ -122,6 +125,16 @@ def test_another_process_goes_on_where_one_ended(address, counts, monkeypatch):
     assert fetch(f"{address}/resumed").read_bytes() == CONTENT
     assert counts["/resumed starts"] == [0, 100]
     assert {p.name for p in path.parent.iterdir()} == {"resumed", ".resumed.lock"}
+
+
+def test_what_was_whole_but_for_its_name_is_fetched_anew(address, counts):
+    path = cached_path(f"{address}/resumed")
+    path.parent.mkdir(parents=True)
+    path.with_name(".resumed.part").write_bytes(CONTENT)
+    path.with_name(".resumed.version").write_text('"1"')
+    counts["/resumed"] = 1  # an earlier process
+    assert fetch(f"{address}/resumed").read_bytes() == CONTENT
+    assert counts["/resumed starts"] == [0]
 
 
 @pytest.mark.parametrize(
