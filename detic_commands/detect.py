@@ -75,8 +75,8 @@ def _add_vocabulary(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--vocabulary",
         metavar="NAME",
-        help="lvis (the default), coco, objects365, openimages, imagenet21k, custom, or a "
-        "vocabulary file",
+        help="lvis (the default, but for saved detectors), coco, objects365, openimages, imagenet21k, "
+        "custom, or a vocabulary file",
     )
     group.add_argument(
         "--custom-vocabulary",
@@ -159,8 +159,8 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
     detector.add_argument(
         "--model",
         metavar="NAME",
-        help="a released detector with its weights, such as shapes-detic, which comes with the "
-        "project; a name that is none lists them",
+        help="a detector with its weights: detic-swin-b, detic-r50, shapes-detic, which comes with the "
+        "project, ... (a name that is none lists them), the folder of a saved one, or hf://organisation/name",
     )
     detector.add_argument(
         "--config-file",

@@ -17,7 +17,6 @@ from detic.vocabulary import Vocabulary, builtin_categories, expand_parents, par
 from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.vocabulary_reader import VocabularyLike, read_classes
 
-_DEFAULT_VOCABULARY = "lvis"
 _CUSTOM = "custom"
 _WITH_CLASS_SCORES = ("json", "jsonl", "npz")
 
@@ -54,7 +53,12 @@ def _named_vocabulary(args: argparse.Namespace) -> VocabularyLike:
         raise InputError(
             "--vocabulary custom needs the names: --custom-vocabulary headphone,webcam"
         )
-    return args.vocabulary or _DEFAULT_VOCABULARY
+    return args.vocabulary or _default_vocabulary(args.model)
+
+
+def _default_vocabulary(model: str | None) -> VocabularyLike:
+    """Return what a detector looks for unless told otherwise."""
+    return "lvis" if model is None else find_model(model).vocabulary
 
 
 def chosen_categories(source: VocabularyLike, vocabulary: Vocabulary) -> list[Category]:
@@ -81,10 +85,11 @@ def chosen_model(args: argparse.Namespace) -> ChosenModel:
     """
     if args.model is None:
         return ChosenModel(find_file(args.config_file), chosen_weights(args.config_file, args.opts))
-    released = find_model(args.model)
-    return ChosenModel(
-        released.recipe, chosen_weights(released.recipe, args.opts), released.text_weights
-    )
+    model = find_model(args.model)
+    cfg = load_recipe(model.recipe, args.opts)  # mistakes show before anything is fetched
+    is_named = "MODEL.WEIGHTS" in args.opts[::2]
+    weights = cfg.MODEL.WEIGHTS if is_named else model.find_weights()
+    return ChosenModel(model.recipe, weights, model.text_weights)
 
 
 def chosen_weights(config_file: str | os.PathLike, overrides: Sequence[str]) -> str | Path:

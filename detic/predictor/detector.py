@@ -7,6 +7,8 @@ import os
 from collections.abc import Sequence
 from typing import Any, overload
 
+from detectron2.config import CfgNode
+
 from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
 from detic.devices import choose_device
@@ -24,6 +26,7 @@ from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.prepared_vocabulary import PreparedVocabulary, prepare
 from detic.recipes import load_recipe
 from detic.released_models import find_model
+from detic.saved_detector import write_detector
 from detic.vocabulary import EmbeddedVocabulary
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
@@ -68,6 +71,7 @@ class Detector:
         masks: report masks; without them an image of many objects takes a third of the time.
         precision: that the model computes in, a key of ``detic.modeling.precision.PRECISIONS``.
         compile: have backbone and heads compiled, which the first image waits for.
+        recipe: the configuration that the model was built by, which ``save_pretrained`` writes.
     """
 
     def __init__(
@@ -81,12 +85,14 @@ class Detector:
         masks: bool = True,
         precision: str = "fp32",
         compile: bool = False,
+        recipe: CfgNode | None = None,
     ):
         compute_alone_after_forks()
         self.model = model
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
         self.masks = masks
+        self.recipe = recipe
         self.precision = choose_precision(precision, model.device)
         if compile:
             compile_for_inference(model)
@@ -134,12 +140,12 @@ class Detector:
             InputError: one of these does not exist or does not fit the others.
         """
         params = DetectionParams(score_threshold, one_class_per_proposal)
-        cfg = load_recipe(config_file, overrides)
-        named_device = cfg.MODEL.DEVICE if "MODEL.DEVICE" in overrides[::2] else None
+        recipe = load_recipe(config_file, overrides)
+        named_device = recipe.MODEL.DEVICE if "MODEL.DEVICE" in overrides[::2] else None
         chosen_device = choose_device(device or named_device)
-        precision = _precision_name(precision, half) or cfg.MODEL.INFERENCE_PRECISION
+        precision = _precision_name(precision, half) or recipe.MODEL.INFERENCE_PRECISION
         choose_precision(precision, chosen_device)  # a wrong one shows before weights are read
-        cfg = inference_config(cfg, params, chosen_device)
+        cfg = inference_config(recipe, params, chosen_device)
         reader = VocabularyReader(
             text_weights or cfg.MODEL.TEXT_ENCODER.WEIGHTS,
             cfg.MODEL.TEXT_ENCODER.PROMPT,
@@ -158,22 +164,47 @@ class Detector:
             masks=masks,
             precision=precision,
             compile=compile,
+            recipe=recipe,
         )
 
     @classmethod
     def from_pretrained(
-        cls, name: str, vocabulary: VocabularyLike = "lvis", **options
+        cls, name: str | os.PathLike, vocabulary: VocabularyLike | None = None, **options
     ) -> "Detector":
-        """Return a released detector; its weights are fetched if no local copy is found.
+        """Return a released or a saved detector; what is not on this machine is fetched.
 
         Args:
-            name: a key of ``detic.released_models.RELEASED_MODELS``.
-            vocabulary: what to find, see ``set_vocabulary``.
+            name: of a released model, short (``detic-r50``) or in full; a folder that
+                ``save_pretrained`` wrote; or one on the Hugging Face hub, ``hf://organisation/name``.
+            vocabulary: what to find, see ``set_vocabulary``; by default what a saved detector was
+                saved with, and for others the classes of LVIS.
             options: the keyword arguments of ``from_config``.
+
+        Raises:
+            InputError: there is no such detector, or it cannot be fetched.
         """
         model = find_model(name)
         options = {"text_weights": model.text_weights} | options
+        if vocabulary is None:
+            vocabulary = model.vocabulary
         return cls.from_config(model.recipe, model.find_weights(), vocabulary, **options)
+
+    def save_pretrained(self, folder: str | os.PathLike) -> None:
+        """Write a folder that ``from_pretrained`` reads, as it can be uploaded to the Hugging Face hub.
+
+        Args:
+            folder: is made; nothing may be there.
+
+        Raises:
+            InputError: it cannot be written, or the detector was made without a recipe.
+        """
+        if self.recipe is None:
+            raise InputError(
+                "this detector was made without a recipe; save one of from_config or from_pretrained"
+            )
+        reader = self.vocabulary_reader
+        weights = self.model.state_dict()
+        write_detector(folder, self.recipe, weights, self.vocabulary, reader.text_weights)
 
     @property
     def vocabulary(self) -> EmbeddedVocabulary:

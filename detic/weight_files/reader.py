@@ -18,24 +18,12 @@ from detic.files import is_file, open_to_read, unfinished_path
 from detic.paths import find_file, looked_for
 from detic.weight_files.restricted_pickle import RefusedImport, load_restricted_pickle
 from detic.weight_files.torch_archive import DamagedFile, check_torch_archive
+from detic.weight_files.torch_globals import TORCH_GLOBALS
 from detic.weight_files.torchscript import is_torchscript, read_torchscript
-
-try:
-    from numpy._core.multiarray import scalar as numpy_scalar
-except ModuleNotFoundError:  # before numpy 2
-    from numpy.core.multiarray import scalar as numpy_scalar  # type: ignore[no-redef]
 
 # Keys under which training programs keep the weights: detectron2 and most others, mmdetection and
 # the MIIL backbones, Caffe2.
 _WEIGHT_KEYS = ("model", "state_dict", "blobs")
-
-# Of best scores and the like, which training programs save beside the weights
-_NUMPY_SCALARS: list[Any] = [
-    (numpy_scalar, "numpy._core.multiarray.scalar"),
-    (numpy_scalar, "numpy.core.multiarray.scalar"),  # as numpy wrote it before version 2
-    np.dtype,
-    *(type(np.dtype(name)) for name in ("bool", "int32", "int64", "float32", "float64")),
-]
 
 DETECTRON2_MODELS = "detectron2://"
 DETECTRON2_STORE = "https://dl.fbaipublicfiles.com/detectron2/"
@@ -152,7 +140,7 @@ def _reader(file: Path) -> Callable[[Path], Any]:
 
 def _read_torch(file: Path) -> Any:
     # An open file, as torch chooses another reader for some names.
-    with torch.serialization.safe_globals(_NUMPY_SCALARS), file.open("rb") as f:
+    with torch.serialization.safe_globals(TORCH_GLOBALS), file.open("rb") as f:
         return torch.load(f, map_location="cpu", weights_only=True)
 
 

@@ -105,15 +105,19 @@ def _rebuilder(reduced: Any) -> Callable:
     return reduced[0]
 
 
-_ADMITTED = {
-    "collections.OrderedDict": OrderedDict,
-    "_codecs.encode": Admitted(_encode),
-    "__builtin__.bytes": Admitted(_empty_bytes),
+# By numpy's names before version 2. Arrays and numbers of the memory that the file has for them
+NUMPY_PARTS = {
     "numpy.ndarray": Admitted(_no_array),
     "numpy.dtype": Admitted(_dtype),
     "numpy.core.multiarray._reconstruct": Admitted(_empty_array),
     "numpy.core.multiarray.scalar": Admitted(_rebuilder(np.float32(0).__reduce__())),
     "numpy.core.numeric._frombuffer": Admitted(_rebuilder(np.empty(1).__reduce_ex__(5))),
+}
+
+_ADMITTED = NUMPY_PARTS | {
+    "collections.OrderedDict": OrderedDict,
+    "_codecs.encode": Admitted(_encode),
+    "__builtin__.bytes": Admitted(_empty_bytes),
     "torch.Size": torch.Size,
     "torch._utils._rebuild_tensor_v2": Admitted(torch._utils._rebuild_tensor_v2),
     "torch._utils._rebuild_parameter": Admitted(torch._utils._rebuild_parameter),

@@ -3,6 +3,7 @@ from pathlib import Path
 
 import pytest
 
+from detic import released_models
 from detic.demo import arguments as choices
 from detic.demo.arguments import chosen_categories, chosen_vocabulary, chosen_weights, data_files
 from detic.errors import InputError
@@ -21,9 +22,9 @@ NO_FILES = {
 }
 
 
-def vocabulary(name=None, custom=None, file=None, expand=None):
+def vocabulary(name=None, custom=None, file=None, expand=None, model=None):
     chosen = {"vocabulary": name, "custom_vocabulary": custom, "vocabulary_file": file}
-    return chosen_vocabulary(Namespace(**chosen, expand_parents=expand))
+    return chosen_vocabulary(Namespace(**chosen, expand_parents=expand, model=model))
 
 
 def test_vocabulary_is_a_name_names_or_a_file():
@@ -128,9 +129,24 @@ def test_a_released_model_brings_recipe_weights_and_text_encoder(monkeypatch):
     assert choices.chosen_model(mine).weights == "mine.pth"
 
 
-def test_unknown_models_are_answered_by_all_names():
-    with pytest.raises(
-        InputError, match=r"choose shapes-detic, .*did you mean 'shapes-detic'\?"
-    ) as e:
+def test_models_that_share_a_recipe_bring_their_own_weights(monkeypatch, tmp_path):
+    monkeypatch.setenv("DETIC_MODELS", str(tmp_path))
+    monkeypatch.setattr(released_models.ReleasedModel, "_verify", lambda model, path: None)
+    theirs = RELEASED_MODELS["detic_centernet2_r50_fpn_4x_lvis-base_in21k-lvis"]
+    (tmp_path / theirs.file_name).touch()
+    (tmp_path / f"{theirs.recipe.stem}.pth").touch()
+    chosen = choices.chosen_model(Namespace(model="detic-lvis-base-r50", opts=[]))
+    assert chosen.recipe == theirs.recipe
+    assert chosen.weights == tmp_path / theirs.file_name
+
+
+def test_a_saved_detector_brings_its_vocabulary(monkeypatch):
+    own = Vocabulary((ClassEntry("cat"),))
+    monkeypatch.setattr(choices, "find_model", {"folder": Namespace(vocabulary=own)}.get)
+    assert vocabulary(model="folder") is own
+    assert vocabulary("coco", model="folder") == "coco"
+
+
+def test_unknown_models_are_answered_by_names():
+    with pytest.raises(InputError, match=r"did you mean 'shapes-detic'.*choose shapes-detic, "):
         choices.chosen_model(Namespace(model="shapes-detc", opts=[]))
-    assert all(name in str(e.value) for name in RELEASED_MODELS)
