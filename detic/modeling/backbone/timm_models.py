@@ -1,12 +1,14 @@
 """Models of timm, and those that recipes name beside them. Importing loads timm.
 
-Shapes: B images, C_l channels of level l.
+Shapes: B images, C channels, C_l channels of level l.
 """
 
 from collections.abc import Sequence
 from typing import Any
 
 import timm
+import torch
+from timm.layers import LayerNorm2d
 from timm.models.resnet import Bottleneck, ResNet
 from torch import Tensor, nn
 
@@ -18,7 +20,8 @@ _RESNET50_IN21K = "resnet50_in21k"
 _IN21K_CLASSES = 11221
 
 # Names of recipes that timm spells otherwise.
-_TIMM_NAMES = {"convnext_tiny_21k": "convnext_tiny.fb_in22k"}
+_RELEASED_CONVNEXT = "convnext_tiny_21k"
+_TIMM_NAMES = {_RELEASED_CONVNEXT: "convnext_tiny.fb_in22k"}
 
 
 class ResNet50In21k(ResNet):
@@ -36,6 +39,17 @@ class ResNet50In21k(ResNet):
         for level, stage in enumerate((self.layer1, self.layer2, self.layer3, self.layer4), 2):
             maps[level] = x = stage(x)
         return [maps[level] for level in self.out_levels]
+
+
+class UnbiasedLayerNorm2d(LayerNorm2d):
+    """Layer norm over channels that divides the squares by C - 1 instead of C."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Return maps (B, C, H, W) normalised in each pixel."""
+        variance, mean = torch.var_mean(x.float(), dim=1, correction=1, keepdim=True)
+        normalised = (x - mean) * torch.rsqrt(variance + self.eps)
+        weight, bias = (p[:, None, None] for p in (self.weight, self.bias))
+        return (normalised * weight + bias).to(x.dtype)
 
 
 def create(
@@ -66,5 +80,20 @@ def create(
         out_indices=[level - 1 for level in out_levels],
         **options,
     )
+    if name == _RELEASED_CONVNEXT:
+        _unbias_downsampling(model)
     info: Any = model.feature_info
     return model, list(zip(info.channels(), info.reduction(), strict=True))
+
+
+def _unbias_downsampling(model: nn.Module) -> None:
+    """Give the norms between the stages of a ConvNeXt the variance that its weights know.
+
+    The released detectors were trained with a timm whose layer norm took the unbiased variance of
+    maps that are not contiguous, which the outputs of blocks are. The stem's are.
+    """
+    for stage in (1, 2, 3):
+        downsample: Any = model.get_submodule(f"stages_{stage}.downsample")
+        biased = downsample[0]
+        downsample[0] = UnbiasedLayerNorm2d(biased.weight.numel(), eps=biased.eps)
+        downsample[0].load_state_dict(biased.state_dict())

@@ -25,6 +25,7 @@ UNUSED = (
     "text_encoder.",
 )
 RANDOM_CLASSES = ["MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH", "rand"]
+SMALL_BACKBONE = ["MODEL.TIMM.BASE_NAME", "resnet10t_shapes"]
 # Swin-B in all its depth tells nothing more than Swin-T.
 SMALLER = {"SwinB": ["MODEL.SWIN.SIZE", "T"]}
 
@@ -102,6 +103,23 @@ def test_frequencies_of_other_classes_are_refused(small_recipe):
     name = "BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"
     with pytest.raises(InputError, match="has 30 classes, the model has 20"):
         build_detector(small_recipe(name, *("MODEL.ROI_HEADS.NUM_CLASSES", "20"), *RANDOM_CLASSES))
+
+
+def test_frequencies_of_the_first_classes_are_extended_with_zeros(small_recipe):
+    name = "BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"
+    overrides = ["MODEL.ROI_HEADS.NUM_CLASSES", "32", *RANDOM_CLASSES]
+    model = build_detector(small_recipe(name, *SMALL_BACKBONE, *overrides))
+    weights = model.state_dict()["roi_heads.box_predictor.0.freq_weight"]
+    assert weights[[0, 29]].tolist() == pytest.approx([5**0.5, 34**0.5])
+    assert weights[30:].tolist() == [0, 0]
+
+
+def test_ignoring_classes_takes_the_frequencies_of_all(small_recipe):
+    name = "BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"
+    overrides = ["MODEL.ROI_HEADS.NUM_CLASSES", "32", *RANDOM_CLASSES]
+    ignoring = ["MODEL.ROI_BOX_HEAD.IGNORE_ZERO_CATS", "True"]
+    with pytest.raises(InputError, match="has 30 classes, the model has 32"):
+        build_detector(small_recipe(name, *SMALL_BACKBONE, *overrides, *ignoring))
 
 
 PRECISIONS = {

@@ -4,7 +4,7 @@ from torch import nn
 
 from detic.errors import InputError
 from detic.modeling.backbone.timm import TimmBackbone
-from detic.modeling.backbone.timm_models import ResNet50In21k
+from detic.modeling.backbone.timm_models import ResNet50In21k, UnbiasedLayerNorm2d, create
 
 
 @pytest.mark.parametrize("levels", [(3, 4, 5), (2, 5)])
@@ -48,6 +48,30 @@ def test_maps_of_the_21k_resnet_are_chosen_by_level():
         coarse, fine = model(torch.zeros(1, 3, 32, 64))
     assert coarse.shape == (1, *(2048, 1, 2))
     assert fine.shape == (1, *(64, 8, 16))
+
+
+def test_unbiased_norm_divides_by_one_less_than_the_channels():
+    norm = UnbiasedLayerNorm2d(3, eps=0.0)
+    x = torch.tensor([1.0, 2.0, 3.0])[None, :, None, None]  # variance (1 + 0 + 1) / 2
+    assert norm(x).flatten().tolist() == [-1, 0, 1]
+
+
+def test_unbiased_norm_keeps_the_type():
+    x = torch.randn(1, 4, 2, 2).bfloat16()
+    assert UnbiasedLayerNorm2d(4).bfloat16()(x).dtype == torch.bfloat16
+
+
+def test_released_convnext_has_unbiased_norms_between_its_stages():
+    unbiased = {
+        name: [n for n, m in create(name, (2, 3, 4))[0].named_modules() if is_unbiased(m)]
+        for name in ("convnext_tiny_21k", "convnext_tiny.fb_in22k")
+    }
+    between = [f"stages_{stage}.downsample.0" for stage in (1, 2, 3)]
+    assert unbiased == {"convnext_tiny_21k": between, "convnext_tiny.fb_in22k": []}
+
+
+def is_unbiased(module):
+    return isinstance(module, UnbiasedLayerNorm2d)
 
 
 @pytest.mark.parametrize(
