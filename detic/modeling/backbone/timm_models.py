@@ -8,12 +8,13 @@ from typing import Any
 
 import timm
 import torch
-from timm.layers import LayerNorm2d
+from timm.layers import BatchNormAct2d, LayerNorm2d, freeze_batch_norm_2d
 from timm.models.resnet import Bottleneck, ResNet
 from torch import Tensor, nn
 
 from detic.errors import InputError
 from detic.modeling.backbone import tiny_resnet  # noqa: F401  its name is in timm's registry then
+from detic.modeling.backbone.plain_vit import PlainViT, is_plain_vit
 
 # The released ResNet-50 was pretrained on these classes; its files hold the unused classifier.
 _RESNET50_IN21K = "resnet50_in21k"
@@ -70,20 +71,51 @@ def create(
             f"unknown MODEL.TIMM.BASE_NAME {name!r}; "
             f"timm knows {', '.join(similar) or 'no similar model: see timm.list_models()'}"
         )
-    options: dict[str, Any] = {}
-    if name.startswith("convnext"):
-        options["drop_path_rate"] = 0.2 if "tiny" in name or "small" in name else 0.3
-    model = timm.create_model(
-        timm_name,
-        pretrained=pretrained,
-        features_only=True,
-        out_indices=[level - 1 for level in out_levels],
-        **options,
-    )
+    if is_plain_vit(timm_name):
+        vit = PlainViT(timm_name, out_levels, pretrained)
+        return vit, vit.shapes
+    model = _create_pyramidal(timm_name, out_levels, pretrained)
     if name == _RELEASED_CONVNEXT:
         _unbias_downsampling(model)
     info: Any = model.feature_info
     return model, list(zip(info.channels(), info.reduction(), strict=True))
+
+
+def pixel_statistics(name: str) -> tuple[list[float], list[float]]:
+    """Return mean and standard deviation, RGB in [0, 255], of the images of a model's weights."""
+    known = timm.get_pretrained_cfg(_TIMM_NAMES.get(name, name))
+    if known is None or len(known.mean) != 3:
+        raise InputError(
+            f"timm knows no mean and standard deviation of {name}: set MODEL.PIXEL_MEAN and "
+            "MODEL.PIXEL_STD, and MODEL.TIMM.USE_PIXEL_STATISTICS to False"
+        )
+    return [255 * x for x in known.mean], [255 * x for x in known.std]
+
+
+def freeze_activated_norms(model: nn.Module) -> None:
+    """Fix the batch norms of a model that have an activation inside, which Detectron2 would lose."""
+    activated = [n for n, m in model.named_modules() if isinstance(m, BatchNormAct2d)]
+    for name in activated:
+        model.set_submodule(name, freeze_batch_norm_2d(model.get_submodule(name)))
+
+
+def _create_pyramidal(name: str, out_levels: Sequence[int], pretrained: bool) -> nn.Module:
+    options: dict[str, Any] = {}
+    if name.startswith("convnext"):
+        options["drop_path_rate"] = 0.2 if "tiny" in name or "small" in name else 0.3
+    try:
+        return timm.create_model(
+            name,
+            pretrained=pretrained,
+            features_only=True,
+            out_indices=[level - 1 for level in out_levels],
+            **options,
+        )
+    except (AssertionError, IndexError) as error:
+        raise InputError(
+            f"{name} of timm has no maps {list(out_levels)} ({error}); look at "
+            "MODEL.FPN.IN_FEATURES and MODEL.TIMM.OUT_LEVELS"
+        ) from error
 
 
 def _unbias_downsampling(model: nn.Module) -> None:

@@ -5,6 +5,7 @@ import torch
 from detectron2.layers import FrozenBatchNorm2d
 from detectron2.utils.events import EventStorage
 
+from detic.checkpoint import load_weights
 from detic.engine.optimizer import build_optimizer
 from detic.engine.step import TrainingStep
 from detic.errors import InputError
@@ -15,6 +16,7 @@ from detic.vocabulary.model_classes import ModelClasses
 from tests.detic.modeling.conftest import CONFIGS, make_batch
 
 RECIPES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+BACKBONES = sorted(f"backbones/{path.stem}" for path in CONFIGS.glob("backbones/*.yaml"))
 DEFORMABLE = [name for name in RECIPES if "DeformDETR" in name]
 
 pytestmark = pytest.mark.usefixtures("tiny_text_encoder")
@@ -27,7 +29,11 @@ UNUSED = (
 RANDOM_CLASSES = ["MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH", "rand"]
 SMALL_BACKBONE = ["MODEL.TIMM.BASE_NAME", "resnet10t_shapes"]
 # Swin-B in all its depth tells nothing more than Swin-T.
-SMALLER = {"SwinB": ["MODEL.SWIN.SIZE", "T"]}
+SMALLER = {
+    "SwinB": ["MODEL.SWIN.SIZE", "T"],
+    "DINOv3": ["MODEL.TIMM.BASE_NAME", "test_vit3"],
+    "MobileNetV4": ["MODEL.TIMM.BASE_NAME", "mobilenetv4_conv_small_035"],
+}
 
 
 def build(small_recipe, name, *overrides):
@@ -70,7 +76,7 @@ def take_step(cfg, model):
     return names, without
 
 
-@pytest.mark.parametrize("name", [name for name in RECIPES if name not in DEFORMABLE])
+@pytest.mark.parametrize("name", [n for n in RECIPES + BACKBONES if n not in DEFORMABLE])
 def test_step_reaches_every_parameter(small_recipe, name):
     cfg, model = build(small_recipe, name)
     before = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
@@ -81,6 +87,31 @@ def test_step_reaches_every_parameter(small_recipe, name):
     assert all(torch.isfinite(p).all() for p in after.values())
     moved = [n for n, p in before.items() if not torch.equal(p, after[n])]
     assert len(moved) > 0.9 * len(before)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_saved_weights_of_another_backbone_give_the_same_detector(small_recipe, tmp_path, name):
+    cfg, model = build(small_recipe, name)
+    path = tmp_path / "weights.pth"
+    torch.save({"model": model.state_dict()}, path)
+    again = build_detector(cfg, blank=True)
+    load_weights(again, str(path), purpose="inference")
+    images = [{"image": example["image"]} for example in make_batch("box", 0)]
+    with torch.no_grad():
+        one, other = (m.eval()(images)[0]["instances"] for m in (model, again))
+    assert len(one) > 0
+    assert torch.equal(one.pred_boxes.tensor, other.pred_boxes.tensor)
+    assert torch.equal(again.pixel_mean, model.pixel_mean)
+
+
+def test_images_are_normalised_as_timm_knows_the_weights(small_recipe):
+    _, model = build(small_recipe, BACKBONES[0], "MODEL.TIMM.BASE_NAME", "test_vit")
+    assert model.pixel_mean.flatten().tolist() == [127.5] * 3
+
+
+def test_statistics_of_timm_need_a_backbone_of_timm(small_recipe):
+    with pytest.raises(InputError, match="USE_PIXEL_STATISTICS True needs a backbone of timm"):
+        build(small_recipe, "BoxSup_OVCOCO_CLIP_R50_1x", "MODEL.TIMM.USE_PIXEL_STATISTICS", "True")
 
 
 @pytest.mark.parametrize("name", DEFORMABLE)
