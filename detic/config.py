@@ -190,7 +190,9 @@ def _add_training(cfg: CN) -> None:
 
 def _add_text_encoder(cfg: CN) -> None:
     cfg.MODEL.TEXT_ENCODER = CN()
-    cfg.MODEL.TEXT_ENCODER.WEIGHTS = "openai"  # or a file: turns class names into embeddings
+    # Turns class names into embeddings: openai, a file of the same architecture, or a model of
+    # open_clip with a tag or a file, such as open_clip:ViT-B-16-SigLIP2:webli
+    cfg.MODEL.TEXT_ENCODER.WEIGHTS = "openai"
     cfg.MODEL.TEXT_ENCODER.PROMPT = "a"  # a template's name, or a text with {} for the class name
 
 
