@@ -8,10 +8,11 @@ from torch import Tensor
 
 from detic.checkpoint.renaming import Renaming
 
-# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not. The last
-# one is the C4 recipes', whose heads own the last ResNet stage.
+# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not, plain
+# transformers or not. The last one is the C4 recipes', whose heads own the last ResNet stage.
 _BACKBONE_PREFIXES = (
     "",
+    "backbone.bottom_up.base.vit.",
     "backbone.bottom_up.base.",
     "backbone.bottom_up.",
     "backbone.base.",

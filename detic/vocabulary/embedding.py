@@ -47,7 +47,7 @@ def embed(
 class TextEmbedder:
     """Embedder of one vocabulary after the other, all with the same text encoder.
 
-    The encoder is built when a text comes that the cache does not know.
+    The encoder is built when a text comes that the cache does not know, one of open_clip at once.
 
     Args:
         source: the text encoder, as ``read_text_encoder`` takes it.

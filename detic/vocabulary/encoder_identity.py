@@ -72,7 +72,7 @@ def check_text_encoder(
         path: of the embeddings.
         model: name of the encoder that made them, None if they do not say.
         fingerprint: of its weights, None if they do not say.
-        source: the detector's text encoder, ``openai`` or a file.
+        source: the detector's text encoder, as ``read_text_encoder`` takes it.
 
     Raises:
         InputError: names both encoders.

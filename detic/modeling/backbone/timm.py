@@ -44,7 +44,9 @@ class TimmBackbone(Backbone):
         for name, parameter in base.named_parameters():
             parameter.requires_grad_(by_name[name] >= freeze_at)
         if norm == "FrozenBN":
-            _freeze_activated_norms(base)
+            from detic.modeling.backbone.timm_models import freeze_activated_norms
+
+            freeze_activated_norms(base)
             base = FrozenBatchNorm2d.convert_frozen_batchnorm(base)
         elif norm:
             raise InputError(f"unknown MODEL.TIMM.NORM {norm!r}; choose FrozenBN or leave it empty")
@@ -71,8 +73,8 @@ class TimmBackbone(Backbone):
         Args:
             image_format: order of the channels, RGB or BGR.
         """
-        with compiler_put_off():
-            from detic.modeling.backbone.timm_models import pixel_statistics
+        from detic.modeling.backbone.timm_models import pixel_statistics
+
         mean, std = pixel_statistics(self.base_name)
         return (mean, std) if image_format == "RGB" else (mean[::-1], std[::-1])
 
@@ -113,9 +115,3 @@ def _create(
     with compiler_put_off():  # timm is loaded for the recipes that use it
         from detic.modeling.backbone.timm_models import create
     return create(name, out_levels, pretrained)
-
-
-def _freeze_activated_norms(base: nn.Module) -> None:
-    from detic.modeling.backbone.timm_models import freeze_activated_norms
-
-    freeze_activated_norms(base)
