@@ -28,7 +28,8 @@ class PlainViT(nn.Module):
 
     Args:
         name: a model of timm for which ``is_plain_vit`` holds.
-        out_levels: numbers of the maps to return, 2 to 5; level l has stride ``2 ** l``.
+        out_levels: numbers of the maps to return, 2 to 5, one of 4 and 5 at least; level l has
+            stride ``2 ** l``.
         pretrained: load timm's weights.
 
     Source: Exploring Plain Vision Transformer Backbones for Object Detection (arXiv 2203.16527),
@@ -37,11 +38,11 @@ class PlainViT(nn.Module):
 
     def __init__(self, name: str, out_levels: Sequence[int], pretrained: bool = False):
         super().__init__()
-        wrong = [level for level in out_levels if level not in _LEVELS]
-        if wrong:
+        # Images are padded to the largest stride, which has to be that of the patches or more.
+        if not set(out_levels) <= set(_LEVELS) or max(out_levels) < 4:
             raise InputError(
-                f"MODEL.TIMM.OUT_LEVELS has {wrong[0]}; {name} is a plain transformer, whose levels "
-                "are 2 to 5 (strides 4 to 32)"
+                f"MODEL.TIMM.OUT_LEVELS is {list(out_levels)}; {name} is a plain transformer: choose "
+                "from its levels 2 to 5 (strides 4 to 32), 4 or 5 among them"
             )
         self.vit: Any = timm.create_model(
             name,
