@@ -91,10 +91,19 @@ class OpenClipTextEncoder(nn.Module):
 
     @property
     def fingerprint(self) -> str:
-        """What identifies the weights and, by the tokens of a sentence, the tokenizer."""
-        return weights_fingerprint(
-            self.model.state_dict() | {"tokens": self.tokenizer([_SENTENCE])}
-        )
+        """What identifies weights, architecture and, by the tokens of a sentence, tokenizer."""
+        tensors = self.model.state_dict() | dict(self.model.named_buffers())  # masks among them
+        # The same weights in another architecture make other features.
+        modules = [type(module).__name__ for module in self.model.modules()]
+        choices = {name for name in modules if name.endswith("LU")} | {self._pooling}
+        marks = {f"choice {choice}": torch.zeros(0) for choice in choices}
+        return weights_fingerprint(tensors | marks | {"tokens": self.tokenizer([_SENTENCE])})
+
+    @property
+    def _pooling(self) -> str:
+        """How the features of a text's tokens become one."""
+        tower = getattr(self.model, "text", None)
+        return str(getattr(self.model, "text_pool_type", getattr(tower, "pool_type", "")))
 
 
 def load_open_clip(source: str) -> OpenClipTextEncoder:

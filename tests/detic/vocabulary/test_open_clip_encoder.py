@@ -105,6 +105,30 @@ def test_embeddings_know_their_encoder_and_those_of_another_are_refused(tmp_path
             read_embeddings(path, 24, text_weights=stranger)
 
 
+@pytest.mark.parametrize(
+    "change", [{"quick_gelu": True}, {"no_causal_mask": True}, {"pool_type": "last"}]
+)
+def test_same_weights_in_another_architecture_are_another_encoder(tmp_path, source, change):
+    other = shutil.copytree(tmp_path / "clip", tmp_path / "other")
+    config = json.loads((other / "open_clip_config.json").read_text())
+    section = config["model_cfg"]
+    (section if "quick_gelu" in change else section["text_cfg"]).update(change)
+    (other / "open_clip_config.json").write_text(json.dumps(config))
+    prints = {local_fingerprint(s) for s in (source, f"open_clip:local-dir:{other}")}
+    assert len(prints) == 2
+
+
+def test_weights_cannot_run_code(tmp_path, source):
+    class Trap:
+        def __reduce__(self):
+            return (tmp_path.joinpath("sprung").touch, ())
+
+    torch.save({"state_dict": Trap()}, tmp_path / "clip" / "open_clip_pytorch_model.bin")
+    with pytest.raises(InputError, match="cannot be loaded"):
+        load_open_clip(source)
+    assert not (tmp_path / "sprung").exists()
+
+
 def test_encoders_without_files_are_compared_by_name():
     siglip = "open_clip:ViT-B-16-SigLIP2:webli"
     assert local_fingerprint(siglip) is None
