@@ -76,9 +76,11 @@ def _add_backbones(cfg: CN) -> None:
 
     cfg.MODEL.TIMM = CN()
     cfg.MODEL.TIMM.BASE_NAME = "resnet50"
-    cfg.MODEL.TIMM.OUT_LEVELS = (3, 4, 5)  # level l has stride 2 ** l
+    # Level l is the l-th map of the model. ResNets and plain ViTs: its stride is 2 ** l; ConvNeXts,
+    # which begin with stride 4: 2 ** (l + 1)
+    cfg.MODEL.TIMM.OUT_LEVELS = (3, 4, 5)
     cfg.MODEL.TIMM.NORM = "FrozenBN"  # "" keeps timm's batch normalisation
-    cfg.MODEL.TIMM.FREEZE_AT = 0  # ResNets: 1 freezes the stem, 2 also the first stage
+    cfg.MODEL.TIMM.FREEZE_AT = 0  # 1 freezes the stem, 2 also the first stage (ViTs: block) ...
     cfg.MODEL.TIMM.PRETRAINED = False  # timm's weights when MODEL.WEIGHTS is empty
 
 
@@ -178,13 +180,21 @@ def _add_training(cfg: CN) -> None:
     cfg.SOLVER.LR_REFERENCE_BATCH = 0
     cfg.SOLVER.CHECKPOINT_MINUTES = 20.0  # besides CHECKPOINT_PERIOD, a rolling checkpoint; 0: off
     cfg.SOLVER.CHECKPOINT_KEEP = 0  # the last so many of each CHECKPOINT_PERIOD stay; 0: all
+    # Factor on the learning rate of the backbone's last stage (plain ViTs: block), squared for the
+    # one before, and so on down to the stem
+    cfg.SOLVER.BACKBONE_LAYER_DECAY = 1.0
+    # Normalise images by the mean and standard deviation that timm knows of MODEL.TIMM.BASE_NAME,
+    # in the order of INPUT.FORMAT, instead of PIXEL_MEAN and PIXEL_STD
+    cfg.MODEL.TIMM.USE_PIXEL_STATISTICS = False
     cfg.MODEL.COMPILE_BACKBONE = False  # torch.compile, in training
     cfg.MODEL.ALLOW_PARTIAL_WEIGHTS = False  # run although detector weights are missing
 
 
 def _add_text_encoder(cfg: CN) -> None:
     cfg.MODEL.TEXT_ENCODER = CN()
-    cfg.MODEL.TEXT_ENCODER.WEIGHTS = "openai"  # or a file: turns class names into embeddings
+    # Turns class names into embeddings: openai, a file of the same architecture, or a model of
+    # open_clip with a tag or a file, such as open_clip:ViT-B-16-SigLIP2:webli
+    cfg.MODEL.TEXT_ENCODER.WEIGHTS = "openai"
     cfg.MODEL.TEXT_ENCODER.PROMPT = "a"  # a template's name, or a text with {} for the class name
 
 

@@ -8,8 +8,15 @@ from torch import Tensor
 
 from detic.checkpoint.renaming import Renaming
 
-# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not.
-_IN_DETECTOR = ("backbone.bottom_up.base.", "backbone.bottom_up.", "backbone.base.", "backbone.")
+# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not, plain
+# transformers or not.
+_IN_DETECTOR = (
+    "backbone.bottom_up.base.vit.",
+    "backbone.bottom_up.base.",
+    "backbone.bottom_up.",
+    "backbone.base.",
+    "backbone.",
+)
 _BACKBONE_PREFIXES = (
     "",
     *_IN_DETECTOR,

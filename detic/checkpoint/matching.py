@@ -34,8 +34,9 @@ _NOT_LEARNED = re.compile(
 # Compares the proposals of an image while image labels train it; detection does without.
 _PROPOSAL_SCORE = re.compile(_STAGE + r"prop_score\..*")
 
-# The output normalisation of Swin; image classifiers normalise the last stage only.
-_SWIN_OUTPUT_NORM = re.compile(_BACKBONE + r"norm\d\.(weight|bias)")
+# The output normalisation of Swin, as image classifiers normalise the last stage only; and what makes
+# maps of other strides from the one of a plain transformer.
+_NOT_IN_CLASSIFIERS = re.compile(_BACKBONE + r"(norm\d\.(weight|bias)|base\.pyramid\..*)")
 
 
 class Fit(NamedTuple):
@@ -82,7 +83,7 @@ def backbone_part(model_names: Collection[str]) -> frozenset[str]:
 
 def absent_from_classifiers(name: str) -> bool:
     """Return whether a backbone's tensor is one that pretrained image classifiers do not have."""
-    return _SWIN_OUTPUT_NORM.fullmatch(name) is not None
+    return _NOT_IN_CLASSIFIERS.fullmatch(name) is not None
 
 
 def _learned(names: Collection[str]) -> tuple[str, ...]:

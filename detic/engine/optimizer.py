@@ -8,6 +8,7 @@ from detectron2.solver import get_default_optimizer_params
 from torch import Tensor, nn
 
 from detic.errors import InputError
+from detic.modeling.backbone.depth import depths
 
 _FULL_MODEL = "full_model"  # CLIP_TYPE: clip the norm of all gradients together
 
@@ -36,12 +37,14 @@ def build_parameterwise_optimizer(cfg, model: nn.Module) -> torch.optim.Optimize
     """Return an optimizer with a group per parameter; its step clips gradients first, if asked.
 
     The learning rate is ``BASE_LR`` times ``BACKBONE_MULTIPLIER`` in the backbone times
-    ``CUSTOM_MULTIPLIER`` where the name contains one of ``CUSTOM_MULTIPLIER_NAME``; weight decay
-    applies to all, biases included.
+    ``CUSTOM_MULTIPLIER`` where the name contains one of ``CUSTOM_MULTIPLIER_NAME`` times
+    ``BACKBONE_LAYER_DECAY`` for each stage that is nearer to the images; weight decay applies to
+    all, biases included.
     """
     solver = cfg.SOLVER
+    decays = _layer_decays(model, solver.get("BACKBONE_LAYER_DECAY", 1.0))
     groups = [
-        {"params": [parameter], "lr": _learning_rate(name, solver)}
+        {"params": [parameter], "lr": _learning_rate(name, solver) * decays.get(name, 1.0)}
         for name, parameter in _trainable(model)
     ]
     return _build(groups, solver)
@@ -70,6 +73,14 @@ def _learning_rate(name: str, solver) -> float:
     if any(part in name for part in solver.CUSTOM_MULTIPLIER_NAME):
         rate *= solver.CUSTOM_MULTIPLIER
     return rate
+
+
+def _layer_decays(model: nn.Module, decay: float) -> dict[str, float]:
+    """Return the factors on the learning rates of the backbone below the pyramid, by name."""
+    names = [name for name, _ in model.named_parameters() if name.startswith("backbone.")]
+    below = [name for name in names if name.startswith("backbone.bottom_up.")] or names
+    by_name, top = depths(below)
+    return {name: decay ** (top - depth) for name, depth in by_name.items()}
 
 
 def _optimizer(solver, on_cpu: bool) -> tuple[Callable[..., torch.optim.Optimizer], dict]:
@@ -119,11 +130,9 @@ def _clip_each_norm(gradients: list[Tensor], largest: float, norm_type: float) -
 
 def _check_detectron2_solver(solver) -> None:
     """Refuse settings that only the parameterwise solver knows."""
-    if solver.BACKBONE_MULTIPLIER != 1.0:
-        raise InputError(
-            f"SOLVER.BACKBONE_MULTIPLIER {solver.BACKBONE_MULTIPLIER} needs "
-            "SOLVER.USE_CUSTOM_SOLVER True"
-        )
+    for key in ("BACKBONE_MULTIPLIER", "BACKBONE_LAYER_DECAY"):
+        if solver.get(key, 1.0) != 1.0:
+            raise InputError(f"SOLVER.{key} {solver[key]} needs SOLVER.USE_CUSTOM_SOLVER True")
     if solver.CLIP_GRADIENTS.ENABLED and solver.CLIP_GRADIENTS.CLIP_TYPE == _FULL_MODEL:
         raise InputError(
             f"SOLVER.CLIP_GRADIENTS.CLIP_TYPE {_FULL_MODEL} needs SOLVER.USE_CUSTOM_SOLVER True"

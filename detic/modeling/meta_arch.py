@@ -16,6 +16,7 @@ from torch import Tensor, nn
 from centernet.proposal_generator import CenterNet
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
+from detic.modeling.backbone.timm import TimmBackbone
 from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
 from detic.modeling.precision import computing_in
@@ -80,7 +81,10 @@ class CustomRCNN(GeneralizedRCNN):
                 "MODEL.DYNAMIC_CLASSIFIER samples classes itself and knows no captions: "
                 "set MODEL.ROI_BOX_HEAD.USE_FED_LOSS and MODEL.WITH_CAPTION to False"
             )
-        return super().from_config(cfg) | {
+        parts = super().from_config(cfg)
+        if node.TIMM.get("USE_PIXEL_STATISTICS", False):
+            parts |= _pixel_statistics(parts["backbone"], cfg.INPUT.FORMAT)
+        return parts | {
             "with_image_labels": cfg.WITH_IMAGE_LABELS,
             "half_precision_backbone": cfg.FP16,
             "box_only_heads": node.ROI_HEADS.NAME in _BOX_ONLY_HEADS,
@@ -261,3 +265,15 @@ class CustomRCNN(GeneralizedRCNN):
         assert len(sources) == 1, f"a batch mixes datasets {sorted(sources)}"
         weight = self.dataset_loss_weights[sources.pop()]
         return {name: loss * weight for name, loss in losses.items()}
+
+
+def _pixel_statistics(backbone: nn.Module, image_format: str) -> dict[str, list[float]]:
+    """Return the mean and the deviation that the weights of a timm backbone know."""
+    for module in backbone.modules():
+        if isinstance(module, TimmBackbone):
+            mean, std = module.pixel_statistics(image_format)
+            return {"pixel_mean": mean, "pixel_std": std}
+    raise InputError(
+        "MODEL.TIMM.USE_PIXEL_STATISTICS True needs a backbone of timm: choose one in "
+        "MODEL.BACKBONE.NAME, or set MODEL.PIXEL_MEAN and MODEL.PIXEL_STD"
+    )

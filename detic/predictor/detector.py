@@ -134,7 +134,7 @@ class Detector:
             half: the same as precision fp16: the backbone in half precision; needs a GPU.
             compile: have torch compile backbone and heads; the first image waits minutes for it.
             overrides: configuration keys and values in turn.
-            text_weights: the text encoder, ``openai`` or a file; by default the recipe's.
+            text_weights: the text encoder, ``openai``, a file or a model of open_clip; by default the recipe's.
 
         Raises:
             InputError: one of these does not exist or does not fit the others.

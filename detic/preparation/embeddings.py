@@ -6,11 +6,11 @@ Shapes: C classes, N sentences, D embedding width.
 from collections.abc import Sequence
 
 import torch
+from torch import nn
 
 from detic.errors import InputError
 from detic.vocabulary.embedding import encode_texts
 from detic.vocabulary.prompts import NAME_REWRITES, fill_template, resolve_template
-from detic.vocabulary.text_encoder import CLIPTextEncoder
 
 
 def class_sentences(
@@ -49,9 +49,7 @@ def _names(category: dict, rewrites: Sequence[str], all_synonyms: bool) -> list[
     return [name]
 
 
-def class_embeddings(
-    sentences: Sequence[Sequence[str]], text_encoder: CLIPTextEncoder
-) -> torch.Tensor:
+def class_embeddings(sentences: Sequence[Sequence[str]], text_encoder: nn.Module) -> torch.Tensor:
     """Return the mean feature of each class's sentences, not normalised, (C, D) float16."""
     features = encode_texts([text for texts in sentences for text in texts], text_encoder)
     groups = features.split([len(texts) for texts in sentences])

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 import numpy as np
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from detic.shapes.captions import NOUN_SYNONYMS, misspell
@@ -15,14 +16,13 @@ from detic.shapes.clip_model import ImageTower, standardized
 from detic.shapes.crops import CroppableObjects, cut_crops, draw_objects
 from detic.shapes.streams import Stream, generator
 from detic.vocabulary.prompts import fill_template, resolve_template
-from detic.vocabulary.text_encoder import CLIPTextEncoder
 
 BATCH = 256
 
 
 def measure_retrieval(
     image_tower: ImageTower,
-    text_encoder: CLIPTextEncoder,
+    text_encoder: nn.Module,
     classes: Sequence[ShapeClass],
     num_scenes: int,
     seed: int,
@@ -72,7 +72,7 @@ def embed_objects(image_tower: ImageTower, objects: CroppableObjects) -> torch.T
 
 @torch.no_grad()
 def nearest_text(
-    features: torch.Tensor, text_encoder: CLIPTextEncoder, names: Sequence[str]
+    features: torch.Tensor, text_encoder: nn.Module, names: Sequence[str]
 ) -> np.ndarray:
     """Return the index (N,) of the name nearest to each feature, under the template "a {}"."""
     text_encoder.eval()

@@ -7,24 +7,18 @@ import os
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import torch
+from torch import nn
 from torch.nn import functional as F
 
 from detic.paths import cache_folder
 from detic.progress import track
 from detic.vocabulary.cache import EmbeddingCache
 from detic.vocabulary.prompts import DEFAULT_TEMPLATE, fill_template, resolve_templates
-from detic.vocabulary.text_encoder import CLIPTextEncoder, text_encoder_from_weights
-from detic.vocabulary.text_weights import (
-    OPENAI,
-    OPENAI_MODEL,
-    read_text_weights,
-    text_encoder_sizes,
-    weights_fingerprint,
-)
+from detic.vocabulary.text_encoder import read_text_encoder
+from detic.vocabulary.text_weights import OPENAI
 from detic.vocabulary.vocabulary import ClassEntry, EmbeddedVocabulary, Vocabulary
 
 BATCH_SIZE = 256
@@ -42,7 +36,7 @@ def embed(
 
     Args:
         vocabulary: the classes; their own prompts take precedence over ``templates``.
-        source: the text encoder's weights, ``openai`` or a file.
+        source: the text encoder, as ``read_text_encoder`` takes it.
         templates: short names or texts with ``{}``; several are averaged.
         cache_dir: where embedded texts are remembered, ``$DETIC_CACHE`` if not given.
         device: where the text encoder runs.
@@ -53,10 +47,10 @@ def embed(
 class TextEmbedder:
     """Embedder of one vocabulary after the other, all with the same text encoder.
 
-    The encoder is built when a text comes that the cache does not know.
+    The encoder is built when a text comes that the cache does not know, one of open_clip at once.
 
     Args:
-        source: the text encoder's weights, ``openai`` or a file.
+        source: the text encoder, as ``read_text_encoder`` takes it.
         cache_dir: where embedded texts are remembered, ``$DETIC_CACHE`` if not given.
         device: where the text encoder runs.
     """
@@ -68,11 +62,11 @@ class TextEmbedder:
         cache_dir: str | os.PathLike | None = None,
         device: str = "cpu",
     ):
-        self._weights = read_text_weights(source)
+        self._weights = read_text_encoder(source)
         self.device = device
-        self.model = OPENAI_MODEL if os.fspath(source) == OPENAI else Path(source).name
-        self.fingerprint = weights_fingerprint(self._weights)
-        self.embed_dim = text_encoder_sizes(self._weights).embed_dim
+        self.model = self._weights.model
+        self.fingerprint = self._weights.fingerprint
+        self.embed_dim = self._weights.embed_dim
         self.cache = EmbeddingCache(cache_dir or cache_folder(), self.fingerprint)
 
     def __getstate__(self) -> dict[str, Any]:
@@ -80,9 +74,9 @@ class TextEmbedder:
         return {name: value for name, value in self.__dict__.items() if name != "text_encoder"}
 
     @cached_property
-    def text_encoder(self) -> CLIPTextEncoder:
+    def text_encoder(self) -> nn.Module:
         """The encoder on its device, in evaluation mode."""
-        return text_encoder_from_weights(self._weights).to(self.device)
+        return self._weights.build().to(self.device)
 
     def embed(
         self, vocabulary: Vocabulary, templates: str | Iterable[str] = (DEFAULT_TEMPLATE,)
@@ -152,7 +146,7 @@ def merge_prompts(features: torch.Tensor, prompts_per_class: Sequence[int]) -> t
 
 def encode_names(
     names: Sequence[str],
-    text_encoder: CLIPTextEncoder,
+    text_encoder: nn.Module,
     templates: str | Iterable[str] = (DEFAULT_TEMPLATE,),
     batch_size: int = BATCH_SIZE,
     progress: bool | None = None,
@@ -175,7 +169,7 @@ def encode_names(
 @torch.no_grad()
 def encode_texts(
     texts: Sequence[str],
-    text_encoder: CLIPTextEncoder,
+    text_encoder: nn.Module,
     batch_size: int = BATCH_SIZE,
     progress: bool | None = None,
 ) -> torch.Tensor:

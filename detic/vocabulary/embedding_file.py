@@ -47,7 +47,7 @@ def read_embeddings(
         path: a ``.npy`` or ``.safetensors`` file.
         expect_dim: the width D of the detector's classifier.
         expect_classes: the number of classes C, if only one will do.
-        text_weights: the text encoder the embeddings must come from, ``openai`` or a file; a
+        text_weights: the text encoder the embeddings must come from, see ``read_text_encoder``; a
             ``.npy`` file does not know its text encoder and is trusted. None: any will do.
 
     Raises:

@@ -8,6 +8,12 @@ from functools import cache
 from pathlib import Path
 
 from detic.errors import InputError
+from detic.vocabulary.open_clip_encoder import (
+    OpenClipName,
+    is_open_clip,
+    load_open_clip,
+    local_open_clip_weights,
+)
 from detic.vocabulary.text_weights import (
     OPENAI,
     OPENAI_ARCHIVE,
@@ -27,23 +33,29 @@ def is_same_name(one: str | os.PathLike, other: str | os.PathLike) -> bool:
     >>> is_same_name("openai", "/models/ViT-B-32.pt"), is_same_name("openai", "tiny/clip.pt")
     (True, False)
     """
-    names = {Path(one).name, Path(other).name}
+    names = {_short_name(one), _short_name(other)}
     return len(names) == 1 or names.issubset(_OPENAI_NAMES)
 
 
 def local_fingerprint(source: str | os.PathLike) -> str | None:
     """Return the fingerprint of a text encoder's weights, None if they are not on this machine."""
-    path = local_text_weights(source)
+    source = os.fspath(source)
+    path = (local_open_clip_weights if is_open_clip(source) else local_text_weights)(source)
     if path is None:
         return None
     status = path.stat()
-    return _fingerprint(path, status.st_mtime_ns, status.st_size)
+    return _fingerprint(source, path, status.st_mtime_ns, status.st_size)
 
 
 @cache
-def _fingerprint(path: Path, written_ns: int, num_bytes: int) -> str:
-    """Return the fingerprint of a file; one that has changed since is read anew."""
-    return weights_fingerprint(path)
+def _fingerprint(source: str, path: Path, written_ns: int, num_bytes: int) -> str:
+    """Return the fingerprint of a source whose file this is; one that has changed is read anew."""
+    return load_open_clip(source).fingerprint if is_open_clip(source) else weights_fingerprint(path)
+
+
+def _short_name(model: str | os.PathLike) -> str:
+    model = os.fspath(model)
+    return OpenClipName.parse(model).short if is_open_clip(model) else Path(model).name
 
 
 def check_text_encoder(
@@ -60,7 +72,7 @@ def check_text_encoder(
         path: of the embeddings.
         model: name of the encoder that made them, None if they do not say.
         fingerprint: of its weights, None if they do not say.
-        source: the detector's text encoder, ``openai`` or a file.
+        source: the detector's text encoder, as ``read_text_encoder`` takes it.
 
     Raises:
         InputError: names both encoders.

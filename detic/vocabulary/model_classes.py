@@ -41,7 +41,7 @@ class ModelClasses:
     path: Path | None  # of the file, maybe a missing one if they are set later; None: none is named
     count: int  # C
     width: int  # D
-    text_weights: str | None = None  # of the text encoder, "openai" or a file; None: not known
+    text_weights: str | None = None  # the text encoder, see read_text_encoder; None: not known
     prompt: str = "a"  # a template's name, or a text with {} for the class name
     count_key: str = "MODEL.ROI_HEADS.NUM_CLASSES"  # that says C
 

@@ -4,15 +4,23 @@ Shapes: N texts, T context length, L tokens of the longest text, W width, D embe
 """
 
 import os
-from collections.abc import Mapping
-from dataclasses import asdict
-from functools import lru_cache
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from functools import lru_cache, partial
+from pathlib import Path
 
 import torch
 from torch import nn
 
 from detic.errors import InputError
-from detic.vocabulary.text_weights import OPENAI, read_text_weights, text_encoder_sizes
+from detic.vocabulary.open_clip_encoder import OpenClipName, is_open_clip, load_open_clip
+from detic.vocabulary.text_weights import (
+    OPENAI,
+    OPENAI_MODEL,
+    read_text_weights,
+    text_encoder_sizes,
+    weights_fingerprint,
+)
 
 # The token table starts with 256 bytes, twice (inside and at the end of a word), and ends with
 # the start and the end token; merges of the byte-pair encoding lie between.
@@ -149,13 +157,44 @@ class CLIPTextEncoder(nn.Module):
         return words[start : start + num_kept]
 
 
-def load_text_encoder(source: str | os.PathLike = OPENAI) -> CLIPTextEncoder:
-    """Return a text encoder with the weights and sizes of a source, in evaluation mode.
+@dataclass(frozen=True, eq=False)
+class TextEncoderWeights:
+    """A text encoder that has been read but not built, and what identifies it."""
+
+    model: str  # in words
+    fingerprint: str  # of the weights
+    embed_dim: int  # D
+    build: Callable[[], nn.Module]  # in evaluation mode; texts to features (N, D)
+
+
+def read_text_encoder(source: str | os.PathLike = OPENAI) -> TextEncoderWeights:
+    """Return the text encoder of a source.
 
     Args:
-        source: ``openai`` or a weights file, see ``detic.vocabulary.text_weights``.
+        source: ``openai`` or a weights file, see ``detic.vocabulary.text_weights``; or a model of
+            open_clip, see ``detic.vocabulary.open_clip_encoder``.
     """
-    return text_encoder_from_weights(read_text_weights(source))
+    if is_open_clip(source):
+        encoder = load_open_clip(os.fspath(source))
+        model = OpenClipName.parse(os.fspath(source)).short
+        build = partial(_itself, encoder)
+        return TextEncoderWeights(model, encoder.fingerprint, encoder.embed_dim, build)
+    weights = read_text_weights(source)
+    return TextEncoderWeights(
+        model=OPENAI_MODEL if os.fspath(source) == OPENAI else Path(source).name,
+        fingerprint=weights_fingerprint(weights),
+        embed_dim=text_encoder_sizes(weights).embed_dim,
+        build=partial(text_encoder_from_weights, weights),
+    )
+
+
+def load_text_encoder(source: str | os.PathLike = OPENAI) -> nn.Module:
+    """Return the text encoder of a source, in evaluation mode, see ``read_text_encoder``."""
+    return read_text_encoder(source).build()
+
+
+def _itself(encoder: nn.Module) -> nn.Module:
+    return encoder
 
 
 def text_encoder_from_weights(weights: Mapping[str, torch.Tensor]) -> CLIPTextEncoder:
@@ -171,4 +210,4 @@ def build_text_encoder(pretrain: bool = True) -> CLIPTextEncoder:
     Args:
         pretrain: load OpenAI's weights; otherwise the values are random and no file is touched.
     """
-    return load_text_encoder(OPENAI) if pretrain else CLIPTextEncoder()
+    return text_encoder_from_weights(read_text_weights(OPENAI)) if pretrain else CLIPTextEncoder()

@@ -78,7 +78,8 @@ class VocabularyReader:
     """Reader of vocabularies for a detector, which also embeds them.
 
     Args:
-        text_weights: the text encoder that the detector was trained with, ``openai`` or a file.
+        text_weights: the text encoder that the detector was trained with, as ``read_text_encoder``
+            takes it.
         prompt: a template's name, or a text with ``{}`` for the class name.
         embedding_dim: width D of the detector's classifier.
     """

@@ -32,7 +32,8 @@ def argument_parser(prog: str) -> ArgumentParser:
         "--clip_model",
         default="openai",
         metavar="WEIGHTS",
-        help="openai (ViT-B/32) or a file with a text encoder's weights (default: %(default)s)",
+        help="openai (ViT-B/32), a file with a text encoder's weights, or open_clip:MODEL:TAG "
+        "(default: %(default)s)",
     )
     parser.add_argument("--fix_space", action="store_true", help="spaces for underscores in names")
     parser.add_argument(

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from centernet.fpn import build_fpn
 from detic.compiler_imports import compiler_put_off
 from detic.errors import InputError
+from detic.modeling.backbone.depth import depths
 
 
 class TimmBackbone(Backbone):
@@ -20,10 +21,11 @@ class TimmBackbone(Backbone):
 
     Args:
         base_name: a timm model, or ``resnet50_in21k``. Weights are random.
-        out_levels: numbers of the maps to return; 1 is the model's finest.
+        out_levels: numbers of the maps to return; 1 is the model's finest. Plain transformers
+            have the levels 2 to 5.
         norm: "FrozenBN" turns batch normalisation into fixed affine maps; "" keeps it.
-        freeze_at: ResNets only: from 1 on the first convolution is fixed, from 2 on the first
-            stage too.
+        freeze_at: from 1 on the stem is fixed, from 2 on the first stage (of plain transformers:
+            block) too, and so on.
     """
 
     def __init__(
@@ -38,12 +40,13 @@ class TimmBackbone(Backbone):
         self.base_name = base_name
         self.out_levels = tuple(out_levels)
         base, shapes = _create(base_name, self.out_levels)
-        if "resnet" in base_name:
-            if freeze_at >= 1:
-                base.conv1.requires_grad_(False)
-            if freeze_at >= 2:
-                base.layer1.requires_grad_(False)
+        by_name = depths(name for name, _ in base.named_parameters()).by_name
+        for name, parameter in base.named_parameters():
+            parameter.requires_grad_(by_name[name] >= freeze_at)
         if norm == "FrozenBN":
+            from detic.modeling.backbone.timm_models import freeze_activated_norms
+
+            freeze_activated_norms(base)
             base = FrozenBatchNorm2d.convert_frozen_batchnorm(base)
         elif norm:
             raise InputError(f"unknown MODEL.TIMM.NORM {norm!r}; choose FrozenBN or leave it empty")
@@ -63,6 +66,17 @@ class TimmBackbone(Backbone):
     @property
     def size_divisibility(self) -> int:
         return max(shape.stride for shape in self._output_shape.values())
+
+    def pixel_statistics(self, image_format: str) -> tuple[list[float], list[float]]:
+        """Return mean and standard deviation by channel of the images that the weights know.
+
+        Args:
+            image_format: order of the channels, RGB or BGR.
+        """
+        from detic.modeling.backbone.timm_models import pixel_statistics
+
+        mean, std = pixel_statistics(self.base_name)
+        return (mean, std) if image_format == "RGB" else (mean[::-1], std[::-1])
 
     def load_pretrained(self) -> None:
         """Load timm's pretrained weights, downloading them on first use."""

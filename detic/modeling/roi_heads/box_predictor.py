@@ -7,6 +7,7 @@ classes of a slice.
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+import torch
 from detectron2.config import configurable
 from detectron2.layers import ShapeSpec, cat, nonzero_tuple
 from detectron2.modeling.box_regression import Box2BoxTransform
@@ -63,7 +64,7 @@ class BoxLossParams:
 class BoxPredictor(nn.Module):
     """Classification, linear or by text embeddings, and class-agnostic box refinement."""
 
-    freq_weight: Tensor  # (C',) drawing weights of the first classes, where a loss needs them
+    freq_weight: Tensor  # (C,) drawing weights of the classes, where a loss needs them
 
     @configurable
     def __init__(
@@ -77,7 +78,7 @@ class BoxPredictor(nn.Module):
         box_loss: BoxLossParams,
         weak_loss: WeakLossParams,
     ):
-        """``class_frequencies``: drawing weights of the first classes, where a loss needs them."""
+        """``class_frequencies``: (C,) drawing weights, where a loss needs them."""
         super().__init__()
         self.cls_score = cls_score
         self.bbox_pred = bbox_pred
@@ -221,7 +222,11 @@ def _mlp(width: int, out_features: int) -> nn.Sequential:
 
 
 def _class_frequencies(node, num_classes: int) -> Tensor | None:
-    """Return the drawing weights of classes, where a loss of ``node`` (ROI_BOX_HEAD) needs them."""
+    """Return the drawing weights (C,), where a loss of ``node`` (ROI_BOX_HEAD) needs them.
+
+    Classes behind the last of the file are never drawn, but count where they occur. To ignore
+    classes without images takes the frequencies of all, as those left out would never be trained.
+    """
     if not (node.USE_FED_LOSS or node.IGNORE_ZERO_CATS):
         return None
     frequencies = load_class_frequencies(node.CAT_FREQ_PATH, node.FED_LOSS_FREQ_WEIGHT)
@@ -238,4 +243,4 @@ def _class_frequencies(node, num_classes: int) -> Tensor | None:
             f"{node.CAT_FREQ_PATH!r} have images; "
             f"set MODEL.ROI_BOX_HEAD.FED_LOSS_NUM_CAT to {with_images} or less"
         )
-    return frequencies
+    return torch.cat([frequencies, frequencies.new_zeros(num_classes - count)])

@@ -1,11 +1,13 @@
 """Names as publishers spell them, taken from the libraries or written down by depth."""
 
+import pytest
 import timm
 import torch
 import torchvision
 from timm.models.convnext import checkpoint_filter_fn
 
 from detic.checkpoint.backbone_names import place_backbone, with_identity_statistics
+from detic.checkpoint.matching import absent_from_classifiers
 from detic.modeling.backbone.swin import SWIN_SIZES, SwinTransformer
 from detic.modeling.backbone.timm import TimmBackbone
 
@@ -68,6 +70,22 @@ def test_convnext_of_fair_and_timm_land_on_the_same_tensors():
     for fair_name, place in placed.model_names.items():
         timm_name = next(iter(checkpoint_filter_fn({fair_name: torch.zeros(1)}, donor)))
         assert by_timm.model_names[timm_name] == place
+
+
+@pytest.mark.parametrize("name", ["test_vit", "test_vit3"])
+def test_plain_transformers_of_timm_lack_the_pyramid_alone(name):
+    model = model_names(TimmBackbone, base_name=name, out_levels=(3, 4))
+    placed = place_backbone(names_of(timm.create_model, name), model)
+    missing = model - set(placed.model_names.values())
+    assert missing == {n for n in model if ".pyramid." in n} != set()
+    assert all(map(absent_from_classifiers, missing))
+
+
+@pytest.mark.parametrize("name", ["mobilenetv4_conv_small_035", "efficientnet_lite0"])
+def test_mobile_networks_of_timm_keep_their_names(name):
+    model = model_names(TimmBackbone, base_name=name)
+    placed = place_backbone(names_of(timm.create_model, name), model)
+    assert set(placed.model_names.values()) == model
 
 
 def swin_names():

@@ -88,7 +88,9 @@ def test_c4_heads_own_a_part_of_the_backbone():
     assert backbone_part(names) == set(names[:2])
 
 
-def test_only_the_output_norms_of_swin_are_absent_from_classifiers():
+def test_output_norms_of_swin_and_pyramids_of_plain_transformers_are_absent_from_classifiers():
+    assert absent_from_classifiers("backbone.bottom_up.base.pyramid.0.weight")
+    assert not absent_from_classifiers("backbone.bottom_up.base.vit.norm.weight")
     assert absent_from_classifiers("backbone.bottom_up.norm2.weight")
     assert not absent_from_classifiers("backbone.bottom_up.patch_embed.norm.weight")
     assert not absent_from_classifiers("backbone.bottom_up.layers.0.blocks.0.norm1.weight")

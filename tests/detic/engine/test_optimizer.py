@@ -40,6 +40,19 @@ def test_rates_multiply_by_name():
     assert rates == pytest.approx([0.01, 0.005, 0.1, 0.05])
 
 
+def test_rates_fall_towards_the_images_and_frozen_stages_count():
+    net = nn.Module()
+    net.backbone = nn.Module()
+    net.backbone.bottom_up = nn.ModuleDict(
+        {n: nn.Linear(1, 1, bias=False) for n in ("stem", "layer1", "layer2", "norm")}
+    )
+    net.backbone.fpn_output3 = nn.Linear(1, 1, bias=False)
+    net.backbone.bottom_up["layer1"].requires_grad_(False)
+    optimizer = build_optimizer(config("SOLVER.BACKBONE_LAYER_DECAY", 0.5), net)
+    rates = [group["lr"] for group in optimizer.param_groups]
+    assert rates == pytest.approx([0.0125, 0.05, 0.1, 0.1])  # stem, layer2, norm, pyramid
+
+
 def test_weight_decay_reaches_biases():
     optimizer = build_optimizer(config("SOLVER.OPTIMIZER", "ADAMW"), Net())
     assert {group["weight_decay"] for group in optimizer.param_groups} == {0.0001}
@@ -124,6 +137,10 @@ def test_parameters_without_gradient_are_not_clipped(clip_type):
         (
             ["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.BACKBONE_MULTIPLIER", 0.1],
             "BACKBONE_MULTIPLIER 0.1 needs SOLVER.USE_CUSTOM_SOLVER",
+        ),
+        (
+            ["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.BACKBONE_LAYER_DECAY", 0.5],
+            "BACKBONE_LAYER_DECAY 0.5 needs SOLVER.USE_CUSTOM_SOLVER",
         ),
         (
             ["SOLVER.CLIP_GRADIENTS.ENABLED", True, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "sum"],

@@ -5,6 +5,7 @@ import torch
 from detectron2.layers import FrozenBatchNorm2d
 from detectron2.utils.events import EventStorage
 
+from detic.checkpoint import load_weights
 from detic.engine.optimizer import build_optimizer
 from detic.engine.step import TrainingStep
 from detic.errors import InputError
@@ -17,6 +18,7 @@ from detic.vocabulary.model_classes import ModelClasses
 from tests.detic.modeling.conftest import CONFIGS, make_batch
 
 RECIPES = sorted(path.stem for path in CONFIGS.glob("*.yaml"))
+BACKBONES = sorted(f"backbones/{path.stem}" for path in CONFIGS.glob("backbones/*.yaml"))
 
 pytestmark = pytest.mark.usefixtures("tiny_text_encoder")
 
@@ -26,8 +28,13 @@ UNUSED = (
     "text_encoder.",
 )
 RANDOM_CLASSES = ["MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH", "rand"]
+SMALL_BACKBONE = ["MODEL.TIMM.BASE_NAME", "resnet10t_shapes"]
 # Swin-B in all its depth tells nothing more than Swin-T.
-SMALLER = {"SwinB": ["MODEL.SWIN.SIZE", "T"]}
+SMALLER = {
+    "SwinB": ["MODEL.SWIN.SIZE", "T"],
+    "DINOv3": ["MODEL.TIMM.BASE_NAME", "test_vit3"],
+    "MobileNetV4": ["MODEL.TIMM.BASE_NAME", "mobilenetv4_conv_small_035"],
+}
 
 
 def build(small_recipe, name, *overrides):
@@ -75,7 +82,7 @@ def take_step(cfg, model):
     return names, without
 
 
-@pytest.mark.parametrize("name", RECIPES)
+@pytest.mark.parametrize("name", RECIPES + BACKBONES)
 def test_step_reaches_every_parameter(small_recipe, name):
     cfg, model = build(small_recipe, name)
     before = {n: p.detach().clone() for n, p in model.named_parameters() if p.requires_grad}
@@ -86,6 +93,31 @@ def test_step_reaches_every_parameter(small_recipe, name):
     assert all(torch.isfinite(p).all() for p in after.values())
     moved = [n for n, p in before.items() if not torch.equal(p, after[n])]
     assert len(moved) > 0.9 * len(before)
+
+
+@pytest.mark.parametrize("name", BACKBONES)
+def test_saved_weights_of_another_backbone_give_the_same_detector(small_recipe, tmp_path, name):
+    cfg, model = build(small_recipe, name)
+    path = tmp_path / "weights.pth"
+    torch.save({"model": model.state_dict()}, path)
+    again = build_detector(cfg, blank=True)
+    load_weights(again, str(path), purpose="inference")
+    images = [{"image": example["image"]} for example in make_batch("box", 0)]
+    with torch.no_grad():
+        one, other = (m.eval()(images)[0]["instances"] for m in (model, again))
+    assert len(one) > 0
+    assert torch.equal(one.pred_boxes.tensor, other.pred_boxes.tensor)
+    assert torch.equal(again.pixel_mean, model.pixel_mean)
+
+
+def test_images_are_normalised_as_timm_knows_the_weights(small_recipe):
+    _, model = build(small_recipe, BACKBONES[0], "MODEL.TIMM.BASE_NAME", "test_vit")
+    assert model.pixel_mean.flatten().tolist() == [127.5] * 3
+
+
+def test_statistics_of_timm_need_a_backbone_of_timm(small_recipe):
+    with pytest.raises(InputError, match="USE_PIXEL_STATISTICS True needs a backbone of timm"):
+        build(small_recipe, "BoxSup_OVCOCO_CLIP_R50_1x", "MODEL.TIMM.USE_PIXEL_STATISTICS", "True")
 
 
 def test_tags_of_proposal_batches_train_the_c4_heads(small_recipe):
@@ -102,6 +134,23 @@ def test_frequencies_of_other_classes_are_refused(small_recipe):
     name = "BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"
     with pytest.raises(InputError, match="has 30 classes, the model has 20"):
         build_detector(small_recipe(name, *("MODEL.ROI_HEADS.NUM_CLASSES", "20"), *RANDOM_CLASSES))
+
+
+def test_frequencies_of_the_first_classes_are_extended_with_zeros(small_recipe):
+    name = "BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"
+    overrides = ["MODEL.ROI_HEADS.NUM_CLASSES", "32", *RANDOM_CLASSES]
+    model = build_detector(small_recipe(name, *SMALL_BACKBONE, *overrides))
+    weights = model.state_dict()["roi_heads.box_predictor.0.freq_weight"]
+    assert weights[[0, 29]].tolist() == pytest.approx([5**0.5, 34**0.5])
+    assert weights[30:].tolist() == [0, 0]
+
+
+def test_ignoring_classes_takes_the_frequencies_of_all(small_recipe):
+    name = "BoxSup-C2_Lbase_CLIP_R5021k_640b64_4x"
+    overrides = ["MODEL.ROI_HEADS.NUM_CLASSES", "32", *RANDOM_CLASSES]
+    ignoring = ["MODEL.ROI_BOX_HEAD.IGNORE_ZERO_CATS", "True"]
+    with pytest.raises(InputError, match="has 30 classes, the model has 32"):
+        build_detector(small_recipe(name, *SMALL_BACKBONE, *overrides, *ignoring))
 
 
 PRECISIONS = {

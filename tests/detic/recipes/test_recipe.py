@@ -20,6 +20,11 @@ def test_all_published_recipes_are_there():
     assert len(RECIPES) == 32
 
 
+def test_there_is_a_recipe_of_a_fast_and_of_a_strong_backbone():
+    names = [path.stem for path in sorted(CONFIGS.glob("backbones/*.yaml"))]
+    assert names == ["BoxSup_LVIS_DINOv3", "BoxSup_LVIS_MobileNetV4"]
+
+
 @pytest.mark.parametrize("path", [*RECIPES, *CONFIGS.glob("*/*.yaml")], ids=lambda p: p.stem)
 def test_recipe_merges_and_names_its_output(path):
     cfg = load_recipe(path)

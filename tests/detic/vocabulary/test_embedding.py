@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch.nn import functional as F
 
-from detic.vocabulary import embedding
+from detic.vocabulary import text_encoder
 from detic.vocabulary.builtin import builtin_vocabulary
 from detic.vocabulary.embedding import (
     TextEmbedder,
@@ -92,7 +92,7 @@ def test_known_names_are_never_encoded_twice(weights_file, cache_dir, encoded):
 def test_encoder_is_not_built_for_known_names(weights_file, cache_dir, monkeypatch):
     embed(PETS, weights_file, cache_dir=cache_dir)
     monkeypatch.setattr(
-        embedding, "text_encoder_from_weights", lambda weights: pytest.fail("built")
+        text_encoder, "text_encoder_from_weights", lambda weights: pytest.fail("built")
     )
     embed(PETS, weights_file, cache_dir=cache_dir)
 
