@@ -18,6 +18,7 @@ import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 import cv2
@@ -157,7 +158,7 @@ def inference_speed(extent: Extent, folder: Path, seconds: float) -> list[dict]:
             request = DetectionRequest(precision=formats)
             for batch in extent.batches:
                 images = test_batch((side, side), batch)
-                call = lambda i=images, r=request, m=model: m.inference(i, r)  # noqa: E731
+                call = partial(model.inference, images, request)
                 rows.append(
                     {
                         "recipe": name,

@@ -1,4 +1,7 @@
-"""Rows chosen by masks, without waiting for a GPU more often than needed."""
+"""Rows chosen by masks, without waiting for a GPU more often than needed.
+
+``portable/`` has a copy for its own heads: as a stand-in for Detectron2 it imports nothing of ours.
+"""
 
 from collections.abc import Sequence
 

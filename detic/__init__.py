@@ -7,6 +7,8 @@ Importing registers the model, its backbones and heads and the datasets with det
     detections = detector("image.jpg")
 """
 
+from importlib import import_module
+
 from detic_commands import __version__
 from detic_commands.running import explanation
 
@@ -14,7 +16,7 @@ try:
     from detic.compiler_imports import compiler_put_off
 
     with compiler_put_off():
-        import torchvision  # noqa: F401  for detectron2 and timm, which import it
+        import_module("torchvision")  # for detectron2 and timm, which import it
 
     from detic import datasets, modeling
     from detic.errors import InputError

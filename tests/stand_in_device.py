@@ -12,7 +12,7 @@ counted, by place.
 import traceback
 from collections import Counter
 from types import TracebackType
-from typing import Any
+from typing import Any, ClassVar
 
 import pytest
 import torch
@@ -78,7 +78,7 @@ class StandInDevice(TorchDispatchMode):
             does first what it was told before, and the host waits for it.
     """
 
-    _active: list["StandInDevice"] = []  # noqa: RUF012 - one stack for all
+    _active: ClassVar[list["StandInDevice"]] = []  # one stack for all
 
     def __init__(self):
         super().__init__()
