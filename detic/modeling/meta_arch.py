@@ -211,10 +211,13 @@ class CustomRCNN(GeneralizedRCNN):
         }
 
     def _laid_out(self, images: Tensor) -> Tensor:
-        """Return ``images`` in the memory format in which the whole network is fastest."""
-        if self.device.type == "cpu":
-            return images.contiguous(memory_format=torch.channels_last)
-        return images
+        """Return ``images`` in the memory format in which the whole network is fastest.
+
+        A processor sums the statistics of a batch in double precision in planes only.
+        """
+        if self.device.type != "cpu" or (self.training and _has_batch_statistics(self.backbone)):
+            return images
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _supervision(self, batched_inputs: list[dict]) -> Supervision:
         """Return what the batch is annotated with, classes sampled and captions encoded."""
@@ -276,4 +279,10 @@ def _pixel_statistics(backbone: nn.Module, image_format: str) -> dict[str, list[
     raise InputError(
         "MODEL.TIMM.USE_PIXEL_STATISTICS True needs a backbone of timm: choose one in "
         "MODEL.BACKBONE.NAME, or set MODEL.PIXEL_MEAN and MODEL.PIXEL_STD"
+    )
+
+
+def _has_batch_statistics(network: nn.Module) -> bool:
+    return any(
+        isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in network.modules()
     )
