@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from detic.errors import InputError
 from detic.modeling.backbone.depth import depths
+from detic.modeling.backbone.places import below_pyramid
 
 _FULL_MODEL = "full_model"  # CLIP_TYPE: clip the norm of all gradients together
 
@@ -77,10 +78,15 @@ def _learning_rate(name: str, solver) -> float:
 
 def _layer_decays(model: nn.Module, decay: float) -> dict[str, float]:
     """Return the factors on the learning rates of the backbone below the pyramid, by name."""
-    names = [name for name, _ in model.named_parameters() if name.startswith("backbone.")]
-    below = [name for name in names if name.startswith("backbone.bottom_up.")] or names
-    by_name, top = depths(below)
-    return {name: decay ** (top - depth) for name, depth in by_name.items()}
+    if decay == 1:
+        return {}
+    found = depths(below_pyramid(name for name, _ in model.named_parameters()))
+    if not found.has_stages:
+        raise InputError(
+            f"SOLVER.BACKBONE_LAYER_DECAY is {decay:g}, but the names of the backbone's parameters "
+            "tell no stages; set it to 1 or choose another backbone"
+        )
+    return {name: decay ** (found.top - depth) for name, depth in found.by_name.items()}
 
 
 def _optimizer(solver, on_cpu: bool) -> tuple[Callable[..., torch.optim.Optimizer], dict]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from centernet.proposal_generator import CenterNet
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
-from detic.modeling.backbone.timm import TimmBackbone
+from detic.modeling.backbone.timm import pixel_statistics
 from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
 from detic.modeling.precision import computing_in
@@ -82,17 +82,19 @@ class CustomRCNN(GeneralizedRCNN):
                 "set MODEL.ROI_BOX_HEAD.USE_FED_LOSS and MODEL.WITH_CAPTION to False"
             )
         parts = super().from_config(cfg)
-        if node.TIMM.get("USE_PIXEL_STATISTICS", False):
-            parts |= _pixel_statistics(parts["backbone"], cfg.INPUT.FORMAT)
-        return parts | {
-            "with_image_labels": cfg.WITH_IMAGE_LABELS,
-            "half_precision_backbone": cfg.FP16,
-            "box_only_heads": node.ROI_HEADS.NAME in _BOX_ONLY_HEADS,
-            "dataset_loss_weights": node.DATASET_LOSS_WEIGHT,
-            "class_sampler": ClassSampler.from_config(cfg) if node.DYNAMIC_CLASSIFIER else None,
-            "text_encoder": build_text_encoder() if node.WITH_CAPTION else None,
-            "captions": CaptionParams(node.SYNC_CAPTION_BATCH, node.CAP_BATCH_RATIO),
-        }
+        return (
+            parts
+            | pixel_statistics(cfg, parts["backbone"])
+            | {
+                "with_image_labels": cfg.WITH_IMAGE_LABELS,
+                "half_precision_backbone": cfg.FP16,
+                "box_only_heads": node.ROI_HEADS.NAME in _BOX_ONLY_HEADS,
+                "dataset_loss_weights": node.DATASET_LOSS_WEIGHT,
+                "class_sampler": ClassSampler.from_config(cfg) if node.DYNAMIC_CLASSIFIER else None,
+                "text_encoder": build_text_encoder() if node.WITH_CAPTION else None,
+                "captions": CaptionParams(node.SYNC_CAPTION_BATCH, node.CAP_BATCH_RATIO),
+            }
+        )
 
     def forward(
         self, batched_inputs: list[dict], object_counts: Tensor | None = None
@@ -268,18 +270,6 @@ class CustomRCNN(GeneralizedRCNN):
         assert len(sources) == 1, f"a batch mixes datasets {sorted(sources)}"
         weight = self.dataset_loss_weights[sources.pop()]
         return {name: loss * weight for name, loss in losses.items()}
-
-
-def _pixel_statistics(backbone: nn.Module, image_format: str) -> dict[str, list[float]]:
-    """Return the mean and the deviation that the weights of a timm backbone know."""
-    for module in backbone.modules():
-        if isinstance(module, TimmBackbone):
-            mean, std = module.pixel_statistics(image_format)
-            return {"pixel_mean": mean, "pixel_std": std}
-    raise InputError(
-        "MODEL.TIMM.USE_PIXEL_STATISTICS True needs a backbone of timm: choose one in "
-        "MODEL.BACKBONE.NAME, or set MODEL.PIXEL_MEAN and MODEL.PIXEL_STD"
-    )
 
 
 def _has_batch_statistics(network: nn.Module) -> bool:

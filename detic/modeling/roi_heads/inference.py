@@ -8,13 +8,15 @@ from collections.abc import Sequence
 
 import torch
 from detectron2.structures import Boxes, Instances
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import nms
 
+from detic.errors import InputError
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.candidates import Candidates, likeliest_classes, top_candidates
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams, StageProbs
+from detic.modeling.roi_heads.classifier import CLOSED
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 
 # First number of candidates per wanted detection; NMS removes most.
@@ -28,7 +30,7 @@ def detect_requested(
     image_sizes_hw: Sequence[tuple[int, int]],
     *,
     x: Tensor,
-    classifier: ZeroShotClassifier,
+    classifier: ZeroShotClassifier | nn.Linear,
     num_classes: int,
     params: ScoreParams,
     request: DetectionRequest,
@@ -82,7 +84,7 @@ def add_extras(
     boxes_per_image: Sequence[int],
     x: Tensor,
     scores: ClassScores,
-    classifier: ZeroShotClassifier,
+    classifier: ZeroShotClassifier | nn.Linear,
     request: DetectionRequest,
 ) -> None:
     """Add what is asked for to the detections: ``region_embeddings``, ``class_scores``.
@@ -91,11 +93,16 @@ def add_extras(
         detections: B Instances with ``box_index``.
         x: (R, F) features that ``classifier``, of the last stage, reads.
         scores: of the R boxes of all images.
+
+    Raises:
+        InputError: embeddings are asked for of a classifier that has none.
     """
     first = 0
     for d, num_boxes in zip(detections, boxes_per_image, strict=True):
         index = d.box_index + first  # (M,) into the R boxes
         if request.region_embeddings:
+            if not isinstance(classifier, ZeroShotClassifier):
+                raise InputError(CLOSED)
             d.region_embeddings = F.normalize(classifier.embed(x[index]), dim=1)
         if request.class_scores:
             d.class_scores = scores.of_boxes(index)

@@ -142,6 +142,7 @@ def test_parameters_without_gradient_are_not_clipped(clip_type):
             ["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.BACKBONE_LAYER_DECAY", 0.5],
             "BACKBONE_LAYER_DECAY 0.5 needs SOLVER.USE_CUSTOM_SOLVER",
         ),
+        (["SOLVER.BACKBONE_LAYER_DECAY", 0.5], "DECAY is 0.5, but .* tell no stages; set it to 1"),
         (
             ["SOLVER.CLIP_GRADIENTS.ENABLED", True, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "sum"],
             "choose value, norm or full_model",

@@ -69,6 +69,30 @@ def test_images_with_fewer_cells_than_queries_are_searched(tiny_detr):
     assert torch.isfinite(outputs[0]["instances"].pred_boxes.tensor).all()
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["MODEL.TIMM.BASE_NAME", "test_vit"],
+        [
+            *("MODEL.BACKBONE.NAME", "build_p35_timm_fpn_backbone"),
+            *("MODEL.FPN.IN_FEATURES", "['layer3', 'layer4', 'layer5']"),
+        ],
+    ],
+    ids=["plain transformer", "pyramid"],
+)
+def test_images_of_any_size_suit_backbones_that_need_multiples(tiny_detr, overrides):
+    model = tiny_detr(*overrides)
+    image = torch.zeros(3, 50, 65, dtype=torch.uint8)
+    found = model([{"image": image, "height": 50, "width": 65}])[0]["instances"]
+    assert torch.isfinite(found.pred_boxes.tensor).all()
+
+
+def test_images_are_normalised_as_timm_knows_the_weights(tiny_cfg):
+    overrides = ["MODEL.TIMM.BASE_NAME", "test_vit", "MODEL.TIMM.USE_PIXEL_STATISTICS", "True"]
+    model = build_detector(tiny_cfg(*overrides))
+    assert model.pixel_mean.flatten().tolist() == model.pixel_std.flatten().tolist() == [127.5] * 3
+
+
 def test_released_files_hold_the_heads_twice_and_the_model_once(tiny_detr):
     state = tiny_detr().state_dict()
     for name in ("class_embed.2.weight", "bbox_embed.0.layers.1.bias"):
