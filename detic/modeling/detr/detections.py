@@ -9,6 +9,7 @@ import torch
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
 
+from centernet.rows import rows_where
 from detic.modeling.detr.boxes import cxcywh_to_xyxy
 from detic.transfer import send
 
@@ -40,16 +41,19 @@ def best_detections(
     values, places = scores.flatten(1).topk(count, dim=1)
     queries, classes = places // num_classes, places % num_classes
     scales = send(torch.tensor([(w, h, w, h) for h, w in image_sizes_hw]), boxes.device)
-    detections = []
-    for i, size_hw in enumerate(image_sizes_hw):
-        found = Instances(
+    detections = [
+        Instances(
             size_hw,
             pred_boxes=Boxes(cxcywh_to_xyxy(boxes[i, queries[i]]) * scales[i]),
             scores=values[i],
             pred_classes=classes[i],
             box_index=queries[i],
         )
-        if thresholds is not None:
-            found = found[found.scores > thresholds[found.pred_classes]]
-        detections.append(found)
-    return detections
+        for i, size_hw in enumerate(image_sizes_hw)
+    ]
+    return detections if thresholds is None else _above(thresholds, detections)
+
+
+def _above(thresholds: Tensor, detections: Sequence[Instances]) -> list[Instances]:
+    rows = rows_where([d.scores > thresholds[d.pred_classes] for d in detections])
+    return [d[r] for d, r in zip(detections, rows, strict=True)]
