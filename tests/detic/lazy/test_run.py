@@ -10,7 +10,7 @@ from detectron2.utils.events import EventStorage
 
 from detic.errors import InputError
 from detic.lazy.recipe import RunParams, load_python_recipe
-from detic.lazy.run import Request, build_trainer, evaluate, run
+from detic.lazy.run import Request, build_trainer, run
 from detic_commands.train import argument_parser, main
 from tests.detic.lazy.toy import OneWeight
 
