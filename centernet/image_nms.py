@@ -9,8 +9,8 @@ from torch import Tensor
 # Bounds of memory: of a matrix of overlaps, and of each of the few tensors that it is made of
 _PAIRS_OF_A_MATRIX = 2**28  # a byte each
 _PAIRS_AT_ONCE = 2**24  # four bytes each
-# A box hangs on the better ones that it overlaps, these on others: rounds before asking if all is
-# settled. Boxes of a trained detector need less than half of them.
+# Rounds before the host asks whether all is settled. The 6125 boxes of an image of 640 pixels, of
+# random weights, need 2 at an IoU of 0.9 and 10 at one of 0.5.
 _ROUNDS = 16
 
 
@@ -20,8 +20,8 @@ def nms_of_images(
     """Return which boxes survive NMS within the classes of each image, (B, N) bool.
 
     They are those of torchvision's ``nms``, image by image, in single precision. The host waits
-    once for 16 rounds, however many images there are. The matrices of overlaps are made for as many
-    images at once as memory allows: 256 MiB, or one image.
+    once for 16 rounds, however many images there are. Overlaps are made for one image at a time, or
+    for as many as half a GiB has room for.
 
     Args:
         boxes_xyxy: (B, N, 4), best first.

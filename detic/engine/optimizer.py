@@ -17,7 +17,8 @@ class JoinedAdamW(torch.optim.AdamW):
     """AdamW whose step takes groups of equal settings together.
 
     Groups of one parameter each, as checkpoints have them, would cost a dozen small operators per
-    parameter, which a GPU waits for.
+    parameter, which a GPU waits for. They are joined anew in each step: schedules and checkpoints
+    set their rates.
     """
 
     def step(self, closure: Callable[[], Any] | None = None) -> Any:
