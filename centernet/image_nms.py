@@ -11,7 +11,7 @@ _PAIRS_OF_A_MATRIX = 2**28  # a byte each
 _PAIRS_AT_ONCE = 2**24  # four bytes each
 # Rounds before the host asks whether all is settled. The 6125 boxes of an image of 640 pixels, of
 # random weights, need 2 at an IoU of 0.9 and 10 at one of 0.5.
-_ROUNDS = 16
+_ROUNDS = 6
 
 
 def nms_of_images(
@@ -20,7 +20,7 @@ def nms_of_images(
     """Return which boxes survive NMS within the classes of each image, (B, N) bool.
 
     They are those of torchvision's ``nms``, image by image, in single precision. The host waits
-    once for 16 rounds, however many images there are. Overlaps are made for one image at a time, or
+    once for six rounds, however many images there are. Overlaps are made for one image at a time, or
     for as many as half a GiB has room for.
 
     Args:
