@@ -82,11 +82,12 @@ class CustomRCNN(GeneralizedRCNN):
                 "MODEL.DYNAMIC_CLASSIFIER samples classes itself and knows no captions: "
                 "set MODEL.ROI_BOX_HEAD.USE_FED_LOSS and MODEL.WITH_CAPTION to False"
             )
-        if node.WITH_CAPTION and node.TEXT_ENCODER.WEIGHTS != OPENAI:
+        encoder = node.get("TEXT_ENCODER", {}).get("WEIGHTS", OPENAI)  # other projects lack the key
+        if node.WITH_CAPTION and encoder != OPENAI:
             raise InputError(
                 "MODEL.WITH_CAPTION True embeds captions by OpenAI's ViT-B/32, and MODEL.TEXT_ENCODER."
-                f"WEIGHTS is {node.TEXT_ENCODER.WEIGHTS!r}; class names and captions need one text "
-                f"encoder: set it to {OPENAI!r}"
+                f"WEIGHTS is {encoder!r}; class names and captions need one text encoder: set it to "
+                f"{OPENAI!r}"
             )
         parts = super().from_config(cfg)
         if node.TIMM.get("USE_PIXEL_STATISTICS", False):

@@ -147,7 +147,8 @@ class Hub(BaseHTTPRequestHandler):
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif path.startswith("/api/models/org/tiny/revision/"):
             siblings = [{"rfilename": name} for name in names]
-            self._send_json({"id": "org/tiny", "sha": COMMIT, "siblings": siblings})
+            counts = {"private": False, "downloads": 0, "likes": 0, "tags": []}
+            self._send_json({"id": "org/tiny", "sha": COMMIT, "siblings": siblings, **counts})
         elif path.startswith("/api/models/org/tiny/tree/"):
             tree = [{"type": "file", "path": n, "size": 1, "oid": f"{n}-1"} for n in names]
             self._send_json(tree)
