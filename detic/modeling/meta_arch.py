@@ -25,6 +25,7 @@ from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import BatchCaptions, Supervision
 from detic.transfer import send, send_instances
 from detic.vocabulary.text_encoder import build_text_encoder
+from detic.vocabulary.text_weights import OPENAI
 
 # Detectron2's own heads know boxes only.
 _BOX_ONLY_HEADS = ("StandardROIHeads", "CascadeROIHeads")
@@ -80,6 +81,13 @@ class CustomRCNN(GeneralizedRCNN):
             raise InputError(
                 "MODEL.DYNAMIC_CLASSIFIER samples classes itself and knows no captions: "
                 "set MODEL.ROI_BOX_HEAD.USE_FED_LOSS and MODEL.WITH_CAPTION to False"
+            )
+        encoder = node.get("TEXT_ENCODER", {}).get("WEIGHTS", OPENAI)  # other projects lack the key
+        if node.WITH_CAPTION and encoder != OPENAI:
+            raise InputError(
+                "MODEL.WITH_CAPTION True embeds captions by OpenAI's ViT-B/32, and MODEL.TEXT_ENCODER."
+                f"WEIGHTS is {encoder!r}; class names and captions need one text encoder: set it to "
+                f"{OPENAI!r}"
             )
         parts = super().from_config(cfg)
         return (
