@@ -85,18 +85,18 @@ class ImageSource:
         return self._decoded(content)
 
     def _decoded(self, content: bytes | Image.Image | None) -> np.ndarray:
-        what = f"the image {in_short(self.name)!r}" if self.name else "an image in memory"
+        name = repr(in_short(self.name)) if self.name else ""
         try:
             if isinstance(content, Image.Image):
                 return image_pixels(upright_rgb(content), "BGR")
             return read_image(os.path.expanduser(self.name) if content is None else content, "BGR")
         except FileNotFoundError as e:
-            raise InputError(f"there is no image {self.name!r}") from e
+            raise InputError(f"there is no image {name}") from e
         except UnidentifiedImageError as e:
-            raise InputError(f"{self.name or what!r} is not an image, or it is damaged") from e
+            raise InputError(f"{name or 'what was given'} is not an image, or it is damaged") from e
         except IMAGE_ERRORS as e:
             reason = reason_of(e) if isinstance(e, OSError) else e
-            raise InputError(f"cannot read {what}: {reason}") from e
+            raise InputError(f"cannot read the image {name or 'that was given'}: {reason}") from e
 
 
 def load_image(image: ImageLike, channels: str | None = None) -> np.ndarray:
