@@ -8,8 +8,6 @@ import math
 from collections.abc import Callable, Collection, Mapping
 from functools import lru_cache
 
-import numpy as np
-
 RGB = tuple[int, int, int]
 
 # Okabe and Ito's colours, which people with any colour vision tell apart, without black.
@@ -54,8 +52,8 @@ def distinct_colors(
 ) -> dict[str, RGB]:
     """Return colours of classes that can be told apart.
 
-    Each is the class's own, ``class_color``, unless that is close to one that is taken, by ``taken`` or
-    by a class before it in the alphabet.
+    Each is the class's own, ``class_color``, unless that is close to one that is taken, or is the own
+    one of a class before it in the alphabet. Those that have to give way choose after all others.
 
     Args:
         names: of classes.
@@ -63,25 +61,32 @@ def distinct_colors(
         taken: colours that are given already, also to some of the names; they come back with the rest.
     """
     colors = dict(taken or {})
+    waiting = []
     for name in sorted(set(names) - colors.keys()):
-        colors[name] = _apart_from(frozenset(colors.values()), name, palette)
+        own = class_color(name, palette)
+        if _distance(own, colors.values()) >= _FAR:
+            colors[name] = own
+        else:
+            waiting.append(name)
+    for name in waiting:
+        is_crowd = len(colors) >= MOST_APART
+        own = class_color(name, palette)
+        colors[name] = own if is_crowd else _apart_from(colors.values(), name, palette)
     return colors
 
 
-def _apart_from(taken: frozenset[RGB], name: str, palette: str) -> RGB:
+def _apart_from(taken: Collection[RGB], name: str, palette: str) -> RGB:
     """Return the first colour of a class that is far from those taken, else the farthest."""
-    if not taken or len(taken) >= MOST_APART:
-        return class_color(name, palette)
-    others = np.array([oklab(color) for color in taken])  # (taken, 3)
-    farthest, largest = class_color(name, palette), -1.0
-    for i in range(_NUM_CANDIDATES):
-        color = _candidate(name, i, palette)
-        distance = float(np.linalg.norm(others - oklab(color), axis=1).min())
-        if distance >= _FAR:
-            return color
-        if distance > largest:
-            farthest, largest = color, distance
-    return farthest
+    candidates = [_candidate(name, number, palette) for number in range(_NUM_CANDIDATES)]
+    distances = [_distance(color, taken) for color in candidates]
+    far = next((i for i, distance in enumerate(distances) if distance >= _FAR), None)
+    return candidates[distances.index(max(distances)) if far is None else far]
+
+
+def _distance(color: RGB, others: Collection[RGB]) -> float:
+    """Return how far a colour is, in OKLab, from the nearest of others."""
+    here = oklab(color)
+    return min((math.dist(here, oklab(other)) for other in others), default=math.inf)
 
 
 @lru_cache(maxsize=4096)
