@@ -62,6 +62,7 @@ class DetectionRun:
         options = self.options
         return self.detector(
             list(images),
+            batch_size=options.batch_size,
             masks=options.masks,
             features=options.features,
             all_scores=options.all_scores,

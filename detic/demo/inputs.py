@@ -3,7 +3,7 @@
 import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
@@ -125,7 +125,9 @@ def _nothing_found(arguments: Sequence[str], recursive: bool, found: FoundInputs
 
 
 def video_file(argument: str) -> InputFile:
-    """Return a file that is a video whatever its suffix says."""
+    """Return a file, maybe at an address, that is a video whatever its suffix says."""
+    if is_address(argument):
+        return replace(_at_address(argument), is_video=True)
     path = at_home(argument)
     return InputFile(path, Path(path.name), is_video=True)
 

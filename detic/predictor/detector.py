@@ -15,6 +15,7 @@ from detic.checkpoint import load_weights
 from detic.detections import Detections, from_instances
 from detic.devices import choose_device
 from detic.errors import InputError, shown
+from detic.files import is_file
 from detic.image_sources import ImageLike, ImageSource, image_source, several_images
 from detic.modeling import build_detector
 from detic.modeling.blank_weights import zero_parameters
@@ -480,7 +481,7 @@ def _at_least_one(number: int | None, name: str) -> int | None:
 def _from_anywhere(path: str | os.PathLike) -> str:
     """Return a path that leads to the same from another working directory, if there is a file now."""
     found = find_file(path)
-    return str(found.absolute()) if found.exists() else os.fspath(path)
+    return str(found.absolute()) if is_file(found) else os.fspath(path)
 
 
 def _precision_name(precision: str | None, half: bool) -> str | None:

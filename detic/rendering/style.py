@@ -56,8 +56,9 @@ class DrawStyle:
         return replace(self, class_colors=distinct_colors(names, self.palette, self.class_colors))
 
     def for_vocabulary(self, vocabulary: Vocabulary) -> "DrawStyle":
-        """Return the style with the colours that a vocabulary gives, and those of all its classes if
-        they are few: then a class has the same colour in all images.
+        """Return the style with the colours that a vocabulary gives.
+
+        If it has few classes, all have theirs now: the same in all images.
         """
         style = replace(self, class_colors={**vocabulary_colors(vocabulary), **self.class_colors})
         return style.with_colors_of(vocabulary.names) if len(vocabulary) <= MOST_APART else style

@@ -159,3 +159,5 @@ def test_addresses_are_called_as_their_files_are(photos):
     assert [file.is_video for file in found] == [False, False, False, True]
     assert found[1].record(1).file_name == image
     assert found[1].record(1).stem == "desk top"
+    video = video_file("http://b.org/live")
+    assert (video.source, video.is_video) == ("http://b.org/live", True)
