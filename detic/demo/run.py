@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
@@ -22,7 +21,7 @@ from detic.demo.run_videos import run_live, run_videos
 from detic.errors import InputError
 from detic.outputs import FORMATS_WITH_MASKS, WRITERS
 from detic.predictor import Detector
-from detic.rendering import DrawStyle, vocabulary_colors
+from detic.rendering import DrawStyle
 from detic.vocabulary.vocabulary_reader import VocabularyLike
 
 LEFT_OUT = 3  # exit status: an input could not be read, with --strict
@@ -52,7 +51,7 @@ def run_demo(args: argparse.Namespace) -> int:
         detector = _build_detector(args, vocabulary)
         categories = chosen_categories(vocabulary, detector.vocabulary)
         options = RunOptions(
-            style=replace(style, class_colors=vocabulary_colors(detector.vocabulary)),
+            style=style.for_vocabulary(detector.vocabulary),
             destination=destination,
             sinks=[stack.enter_context(WRITERS[name](path, categories)) for name, path in outputs],
             has_window=has_window,
@@ -114,13 +113,15 @@ def _plan(
     if found.left_out:
         logger.info(found.omission())
     if all(map(_is_missing, files)):  # before any weights are fetched
-        raise InputError(f"there is no file {', '.join(str(file.path) for file in files[:3])}")
+        raise InputError(f"there is no file {', '.join(file.source for file in files[:3])}")
     destination = plan_destination(args.output, files, overwrite=args.overwrite)
     check_clashes(outputs, files, destination.paths.values() if destination else ())
     return partial(_run_files, files=files), destination, found.unreadable
 
 
 def _is_missing(file: InputFile) -> bool:
+    if file.address is not None:  # fetching it will tell
+        return False
     try:
         os.lstat(file.path)
     except (FileNotFoundError, NotADirectoryError):
@@ -160,6 +161,9 @@ def _style(args: argparse.Namespace) -> DrawStyle:
         masks=not (args.hide_masks or args.boxes_only),
         boxes=not args.masks_only,
         labels=not (args.boxes_only or args.masks_only),
+        scores=not args.no_scores,
+        mask_opacity=args.mask_opacity,
+        line_px=args.line_width,
         palette=args.palette,
         upscale=args.upscale,
         font_file=args.font,

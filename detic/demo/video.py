@@ -43,8 +43,8 @@ class Video:
 
 
 @contextmanager
-def open_video(source: Path | int) -> Iterator[Video]:
-    """Yield the video of a file, or of the camera of a number.
+def open_video(source: Path | str | int) -> Iterator[Video]:
+    """Yield the video of a file, at an address, or of the camera of a number.
 
     Raises:
         InputError: it cannot be opened, or its first frame cannot be decoded.
@@ -95,7 +95,11 @@ def _images(capture: cv2.VideoCapture) -> Iterator[np.ndarray]:
 
 
 def _timed_frames(
-    capture: cv2.VideoCapture, first: np.ndarray, fps: float, num_frames: int | None, path: Path
+    capture: cv2.VideoCapture,
+    first: np.ndarray,
+    fps: float,
+    num_frames: int | None,
+    path: Path | str,
 ) -> Iterator[Frame]:
     """Yield the frames of a file at their times, each when the next one is known.
 

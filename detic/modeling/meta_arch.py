@@ -170,6 +170,15 @@ class CustomRCNN(GeneralizedRCNN):
         sent = [x | {"image": send(x["image"], self.device)} for x in batched_inputs]
         return super().preprocess_image(sent)
 
+    def padded_size_hw(self, image_size_hw: tuple[int, int]) -> tuple[int, int]:
+        """Return the size, pixels, that ``preprocess_image`` gives an image that is alone."""
+        # Upstream's backbones of 0.6 have no constraints.
+        constraints = getattr(self.backbone, "padding_constraints", {})
+        step = max(constraints.get("size_divisibility", self.backbone.size_divisibility), 1)
+        square = constraints.get("square_size", 0)
+        height, width = (-(-(square or side) // step) * step for side in image_size_hw)
+        return height, width
+
     @property
     def classifier(self) -> ZeroShotClassifier:
         """That of the first stage; of a closed model a linear layer."""
