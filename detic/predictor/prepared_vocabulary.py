@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from detic.errors import InputError
 from detic.modeling.request import RequestedClasses
-from detic.modeling.roi_heads.classifier import class_columns
+from detic.modeling.roi_heads.classifier import CLOSED, class_columns
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.vocabulary import EmbeddedVocabulary
 
@@ -68,8 +68,10 @@ def prepare(
     )
 
 
-def check_fit(prepared: PreparedVocabulary, classifier: ZeroShotClassifier) -> None:
+def check_fit(prepared: PreparedVocabulary, classifier: ZeroShotClassifier | nn.Linear) -> None:
     """Raise InputError if a vocabulary was prepared for a classifier of another width."""
+    if isinstance(classifier, nn.Linear):
+        raise InputError(CLOSED)
     found, expected = len(prepared.columns), classifier.embedding_dim
     if found != expected:
         raise InputError(
