@@ -32,6 +32,7 @@ class Detections:
     masks: np.ndarray | None = None  # (N, H, W) bool; None: not predicted
     region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length, with features=True
     class_scores: np.ndarray | None = None  # (N, C) float32 of all classes, with all_scores=True
+    track_ids: np.ndarray | None = None  # (N,) int64, -1: not confirmed; None: not tracked
 
     def __len__(self) -> int:
         return len(self.scores)
@@ -80,6 +81,7 @@ class Detections:
             mask=self.masks,
             confidence=self.scores,
             class_id=self.labels,
+            tracker_id=self.track_ids,
             data={key: column for key, column in data.items() if column is not None},
         )
 
@@ -93,6 +95,7 @@ _COLUMNS = (
     "masks",
     "region_embeddings",
     "class_scores",
+    "track_ids",
 )
 
 

@@ -27,8 +27,9 @@ from detic_commands.parsing import (
 )
 
 MAIN_RECIPE = "configs/Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size.yaml"
-FORMATS = ("jsonl", "csv", "coco", "lvis", "yolo", "voc")
+FORMATS = ("jsonl", "csv", "coco", "lvis", "yolo", "voc", "mot")
 PALETTES = ("vivid", "pastel", "colorblind")
+TRACKERS = ("bytetrack", "botsort")
 PRECISIONS = ("fp32", "fp16", "bf16")
 CANDIDATE_LISTS = ("lvis", "imagenet21k")
 
@@ -56,13 +57,32 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         metavar="PATH",
         help="images, videos, folders or quoted patterns; - reads paths from standard input",
     )
-    source.add_argument("--video-input", metavar="FILE", help="a video, whatever its suffix")
+    source.add_argument(
+        "--video-input",
+        metavar="FILE",
+        help="a video, whatever its suffix, or the address of one or of a stream: rtsp://..., http://...",
+    )
     source.add_argument(
         "--webcam",
         nargs="?",
         const="0",
         metavar="N",
-        help="a camera, 0 if no number is given, or 'screen'",
+        help="a camera, 0 if no number is given, 'screen', or the address of a stream",
+    )
+    group.add_argument(
+        "--track",
+        nargs="?",
+        const="bytetrack",
+        choices=TRACKERS,
+        help="follow the objects of videos from frame to frame: ids in JSON, CSV and MOT, trails in "
+        "drawings; bytetrack if none is given, botsort makes up for motion of the camera",
+    )
+    group.add_argument(
+        "--reconnect",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long a stream that sends nothing more is asked again before it counts as ended",
     )
     group.add_argument(
         "--recursive",
@@ -120,7 +140,7 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--json", metavar="FILE", help="one JSON document")
     group.add_argument("--format", choices=FORMATS, help="format of --save-to")
     group.add_argument(
-        "--save-to", metavar="PATH", help="results in --format: a file; a folder for yolo and voc"
+        "--save-to", metavar="PATH", help="results in --format: a file; a folder for yolo, voc and mot"
     )
     group.add_argument("--features", metavar="FILE", help="a .npz file of the objects' embeddings")
     group.add_argument(
@@ -209,7 +229,7 @@ def main(arguments: argparse.Namespace) -> int:
     from detic.extensions import request_imports
 
     logging.basicConfig(format="%(message)s")
-    for name in ("detic.demo", "detic.released_models", "detic.vocabulary.parents"):
+    for name in ("detic.demo", "detic.released_models", "detic.videos", "detic.vocabulary.parents"):
         logging.getLogger(name).setLevel(logging.INFO)
     request_imports(arguments.imports)
     return run_demo(arguments)

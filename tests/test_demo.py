@@ -14,6 +14,7 @@ from detic.errors import InputError
 from detic.modeling.precision import PRECISIONS
 from detic.modeling.roi_heads import cascade
 from detic.outputs import WRITERS
+from detic.predictor.tracking import TRACKERS
 from detic.rendering import PALETTES
 from detic.vocabulary import CANDIDATE_LISTS
 from detic_commands import detect
@@ -76,6 +77,7 @@ def test_choices_are_those_of_the_packages():
     assert set(PALETTES) == set(detect.PALETTES)
     assert set(PRECISIONS) == set(detect.PRECISIONS)
     assert CANDIDATE_LISTS == detect.CANDIDATE_LISTS
+    assert set(TRACKERS) == set(detect.TRACKERS)
     assert set(WRITERS) == {*detect.FORMATS, "json", "npz"}
 
 

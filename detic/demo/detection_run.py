@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -17,7 +17,9 @@ from detic.detections import Detections
 from detic.memory_errors import is_out_of_memory
 from detic.outputs import ImageRecord, Write
 from detic.predictor import Detector
+from detic.predictor.tracking import ObjectTracker
 from detic.rendering import DrawStyle, draw
+from detic.videos import Video
 
 T = TypeVar("T")
 
@@ -34,6 +36,7 @@ class RunOptions:
     masks: bool = True  # drawn or written
     features: bool = False
     all_scores: bool = False
+    make_tracker: Callable[[Video], ObjectTracker] | None = None  # of the objects of videos
 
 
 @dataclass

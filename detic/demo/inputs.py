@@ -31,13 +31,15 @@ class InputFile:
     path: Path  # as the user named it
     name: Path  # below the folder that all inputs share: what its results are called
     is_video: bool = False
+    address: str | None = None  # of a stream; ``path`` is a name for it
 
     def record(self, image_id: int, frame: int | None = None) -> ImageRecord:
         """Return what results call the image, or a frame of the video, counted from 1.
 
         Bytes of a path that are no UTF-8 are written as their codes, ``caf\\xe9.jpg``.
         """
-        file_name = os.fsencode(self.path.as_posix()).decode("utf-8", "backslashreplace")
+        path = self.address or self.path.as_posix()
+        file_name = os.fsencode(path).decode("utf-8", "backslashreplace")
         stem = self.name.with_suffix("").as_posix()
         stem = stem if frame is None else f"{stem}_{frame:06d}"
         return ImageRecord(file_name, image_id, stem, frame)

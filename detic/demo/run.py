@@ -22,7 +22,10 @@ from detic.demo.run_videos import run_live, run_videos
 from detic.errors import InputError
 from detic.outputs import FORMATS_WITH_MASKS, WRITERS
 from detic.predictor import Detector
+from detic.predictor.tracking import tracker_maker
 from detic.rendering import DrawStyle, vocabulary_colors
+from detic.videos import Reconnection
+from detic.videos.streams import is_address, shown_address
 from detic.vocabulary.vocabulary_reader import VocabularyLike
 
 LEFT_OUT = 3  # exit status: an input could not be read, with --strict
@@ -42,6 +45,7 @@ def run_demo(args: argparse.Namespace) -> int:
     """
     vocabulary = chosen_vocabulary(args)
     style = _style(args)
+    make_tracker = tracker_maker(args.track or False)
     outputs = data_files(args)
     check_data_files(outputs, args.overwrite)
     has_window = args.output is None and not outputs
@@ -60,6 +64,7 @@ def run_demo(args: argparse.Namespace) -> int:
             masks=_needs_masks(args, style, outputs),
             features=args.features is not None,
             all_scores=args.all_scores,
+            make_tracker=make_tracker and partial(make_tracker, detector.lowest_score),
         )
         run = DetectionRun(detector, options)
         run.tally.unreadable += unreadable
@@ -102,10 +107,12 @@ def _plan(
         outputs: the files of results, which must replace nothing of these.
         stack: closes the camera if there is one.
     """
-    if args.webcam is not None:
+    live = _live_source(args)
+    if live is not None:
         recording = plan_recording(args.output, overwrite=args.overwrite)
-        video = stack.enter_context(open_live(args.webcam))
-        return partial(run_live, video=video, path=recording), None, []
+        video = stack.enter_context(open_live(live, Reconnection(args.reconnect)))
+        address = shown_address(live) if is_address(live) else None
+        return partial(run_live, video=video, path=recording, address=address), None, []
     if args.video_input is not None:
         found = FoundInputs([video_file(args.video_input)])
     else:
@@ -118,6 +125,13 @@ def _plan(
     destination = plan_destination(args.output, files, overwrite=args.overwrite)
     check_clashes(outputs, files, destination.paths.values() if destination else ())
     return partial(_run_files, files=files), destination, found.unreadable
+
+
+def _live_source(args: argparse.Namespace) -> str | None:
+    """Return the camera or the address to look at, None if files are."""
+    if args.webcam is None and args.video_input is not None and is_address(args.video_input):
+        return args.video_input
+    return args.webcam
 
 
 def _is_missing(file: InputFile) -> bool:

@@ -1,5 +1,6 @@
 """The Python interface: an image and a vocabulary in, detections out."""
 
 from detic.predictor.detector import Detector
+from detic.predictor.video import FrameResult
 
-__all__ = ["Detector"]
+__all__ = ["Detector", "FrameResult"]

@@ -4,9 +4,11 @@ Shapes: H x W image.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from functools import partial
 from typing import Any, overload
 
+import numpy as np
 from detectron2.config import CfgNode
 
 from detic.checkpoint import load_weights
@@ -24,6 +26,8 @@ from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.prepared_vocabulary import PreparedVocabulary, prepare
+from detic.predictor.tracking import tracker_maker
+from detic.predictor.video import FrameResult, detect_in_video
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.saved_detector import write_detector
@@ -220,6 +224,11 @@ class Detector:
     def score_threshold(self, threshold: float) -> None:
         self._prepared = prepare(self.vocabulary, self.model.classifier, threshold)
 
+    @property
+    def lowest_score(self) -> float:
+        """Lowest score that is reported of any class, as some have thresholds of their own."""
+        return self._prepared.lowest_score
+
     def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
         """Look for the classes of ``vocabulary`` from now on.
 
@@ -293,6 +302,52 @@ class Detector:
         if isinstance(images, list | tuple):
             return self._detect(images, request, prepared) if images else []
         return self._detect([images], request, prepared)[0]
+
+    def video(
+        self,
+        source: str | os.PathLike | int,
+        *,
+        track: bool | str = False,
+        batch_size: int = 1,
+        masks: bool | None = None,
+        features: bool = False,
+        all_scores: bool = False,
+        reconnect_s: float = 60.0,
+    ) -> Iterator[FrameResult]:
+        """Yield the frames of a video with their times and what is found in them.
+
+        Frames are read as they are asked for, and no more than ``batch_size`` are held. The same
+        reader serves ``detic detect``.
+
+        >>> for frame, time_s, found in detector.video("street.mp4", track=True):  # doctest: +SKIP
+        ...     print(time_s, found.names, found.track_ids)
+
+        Args:
+            source: a path, an address such as ``rtsp://camera/1``, or the number of a camera.
+            track: give the objects ids that they keep from frame to frame, by ``bytetrack`` (the
+                same as True) or ``botsort``, which makes up for motion of the camera.
+            batch_size: frames that go through the network at once.
+            masks: see ``__call__``.
+            features: see ``__call__``.
+            all_scores: see ``__call__``.
+            reconnect_s: how long a stream that sends nothing more is asked again.
+
+        Raises:
+            InputError: there is no such tracker, its package is missing, or the video cannot be read;
+                that shows when the first frame is asked for.
+        """
+        make_tracker = tracker_maker(track)
+
+        def detect(frames: list[np.ndarray]) -> list[Detections]:
+            return self(tuple(frames), masks=masks, features=features, all_scores=all_scores)
+
+        return detect_in_video(
+            detect,
+            source,
+            make_tracker=make_tracker and partial(make_tracker, self.lowest_score),
+            batch_size=batch_size,
+            reconnect_s=reconnect_s,
+        )
 
     def _detect(
         self, images: Sequence[ImageLike], request: DetectionRequest, prepared: PreparedVocabulary

@@ -23,6 +23,7 @@ class PreparedVocabulary:
     names: np.ndarray  # (C,) str
     parents: np.ndarray | None  # (C,) str, "" of classes without; None: no class has one
     score_threshold: float  # of the classes that have none of their own
+    lowest_score: float  # of all classes' thresholds
     requested: RequestedClasses  # on the model's device
 
 
@@ -56,5 +57,6 @@ def prepare(
         names=np.array(vocabulary.names),
         parents=np.array(parents) if any(parents) else None,
         score_threshold=score_threshold,
+        lowest_score=min(thresholds),
         requested=requested,
     )

@@ -8,8 +8,6 @@ from detic.demo.detection_run import DetectionRun, RunOptions
 from detic.detections import Detections
 from tests.tiny_detector import noise
 
-NUM_FRAMES, FPS = 5, 12.0
-
 
 class CatDetector:
     """Stands for a Detector; remembers the batch sizes it was called with."""
@@ -34,29 +32,6 @@ class CatDetector:
         )
 
 
-def variable_rate(times_ms, fps, count):
-    """Return a class like cv2.VideoCapture whose frames come at given times."""
-    real = cv2.VideoCapture
-
-    class Capture:
-        def __init__(self, path):
-            self.real = real(path)
-            self.number = -1
-
-        def __getattr__(self, name):
-            return getattr(self.real, name)
-
-        def read(self):
-            self.number += 1
-            return self.real.read() if self.number < len(times_ms) else (False, None)
-
-        def get(self, key):
-            known = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
-            return known[key] if key in known else times_ms[self.number]
-
-    return lambda path: Capture(path) if str(path).endswith("clip.avi") else real(path)
-
-
 @pytest.fixture
 def make_run():
     return lambda **options: DetectionRun(CatDetector(), RunOptions(**options))
@@ -72,13 +47,3 @@ def photos(tmp_path):
     (folder / "broken.jpg").write_text("no image")
     (folder / "note.txt").write_text("no image either")
     return folder
-
-
-@pytest.fixture
-def clip(tmp_path):
-    path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (64, 48))
-    for number in range(NUM_FRAMES):
-        writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
-    writer.release()
-    return path
