@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from detectron2.structures import Instances
 
+from detic.compact_masks import CompactMasks
 from detic.errors import InputError
 
 if TYPE_CHECKING:
@@ -29,7 +30,8 @@ class Detections:
     names: np.ndarray  # (N,) str
     image_size_hw: tuple[int, int]
     parents: np.ndarray | None = None  # (N,) str, "" of classes without; None: no class has one
-    masks: np.ndarray | None = None  # (N, H, W) bool; None: not predicted
+    # (N, H, W) bool, compact where there are tiles of a huge image; None: not predicted
+    masks: np.ndarray | CompactMasks | None = None
     region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length, with features=True
     class_scores: np.ndarray | None = None  # (N, C) float32 of all classes, with all_scores=True
     track_ids: np.ndarray | None = None  # (N,) int64, -1: not confirmed; None: not tracked
@@ -58,7 +60,7 @@ class Detections:
         """
         if isinstance(rows, int | np.integer):
             rows = [rows]
-        columns = {name: getattr(self, name) for name in _COLUMNS}
+        columns = {name: getattr(self, name) for name in COLUMNS}
         chosen: dict[str, Any] = {n: c if c is None else c[rows] for n, c in columns.items()}
         return replace(self, **chosen)
 
@@ -78,15 +80,27 @@ class Detections:
         data = {"class_name": self.names, "parent": self.parents}
         return supervision.Detections(
             xyxy=self.boxes_xyxy,
-            mask=self.masks,
+            mask=self._supervision_masks(),
             confidence=self.scores,
             class_id=self.labels,
             tracker_id=self.track_ids,
             data={key: column for key, column in data.items() if column is not None},
         )
 
+    def _supervision_masks(self) -> "np.ndarray | supervision.CompactMask | None":
+        """Return the masks as supervision has them, of a huge image compact where it can be."""
+        import supervision
 
-_COLUMNS = (
+        if not isinstance(self.masks, CompactMasks):
+            return self.masks
+        if not hasattr(supervision, "CompactMask"):  # before 0.28
+            return np.asarray(self.masks)
+        rows = self.masks.run_lengths()
+        first_and_last = self.masks.boxes_xyxy - np.array([0, 0, 1, 1])
+        return supervision.CompactMask.from_coco_rle(rows, first_and_last, self.image_size_hw)
+
+
+COLUMNS = (
     "boxes_xyxy",
     "scores",
     "labels",

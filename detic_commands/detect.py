@@ -140,7 +140,9 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--json", metavar="FILE", help="one JSON document")
     group.add_argument("--format", choices=FORMATS, help="format of --save-to")
     group.add_argument(
-        "--save-to", metavar="PATH", help="results in --format: a file; a folder for yolo, voc and mot"
+        "--save-to",
+        metavar="PATH",
+        help="results in --format: a file; a folder for yolo, voc and mot",
     )
     group.add_argument("--features", metavar="FILE", help="a .npz file of the objects' embeddings")
     group.add_argument(
@@ -211,7 +213,20 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         help="compile backbone and heads, which the first image waits minutes for; a CPU gains little",
     )
     group.add_argument(
-        "--batch-size", type=positive_int, default=1, metavar="N", help="images computed together"
+        "--batch-size",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="images, or tiles, computed together",
+    )
+    group.add_argument(
+        "--tiles",
+        nargs="?",
+        type=positive_int,
+        const=0,
+        metavar="SIDE",
+        help="cut larger images into overlapping tiles of this side in pixels, which finds the small "
+        "objects of large images; if none is given, of the side of the images in training",
     )
     group.add_argument(
         "--opts",

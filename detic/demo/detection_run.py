@@ -16,7 +16,7 @@ from detic.demo.live import show
 from detic.detections import Detections
 from detic.memory_errors import is_out_of_memory
 from detic.outputs import ImageRecord, Write
-from detic.predictor import Detector
+from detic.predictor import Detector, Tiles
 from detic.predictor.tracking import ObjectTracker
 from detic.rendering import DrawStyle, draw
 from detic.videos import Video
@@ -36,6 +36,7 @@ class RunOptions:
     masks: bool = True  # drawn or written
     features: bool = False
     all_scores: bool = False
+    tiles: Tiles | None = None  # that images are cut into
     make_tracker: Callable[[Video], ObjectTracker] | None = None  # of the objects of videos
 
 
@@ -67,6 +68,7 @@ class DetectionRun:
             masks=options.masks,
             features=options.features,
             all_scores=options.all_scores,
+            tiles=options.tiles,
         )
 
     def record(self, image: ImageRecord, detections: Detections) -> None:

@@ -21,7 +21,7 @@ from detic.demo.run_images import run_images
 from detic.demo.run_videos import run_live, run_videos
 from detic.errors import InputError
 from detic.outputs import FORMATS_WITH_MASKS, WRITERS
-from detic.predictor import Detector
+from detic.predictor import Detector, Tiles
 from detic.predictor.tracking import tracker_maker
 from detic.rendering import DrawStyle, vocabulary_colors
 from detic.videos import Reconnection
@@ -46,6 +46,7 @@ def run_demo(args: argparse.Namespace) -> int:
     vocabulary = chosen_vocabulary(args)
     style = _style(args)
     make_tracker = tracker_maker(args.track or False)
+    tiles = None if args.tiles is None else Tiles(args.tiles or None, batch_size=args.batch_size)
     outputs = data_files(args)
     check_data_files(outputs, args.overwrite)
     has_window = args.output is None and not outputs
@@ -60,7 +61,8 @@ def run_demo(args: argparse.Namespace) -> int:
             destination=destination,
             sinks=[stack.enter_context(WRITERS[name](path, categories)) for name, path in outputs],
             has_window=has_window,
-            batch_size=args.batch_size,
+            batch_size=args.batch_size if tiles is None else 1,
+            tiles=tiles,
             masks=_needs_masks(args, style, outputs),
             features=args.features is not None,
             all_scores=args.all_scores,

@@ -1,6 +1,7 @@
 """The Python interface: an image and a vocabulary in, detections out."""
 
 from detic.predictor.detector import Detector
+from detic.predictor.tiles import Tiles
 from detic.predictor.video import FrameResult
 
-__all__ = ["Detector", "FrameResult"]
+__all__ = ["Detector", "FrameResult", "Tiles"]

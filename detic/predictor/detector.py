@@ -24,8 +24,9 @@ from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
 from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, inference_config
-from detic.predictor.input_format import ImageLike, InputFormat, load_image
+from detic.predictor.input_format import ImageLike, InputFormat, image_windows, load_image
 from detic.predictor.prepared_vocabulary import PreparedVocabulary, prepare
+from detic.predictor.tiles import Detect, Tiles, chosen_tiles, detect_in_tiles
 from detic.predictor.tracking import tracker_maker
 from detic.predictor.video import FrameResult, detect_in_video
 from detic.recipes import load_recipe
@@ -259,6 +260,7 @@ class Detector:
         masks: bool | None = None,
         features: bool = False,
         all_scores: bool = False,
+        tiles: bool | int | Tiles | None = None,
     ) -> Detections: ...
 
     @overload
@@ -269,6 +271,7 @@ class Detector:
         masks: bool | None = None,
         features: bool = False,
         all_scores: bool = False,
+        tiles: bool | int | Tiles | None = None,
     ) -> list[Detections]: ...
 
     def __call__(
@@ -278,6 +281,7 @@ class Detector:
         masks: bool | None = None,
         features: bool = False,
         all_scores: bool = False,
+        tiles: bool | int | Tiles | None = None,
     ) -> Detections | list[Detections]:
         """Return the detections of an image, or of each image of a list, run as one batch.
 
@@ -287,6 +291,9 @@ class Detector:
             masks: report masks, or not; None: as the detector was made to.
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
+            tiles: cut images that are larger into overlapping tiles of this side in pixels; True: of
+                the side of the images that the model was trained on. Small objects of large images are
+                found so. Masks of huge images are ``CompactMasks``.
 
         Raises:
             InputError: an image cannot be read, or LackOfMemory.
@@ -299,9 +306,13 @@ class Detector:
             class_scores=all_scores,
             precision=self.precision,
         )
+        tiling = chosen_tiles(tiles, self.input_format.training_side_px)
+        detect = partial(self._detect, request=request, prepared=prepared)
+        if tiling is not None:
+            detect = partial(_detect_in_tiles, detect, tiling)
         if isinstance(images, list | tuple):
-            return self._detect(images, request, prepared) if images else []
-        return self._detect([images], request, prepared)[0]
+            return detect(images) if images else []
+        return detect([images])[0]
 
     def video(
         self,
@@ -312,6 +323,7 @@ class Detector:
         masks: bool | None = None,
         features: bool = False,
         all_scores: bool = False,
+        tiles: bool | int | Tiles | None = None,
         reconnect_s: float = 60.0,
     ) -> Iterator[FrameResult]:
         """Yield the frames of a video with their times and what is found in them.
@@ -330,6 +342,7 @@ class Detector:
             masks: see ``__call__``.
             features: see ``__call__``.
             all_scores: see ``__call__``.
+            tiles: see ``__call__``.
             reconnect_s: how long a stream that sends nothing more is asked again.
 
         Raises:
@@ -339,7 +352,9 @@ class Detector:
         make_tracker = tracker_maker(track)
 
         def detect(frames: list[np.ndarray]) -> list[Detections]:
-            return self(tuple(frames), masks=masks, features=features, all_scores=all_scores)
+            return self(
+                tuple(frames), masks=masks, features=features, all_scores=all_scores, tiles=tiles
+            )
 
         return detect_in_video(
             detect,
@@ -363,6 +378,15 @@ class Detector:
             if not is_out_of_memory(error):
                 raise
             raise LackOfMemory([array.shape[:2] for array in arrays]) from error
+
+
+def _detect_in_tiles(detect: Detect, tiles: Tiles, images: Sequence[ImageLike]) -> list[Detections]:
+    """Return the detections of each image, one after the other."""
+    found = []
+    for image in images:
+        with image_windows(image) as windows:
+            found.append(detect_in_tiles(detect, windows, tiles))
+    return found
 
 
 def _precision_name(precision: str | None, half: bool) -> str | None:

@@ -4,7 +4,8 @@ Shapes: H x W image.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 import numpy as np
@@ -14,6 +15,7 @@ from PIL import UnidentifiedImageError
 
 from detic.errors import InputError
 from detic.files import reason_of
+from detic.image_windows import ArrayWindows, ImageWindows, open_windows
 from detic.images import IMAGE_ERRORS, read_image
 from detic.loading.augmentation import build_test_augmentations
 
@@ -44,9 +46,27 @@ def load_image(source: ImageLike) -> np.ndarray:
     return source
 
 
+@contextmanager
+def image_windows(source: ImageLike) -> Iterator[ImageWindows]:
+    """Yield an image of which parts can be read; see ``load_image``, and ``open_windows`` of files."""
+    if isinstance(source, str | os.PathLike):
+        path = os.fspath(source)
+        with _naming_the_file(path), open_windows(path) as windows:
+            yield windows
+    else:
+        yield ArrayWindows(load_image(source))
+
+
 def _read_file(path: str) -> np.ndarray:
-    try:
+    with _naming_the_file(path):
         return read_image(path, "BGR")
+
+
+@contextmanager
+def _naming_the_file(path: str) -> Iterator[None]:
+    """Turn what the reading of an image raises into messages that name the file."""
+    try:
+        yield
     except FileNotFoundError as e:
         raise InputError(f"there is no image {path!r}") from e
     except UnidentifiedImageError as e:
@@ -62,10 +82,13 @@ class InputFormat:
 
     augmentations: Sequence[T.Augmentation]  # deterministic ones: the test-time resize
     channel_order: str  # RGB or BGR
+    training_side_px: int = 640  # of the images that the model was trained on
 
     @classmethod
     def from_config(cls, cfg) -> "InputFormat":
-        return cls(build_test_augmentations(cfg), cfg.INPUT.FORMAT)
+        fits_square = cfg.INPUT.CUSTOM_AUG == "EfficientDetResizeCrop"
+        side = cfg.INPUT.TRAIN_SIZE if fits_square else max(cfg.INPUT.MIN_SIZE_TRAIN)
+        return cls(build_test_augmentations(cfg), cfg.INPUT.FORMAT, side)
 
     def model_input(self, image_bgr: np.ndarray) -> dict:
         """Return an image (H, W, 3) as the model's input; results are in the image's pixels."""
