@@ -4,7 +4,7 @@ Shapes: H x W image, h x w window.
 """
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol
@@ -81,23 +81,25 @@ class RawBlock:
         return self.offset + self.stride * (y2 - 1 - y if self.is_bottom_up else y - y1)
 
 
-@dataclass(frozen=True)
 class RawWindows:
     """Windows of a file of uncompressed pixels: PPM, BMP and TIFF, in strips or tiles."""
 
-    path: str
-    size_hw: tuple[int, int]
-    blocks: tuple[RawBlock, ...]
+    def __init__(self, path: str, size_hw: tuple[int, int], blocks: Sequence[RawBlock]):
+        self.path = path
+        self.size_hw = size_hw
+        self._blocks = blocks
+        self._bounds = np.array([block.window for block in blocks])  # (blocks, 4)
 
     def read(self, window: Window) -> np.ndarray:
         x1, y1, x2, y2 = window
-        pixels = np.empty((y2 - y1, x2 - x1, 3), np.uint8)
+        pixels = np.zeros((y2 - y1, x2 - x1, 3), np.uint8)
+        starts = np.maximum(self._bounds[:, :2], (x1, y1))
+        ends = np.minimum(self._bounds[:, 2:], (x2, y2))
         with open(self.path, "rb", buffering=0) as file:
-            for block in self.blocks:
-                left, top = max(x1, block.window[0]), max(y1, block.window[1])
-                right, bottom = min(x2, block.window[2]), min(y2, block.window[3])
-                for y in range(top, bottom if left < right else top):
-                    row = _row(file.fileno(), block, left, right, y)
+            for i in np.flatnonzero((starts < ends).all(axis=1)).tolist():
+                (left, top), (right, bottom) = starts[i].tolist(), ends[i].tolist()
+                for y in range(top, bottom):
+                    row = _row(file.fileno(), self._blocks[i], left, right, y)
                     pixels[y - y1, left - x1 : right - x1] = row
         return pixels
 

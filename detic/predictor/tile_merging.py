@@ -28,7 +28,7 @@ class Views:
     boxes_xyxy: np.ndarray  # (N, 4) float64, pixels of the image
     tiles: np.ndarray  # (N,) index of the tile
     is_cut: np.ndarray  # (N,) bool
-    windows: np.ndarray  # (T, 4)
+    windows: np.ndarray  # (T, 4), row by row
 
     @classmethod
     def of(
@@ -107,9 +107,13 @@ def _chosen(
 
 
 def _overlapping(windows: np.ndarray) -> Iterator[tuple[int, int]]:
-    """Yield the pairs of tiles that share pixels, the first before the second."""
+    """Yield the pairs of tiles that share pixels, the first before the second.
+
+    Args:
+        windows: (T, 4), row by row.
+    """
     for s, window in enumerate(windows):
-        rest = windows[s + 1 :]
+        rest = windows[s + 1 : np.searchsorted(windows[:, 1], window[3])]
         meets = (np.minimum(window[2:], rest[:, 2:]) > np.maximum(window[:2], rest[:, :2])).all(1)
         for t in np.flatnonzero(meets) + s + 1:
             yield s, int(t)

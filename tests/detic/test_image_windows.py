@@ -3,7 +3,7 @@ import pytest
 from PIL import Image
 
 from detic.image_windows import ArrayWindows, DecodedWindows, RawWindows, open_windows
-from detic.images import read_image
+from detic.images import PIXEL_LIMIT, read_image
 
 SIZE_HW = (37, 50)
 WINDOW = (11, 5, 31, 30)
@@ -94,6 +94,23 @@ def test_files_that_are_cut_short_are_refused(tmp_path, image):
     (tmp_path / "a.ppm").write_bytes(content[:-100])
     with pytest.raises(OSError, match="truncated"), open_windows(tmp_path / "a.ppm"):
         pass
+
+
+@pytest.mark.parametrize("name", ["a.ppm", "a.png"])
+def test_too_large_images_are_refused_with_the_key_that_raises_the_limit(
+    tmp_path, image, monkeypatch, name
+):
+    image.save(tmp_path / name)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", Image.MAX_IMAGE_PIXELS)  # put back at the end
+    monkeypatch.setenv(PIXEL_LIMIT, "1000")
+    with (
+        pytest.raises(Image.DecompressionBombError, match=f"{PIXEL_LIMIT} in the environment"),
+        open_windows(tmp_path / name),
+    ):
+        pass
+    monkeypatch.setenv(PIXEL_LIMIT, "10000")
+    with open_windows(tmp_path / name) as windows:
+        assert windows.size_hw == SIZE_HW
 
 
 def test_arrays_have_windows(image):

@@ -1,3 +1,4 @@
+import tracemalloc
 from dataclasses import replace
 
 import cv2
@@ -9,6 +10,7 @@ from detic.detections import Detections
 from detic.errors import InputError
 from detic.image_windows import ArrayWindows
 from detic.predictor import tiles as tiles_module
+from detic.predictor.input_format import image_windows
 from detic.predictor.tiles import Tiles, chosen_tiles, detect_in_tiles, tile_windows
 from tests.tiny_detector import noise
 
@@ -141,3 +143,20 @@ def test_the_default_side_is_that_of_training(detector):
 def test_wrong_tiles_are_refused(tiles, message):
     with pytest.raises(InputError, match=message):
         chosen_tiles(Tiles(**tiles) if isinstance(tiles, dict) else tiles, 128)
+
+
+def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
+    """A file of 8 MB, whose masks would be 20 MB as an array, is read by windows."""
+    monkeypatch.setattr(tiles_module, "_LARGEST_MASK_ARRAY", 0)
+    image = np.zeros((1600, 1600, 3), np.uint8)
+    for place in range(0, 1600, 200):
+        image[place : place + 50, place : place + 40] = 255
+    cv2.imwrite(str(tmp_path / "large.ppm"), image)
+    tracemalloc.start()
+    with image_windows(tmp_path / "large.ppm") as windows:
+        found = detect_in_tiles(bright_parts, windows, Tiles(side_px=400))
+    _, peak = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert sorted(found.boxes_xyxy[:, 0].tolist()) == list(range(0, 1600, 200))
+    assert found.masks.areas.tolist() == [2000] * 8
+    assert peak < 5e6
