@@ -4,8 +4,7 @@ Shapes: H x W image, h x w window.
 """
 
 import os
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -113,9 +112,8 @@ def _row(file: int, block: RawBlock, left: int, right: int, y: int) -> np.ndarra
     return row[:, ::-1] if block.mode == "RGB" else row
 
 
-@contextmanager
-def open_windows(path: str | os.PathLike) -> Iterator[ImageWindows]:
-    """Yield an image file as windows.
+def open_windows(path: str | os.PathLike) -> ImageWindows:
+    """Return an image file as windows.
 
     Of uncompressed pixels, no more than a window is read. Any other file is decoded as a whole, into
     4 bytes a pixel, and windows are copied from there.
@@ -124,7 +122,7 @@ def open_windows(path: str | os.PathLike) -> Iterator[ImageWindows]:
         IMAGE_ERRORS: see ``detic.images.decode_image``.
     """
     raw = _raw_windows(os.fspath(path))
-    yield DecodedWindows(decode_image(path)) if raw is None else raw
+    return DecodedWindows(decode_image(path)) if raw is None else raw
 
 
 def _raw_windows(path: str) -> RawWindows | None:

@@ -6,6 +6,7 @@
     %(prog)s --input photos/ --recursive --output drawn/ --json found.json
     %(prog)s --input table.jpg --output out.jpg --custom-vocabulary fruit --expand-parents
     %(prog)s --video-input street.mp4 --output drawn/ --vocabulary coco
+    %(prog)s --video-input rtsp://camera/1 --output street.mp4 --vocabulary coco --track
     %(prog)s --webcam --vocabulary-file kitchen.yaml
     find . -name "*.png" | %(prog)s --input - --format csv --save-to found.csv
     %(prog)s --config-file configs/Detic_LI_CLIP_R5021k_640b64_4x_ft4x_max-size.yaml \\

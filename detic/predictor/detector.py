@@ -382,11 +382,7 @@ class Detector:
 
 def _detect_in_tiles(detect: Detect, tiles: Tiles, images: Sequence[ImageLike]) -> list[Detections]:
     """Return the detections of each image, one after the other."""
-    found = []
-    for image in images:
-        with image_windows(image) as windows:
-            found.append(detect_in_tiles(detect, windows, tiles))
-    return found
+    return [detect_in_tiles(detect, image_windows(image), tiles) for image in images]
 
 
 def _precision_name(precision: str | None, half: bool) -> str | None:

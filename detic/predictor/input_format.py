@@ -46,15 +46,13 @@ def load_image(source: ImageLike) -> np.ndarray:
     return source
 
 
-@contextmanager
-def image_windows(source: ImageLike) -> Iterator[ImageWindows]:
-    """Yield an image of which parts can be read; see ``load_image``, and ``open_windows`` of files."""
+def image_windows(source: ImageLike) -> ImageWindows:
+    """Return an image of which parts can be read; see ``load_image``, and ``open_windows`` of files."""
     if isinstance(source, str | os.PathLike):
         path = os.fspath(source)
-        with _naming_the_file(path), open_windows(path) as windows:
-            yield windows
-    else:
-        yield ArrayWindows(load_image(source))
+        with _naming_the_file(path):
+            return open_windows(path)
+    return ArrayWindows(load_image(source))
 
 
 def _read_file(path: str) -> np.ndarray:

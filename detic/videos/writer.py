@@ -82,7 +82,7 @@ class _PyAVFile:
         rate = Fraction(fps).limit_denominator(1001)
         # No frame refers to later ones, so the last packet is the last frame.
         options = {"bf": "0"} | (_X264_OPTIONS if codec == "libx264" else {})
-        self.stream = cast("VideoStream", self.container.add_stream(codec, rate, options))
+        self.stream = cast("VideoStream", self.container.add_stream(codec, rate, options=options))
         # Colours of the format are stored for 2 x 2 pixels.
         self.stream.height, self.stream.width = (side // 2 * 2 for side in size_hw)
         self.stream.pix_fmt = "yuv420p"

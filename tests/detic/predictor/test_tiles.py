@@ -153,8 +153,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
         image[place : place + 50, place : place + 40] = 255
     cv2.imwrite(str(tmp_path / "large.ppm"), image)
     tracemalloc.start()
-    with image_windows(tmp_path / "large.ppm") as windows:
-        found = detect_in_tiles(bright_parts, windows, Tiles(side_px=400))
+    found = detect_in_tiles(bright_parts, image_windows(tmp_path / "large.ppm"), Tiles(side_px=400))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sorted(found.boxes_xyxy[:, 0].tolist()) == list(range(0, 1600, 200))
