@@ -331,9 +331,6 @@ class Detector:
         Frames are read as they are asked for, and no more than ``batch_size`` are held. The same
         reader serves ``detic detect``.
 
-        >>> for frame, time_s, found in detector.video("street.mp4", track=True):  # doctest: +SKIP
-        ...     print(time_s, found.names, found.track_ids)
-
         Args:
             source: a path, an address such as ``rtsp://camera/1``, or the number of a camera.
             track: give the objects ids that they keep from frame to frame, by ``bytetrack`` (the
