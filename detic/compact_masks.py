@@ -161,6 +161,11 @@ def mask_window(masks: "np.ndarray | CompactMasks", row: int) -> MaskWindow:
     return MaskWindow(x, y, mask[y : y + height, x : x + width])
 
 
+def mask_areas(masks: "np.ndarray | CompactMasks") -> np.ndarray:
+    """Return the pixels of each mask, (N,) int64."""
+    return masks.areas if isinstance(masks, CompactMasks) else masks.sum(axis=(1, 2))
+
+
 def joined_masks(parts: Sequence[CompactMasks], image_size_hw: tuple[int, int]) -> CompactMasks:
     """Return the masks of several parts of an image, one behind the other."""
     joined = CompactMasks([], image_size_hw)

@@ -236,12 +236,12 @@ def _size(file: IO[bytes]) -> tuple[int, int]:
 
 def _pixels(file: IO[bytes], channel_order: str) -> np.ndarray:
     with _loaded(file) as image:
-        return image_pixels(_upright_rgb(image), channel_order)
+        return image_pixels(upright_rgb(image), channel_order)
 
 
 def _decoded(file: IO[bytes]) -> Image.Image:
     with _loaded(file) as image:
-        return _upright_rgb(image)
+        return upright_rgb(image)
 
 
 @contextmanager
@@ -255,7 +255,12 @@ def _loaded(file: IO[bytes]) -> Iterator[Image.Image]:
             raise MemoryError(f"{image.width} x {image.height} pixels") from error
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of Pillow's in its mode RGB, as ``decode_image`` returns one.
+
+    Raises:
+        IMAGE_ERRORS: its file, which is read only now, is damaged.
+    """
     turn = TURNS.get(_orientation(image) or 0)
     shallow = _eight_bit(image if turn is None else image.transpose(turn))
     return shallow if shallow.mode == "RGB" else shallow.convert("RGB")

@@ -102,6 +102,14 @@ def encoded_masks(masks: np.ndarray | CompactMasks) -> list[dict]:
     return [{"size": mask["size"], "counts": mask["counts"].decode("ascii")} for mask in encoded]
 
 
+def decoded_masks(coded: Sequence[dict], image_size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the masks, (N, H, W) bool, that ``encoded_masks`` encoded."""
+    masks = np.zeros((len(coded), *image_size_hw), dtype=bool)
+    for mask, of_mask in zip(masks, coded, strict=True):
+        mask[...] = rle.decode(of_mask)
+    return masks
+
+
 def rounded_box(box: Sequence[float]) -> list[float]:
     """Return the four numbers of a box to a thousandth of a pixel."""
     return [round(float(value), BOX_DIGITS) for value in box]

@@ -56,7 +56,8 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         "--input",
         nargs="+",
         metavar="PATH",
-        help="images, videos, folders or quoted patterns; - reads paths from standard input",
+        help="images, videos, addresses (http, https, s3, gs), folders or quoted patterns; - reads paths "
+        "from standard input",
     )
     source.add_argument(
         "--video-input",
@@ -166,6 +167,20 @@ def _add_drawing(group: argparse._ArgumentGroup) -> None:
         "--boxes-only", action="store_true", help="draw boxes without labels; faster"
     )
     parts.add_argument("--masks-only", action="store_true", help="draw masks alone")
+    group.add_argument(
+        "--mask-opacity",
+        type=float,
+        default=0.15,
+        metavar="SHARE",
+        help="of the inside of masks, 0 to 1; it grows towards their outlines",
+    )
+    group.add_argument(
+        "--line-width",
+        type=positive_int,
+        metavar="PX",
+        help="of outlines and boxes; by default as suits the image",
+    )
+    group.add_argument("--no-scores", action="store_true", help="draw labels without scores")
     group.add_argument("--palette", choices=PALETTES, default="vivid", help="colours of classes")
     group.add_argument(
         "--upscale",

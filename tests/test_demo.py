@@ -5,11 +5,12 @@ import subprocess
 import sys
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
 
 import demo
-from detic.demo import run_images
+from detic.demo import detection_run, run_images
 from detic.errors import InputError
 from detic.modeling.precision import PRECISIONS
 from detic.modeling.roi_heads import cascade
@@ -233,3 +234,31 @@ def test_what_was_found_before_a_run_ends_early_is_kept(
 def test_batch_size_must_be_positive(run, capsys):
     assert run("--input", "in", "--batch-size", "0") == 2
     assert "0 is too small; choose at least 1" in capsys.readouterr().err
+
+
+def test_drawings_are_as_the_flags_say(run, monkeypatch):
+    styles = []
+    monkeypatch.setattr(
+        detection_run, "draw", lambda image, found, style: styles.append(style) or image
+    )
+    flags = ["--mask-opacity", "0.4", "--line-width", "5", "--no-scores"]
+    assert (
+        run("--input", "in/a.png", "--output", "a.png", "--custom-vocabulary", "cat", *flags) == 0
+    )
+    (style,) = styles
+    assert (style.mask_opacity, style.line_px, style.scores) == (0.4, 5, False)
+
+
+def test_images_at_addresses_are_detected_in(run, tmp_path):
+    with fsspec.open("memory://in/c d.png", "wb") as file:
+        file.write((tmp_path / "in" / "a.png").read_bytes())
+    inputs = ["memory://in/c d.png", "in/a.png", "memory://in/none.png"]
+    arguments = ["--custom-vocabulary", "cat", "--output", "out/", "--json", "found.json"]
+    assert run("--input", *inputs, *arguments) == 0
+    files = {
+        image["file_name"]: image for image in json.loads((tmp_path / "found.json").read_text())
+    }
+    assert files.keys() == {"in/a.png", "memory://in/c d.png"}
+    of_file, of_address = files.values()
+    assert of_file["detections"] == of_address["detections"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "c d.png"}

@@ -14,6 +14,7 @@ import numpy as np
 import pytest
 
 from detic import Detector
+from detic.images import read_image
 from detic.predictor import detector
 from detic.shapes.preparation import embed_classes
 from detic.shapes.runs import SHIPPED, TEXT_WEIGHTS
@@ -80,6 +81,18 @@ def test_documented_examples(monkeypatch):
     results = doctest.testmod(detector)
     assert results.attempted > 0
     assert results.failed == 0
+
+
+def test_a_wider_neighbour_changes_nothing():
+    names = ["green gear", "yellow mug", "blue boat", "red star", "purple umbrella", "yellow key"]
+    shapes = detector.Detector.from_pretrained("shapes-detic", names, device="cpu")
+    scene = read_image(ROOT / "docs/pictures/scene.png", "BGR")
+    alone = shapes(scene)
+    beside, _ = shapes([scene, np.hstack([scene, scene])])
+    assert len(alone) == 6
+    assert beside.names.tolist() == alone.names.tolist()
+    np.testing.assert_allclose(beside.scores, alone.scores, atol=1e-5)
+    np.testing.assert_allclose(beside.boxes_xyxy, alone.boxes_xyxy, atol=1e-3)
 
 
 def test_documented_vocabulary_file():

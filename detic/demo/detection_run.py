@@ -56,6 +56,7 @@ class DetectionRun:
     def __init__(self, detector: Detector, options: RunOptions):
         self.detector = detector
         self.options = options
+        self.style = options.style  # with the colours of all classes that were drawn
         self.tally = Tally()
         self.has_quit = False  # the user closed the show
         self.is_whole = True  # no record was broken off in the middle of being written
@@ -65,6 +66,7 @@ class DetectionRun:
         options = self.options
         return self.detector(
             list(images),
+            batch_size=options.batch_size,
             masks=options.masks,
             features=options.features,
             all_scores=options.all_scores,
@@ -85,7 +87,8 @@ class DetectionRun:
 
     def draw(self, image_bgr: np.ndarray, detections: Detections) -> np.ndarray:
         """Return the image with its detections."""
-        return draw(image_bgr, detections, self.options.style)
+        self.style = self.style.with_colors_of(detections.names.tolist())
+        return draw(image_bgr, detections, self.style)
 
     def show(self, drawn_bgr: np.ndarray, wait_ms: int) -> None:
         """Show a drawing if there is a window; see ``detic.demo.live.show``."""

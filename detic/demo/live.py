@@ -9,8 +9,8 @@ import cv2
 import numpy as np
 
 from detic.errors import InputError
+from detic.image_sources import is_address
 from detic.videos import Reconnection, Video, live_frames, open_video
-from detic.videos.streams import is_address
 
 SCREEN = "screen"
 _SCREEN_FPS = 10.0

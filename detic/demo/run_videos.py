@@ -37,7 +37,7 @@ def run_videos(run: DetectionRun, files: Sequence[InputFile], first_id: int) -> 
         path = None if destination is None or is_kept else destination.path_of(file)
         with ExitStack() as stack:
             try:
-                video = stack.enter_context(open_video(file.path))
+                video = stack.enter_context(open_video(file.address or file.path))
             except InputError as error:
                 run.tally.unreadable.append(str(error))
                 continue

@@ -13,6 +13,34 @@ from detic.modeling.backbone.depth import depths
 _FULL_MODEL = "full_model"  # CLIP_TYPE: clip the norm of all gradients together
 
 
+class JoinedAdamW(torch.optim.AdamW):
+    """AdamW whose step takes groups of equal settings together.
+
+    Groups of one parameter each, as checkpoints have them, would cost a dozen small operators per
+    parameter, which a GPU waits for. They are joined anew in each step: schedules and checkpoints
+    set their rates.
+    """
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters as AdamW does."""
+        joined = torch.optim.AdamW(_joined(self.param_groups))
+        joined.state = self.state
+        return joined.step(closure)
+
+
+def _joined(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups with those of equal settings joined."""
+    joined: list[dict[str, Any]] = []
+    settings_of: list[dict[str, Any]] = []
+    for group in groups:
+        settings = {key: value for key, value in group.items() if key != "params"}
+        if settings not in settings_of:
+            settings_of.append(settings)
+            joined.append({**settings, "params": []})
+        joined[settings_of.index(settings)]["params"] += group["params"]
+    return joined
+
+
 def build_optimizer(cfg, model: nn.Module) -> torch.optim.Optimizer:
     """Return the optimizer of ``cfg.SOLVER``, with detectron2's groups unless ``USE_CUSTOM_SOLVER``.
 
@@ -89,7 +117,7 @@ def _optimizer(solver, on_cpu: bool) -> tuple[Callable[..., torch.optim.Optimize
         return torch.optim.SGD, {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}
     if solver.OPTIMIZER == "ADAMW":
         # On a GPU a fused step would see gradients that were clipped before their scale is removed.
-        return torch.optim.AdamW, {"fused": on_cpu}
+        return JoinedAdamW, {"fused": on_cpu}
     raise InputError(f"unknown SOLVER.OPTIMIZER {solver.OPTIMIZER!r}; choose SGD or ADAMW")
 
 

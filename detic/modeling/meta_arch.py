@@ -25,6 +25,7 @@ from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import BatchCaptions, Supervision
 from detic.transfer import send, send_instances
 from detic.vocabulary.text_encoder import build_text_encoder
+from detic.vocabulary.text_weights import OPENAI
 
 # Detectron2's own heads know boxes only.
 _BOX_ONLY_HEADS = ("StandardROIHeads", "CascadeROIHeads")
@@ -80,6 +81,12 @@ class CustomRCNN(GeneralizedRCNN):
             raise InputError(
                 "MODEL.DYNAMIC_CLASSIFIER samples classes itself and knows no captions: "
                 "set MODEL.ROI_BOX_HEAD.USE_FED_LOSS and MODEL.WITH_CAPTION to False"
+            )
+        if node.WITH_CAPTION and node.TEXT_ENCODER.WEIGHTS != OPENAI:
+            raise InputError(
+                "MODEL.WITH_CAPTION True embeds captions by OpenAI's ViT-B/32, and MODEL.TEXT_ENCODER."
+                f"WEIGHTS is {node.TEXT_ENCODER.WEIGHTS!r}; class names and captions need one text "
+                f"encoder: set it to {OPENAI!r}"
             )
         parts = super().from_config(cfg)
         if node.TIMM.get("USE_PIXEL_STATISTICS", False):
@@ -160,6 +167,15 @@ class CustomRCNN(GeneralizedRCNN):
         sent = [x | {"image": send(x["image"], self.device)} for x in batched_inputs]
         return super().preprocess_image(sent)
 
+    def padded_size_hw(self, image_size_hw: tuple[int, int]) -> tuple[int, int]:
+        """Return the size, pixels, that ``preprocess_image`` gives an image that is alone."""
+        # Upstream's backbones of 0.6 have no constraints.
+        constraints = getattr(self.backbone, "padding_constraints", {})
+        step = max(constraints.get("size_divisibility", self.backbone.size_divisibility), 1)
+        square = constraints.get("square_size", 0)
+        height, width = (-(-(square or side) // step) * step for side in image_size_hw)
+        return height, width
+
     @property
     def classifier(self) -> ZeroShotClassifier:
         """That of the first stage; of a closed model a linear layer."""
@@ -211,10 +227,13 @@ class CustomRCNN(GeneralizedRCNN):
         }
 
     def _laid_out(self, images: Tensor) -> Tensor:
-        """Return ``images`` in the memory format in which the whole network is fastest."""
-        if self.device.type == "cpu":
-            return images.contiguous(memory_format=torch.channels_last)
-        return images
+        """Return ``images`` in the memory format in which the whole network is fastest.
+
+        A processor sums the statistics of a batch in double precision in planes only.
+        """
+        if self.device.type != "cpu" or (self.training and _has_batch_statistics(self.backbone)):
+            return images
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _supervision(self, batched_inputs: list[dict]) -> Supervision:
         """Return what the batch is annotated with, classes sampled and captions encoded."""
@@ -276,4 +295,10 @@ def _pixel_statistics(backbone: nn.Module, image_format: str) -> dict[str, list[
     raise InputError(
         "MODEL.TIMM.USE_PIXEL_STATISTICS True needs a backbone of timm: choose one in "
         "MODEL.BACKBONE.NAME, or set MODEL.PIXEL_MEAN and MODEL.PIXEL_STD"
+    )
+
+
+def _has_batch_statistics(network: nn.Module) -> bool:
+    return any(
+        isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in network.modules()
     )

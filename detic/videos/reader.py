@@ -14,7 +14,8 @@ import cv2
 import numpy as np
 
 from detic.errors import InputError
-from detic.videos.streams import Reconnection, Stream, is_address
+from detic.image_sources import is_address
+from detic.videos.streams import Reconnection, Stream
 
 _UNKNOWN_FPS = 25.0
 _MAX_FPS = 240.0  # containers that count milliseconds may claim 1000
@@ -58,9 +59,9 @@ def open_video(source: Source, reconnection: Reconnection | None = None) -> Iter
     if isinstance(source, int):
         with _opened(cv2.VideoCapture(source), f"camera {source}") as (capture, first):
             yield _live_video(capture, chain([first], _images(capture)))
-    elif is_address(source):
+    elif isinstance(source, str) and is_address(source):
         with (
-            Stream(os.fspath(source), reconnection or Reconnection()) as stream,
+            Stream(source, reconnection or Reconnection()) as stream,
             _opened(stream.capture, f"the video '{stream.name}'") as (capture, first),
         ):
             yield _video_of_address(stream, capture, first)

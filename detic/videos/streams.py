@@ -1,8 +1,6 @@
 """Streams over the network: RTSP, HTTP and what else FFmpeg reads, with reconnection."""
 
 import logging
-import os
-import re
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -13,7 +11,6 @@ import numpy as np
 
 from detic.errors import InputError
 
-_ADDRESS = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 _TIMEOUT_MS = 10_000  # of a connection that answers nothing; FFmpeg's own are three times as long
 
 logger = logging.getLogger(__name__)
@@ -46,18 +43,13 @@ class Reconnection:
             wait_s = min(2 * wait_s, self.longest_wait_s)
 
 
-def is_address(source: str | os.PathLike) -> bool:
-    """Return whether a source is an address, such as ``rtsp://host/path``, rather than a path."""
-    return isinstance(source, str) and _ADDRESS.match(source) is not None
-
-
-def shown_address(address: str | os.PathLike) -> str:
+def shown_address(address: str) -> str:
     """Return an address without what may be secret: user, password and query.
 
     >>> shown_address("rtsp://me:secret@camera:554/1?key=2")
     'rtsp://camera:554/1'
     """
-    parts = urlsplit(os.fspath(address))
+    parts = urlsplit(address)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}{parts.path}"
 
 

@@ -4,7 +4,7 @@ Shapes: C classes, D embedding width.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -64,6 +64,16 @@ def _listed_classes(source: object) -> Vocabulary:
         raise InputError(
             f"the vocabulary is {source!r}; expected a list of class names, a built-in list "
             f"({', '.join(BUILTIN)}), a file or a Vocabulary"
+        )
+    if isinstance(source, set | frozenset):
+        raise InputError(
+            "the vocabulary is a set, which has no order, and labels are places in it; give a list, such "
+            "as sorted(names)"
+        )
+    if isinstance(source, Mapping):
+        raise InputError(
+            "the vocabulary is a dictionary, whose values say nothing here; give a list of its names, or "
+            "a Vocabulary or a file of classes with more than a name"
         )
     names = list(source)
     for position, name in enumerate(names, start=1):

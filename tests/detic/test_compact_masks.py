@@ -1,8 +1,11 @@
+import pickle
+
 import numpy as np
 import pytest
 from hotcoco import mask as rle
 
-from detic.compact_masks import CompactMasks, joined_masks, mask_window
+from detic.compact_masks import CompactMasks, joined_masks, mask_areas, mask_window
+from detic.detections import Detections
 from detic.result_rows import encoded_masks
 
 SIZE_HW = (12, 9)
@@ -72,3 +75,30 @@ def test_windows_are_tight(masks):
         window = mask_window(kind, 2)
         assert (window.x, window.y, window.pixels.shape) == (3, 0, (12, 3))
         assert mask_window(kind, 4).pixels.size == 0
+
+
+@pytest.fixture
+def found(masks):
+    return Detections(
+        boxes_xyxy=np.zeros((8, 4), np.float32),
+        scores=np.full(8, 0.5, np.float32),
+        labels=np.zeros(8, int),
+        names=np.full(8, "blob"),
+        image_size_hw=SIZE_HW,
+        masks=CompactMasks.of(masks, SIZE_HW),
+    )
+
+
+def test_detections_carry_them(masks, found):
+    again = pickle.loads(pickle.dumps(found))
+    assert isinstance(again.masks, CompactMasks)
+    np.testing.assert_array_equal(np.asarray(again[2:4].masks), masks[2:4])
+    np.testing.assert_array_equal(list(found)[5].mask, masks[5])
+    assert mask_areas(again.masks).tolist() == mask_areas(masks).tolist()
+
+
+def test_supervision_takes_them_as_they_are(masks, found):
+    sv = pytest.importorskip("supervision", reason="supervision is not installed")
+    converted = found.to_supervision().mask
+    assert type(converted) is getattr(sv, "CompactMask", np.ndarray)
+    np.testing.assert_array_equal(np.asarray(converted), masks)

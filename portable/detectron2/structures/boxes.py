@@ -120,10 +120,11 @@ class Boxes:
         accelerator would be waited for: there such boxes become NaN. They have no area, and what is
         computed of them is NaN too.
         """
-        finite = torch.isfinite(self.tensor)
-        if self.tensor.device.type == "cpu":
-            check_finite(bool(finite.all()))
-        tensor = self.tensor.masked_fill(~finite, float("nan"))
+        nan, tensor = float("nan"), self.tensor
+        if tensor.device.type == "cpu":
+            check_finite(bool(torch.isfinite(tensor).all()))
+        else:
+            tensor = tensor.nan_to_num(nan=nan, posinf=nan, neginf=nan)
         height, width = box_size
         x = tensor[:, 0::2].clamp(min=0, max=width)
         y = tensor[:, 1::2].clamp(min=0, max=height)

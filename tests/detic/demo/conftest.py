@@ -15,7 +15,7 @@ class CatDetector:
     def __init__(self):
         self.batch_sizes = []
 
-    def __call__(self, images, *, masks, features, all_scores, tiles):
+    def __call__(self, images, *, batch_size, masks, features, all_scores, tiles):
         self.batch_sizes.append(len(images))
         return [self.detect(image.shape[:2], features, all_scores) for image in images]
 

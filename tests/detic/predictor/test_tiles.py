@@ -8,9 +8,8 @@ import pytest
 from detic.compact_masks import CompactMasks
 from detic.detections import Detections
 from detic.errors import InputError
-from detic.image_windows import ArrayWindows
+from detic.image_windows import ArrayWindows, open_windows
 from detic.predictor import tiles as tiles_module
-from detic.predictor.input_format import image_windows
 from detic.predictor.tiles import Tiles, chosen_tiles, detect_in_tiles, tile_windows
 from tests.tiny_detector import noise
 
@@ -123,6 +122,15 @@ def test_files_are_read_in_tiles(detector, tmp_path):
         detector(tmp_path / "b.png", tiles=64)
 
 
+def test_results_know_the_image_and_not_its_tiles(detector, tmp_path):
+    cv2.imwrite(str(tmp_path / "a.png"), noise(100, 120))
+    found = detector(tmp_path / "a.png", tiles=64, max_detections=1)
+    assert len(found) == 1
+    assert found.image.name == str(tmp_path / "a.png")
+    assert found.image.content is None
+    assert found.plot().shape == (100, 120, 3)
+
+
 def test_the_default_side_is_that_of_training(detector):
     assert chosen_tiles(True, 128) == Tiles(128)
     assert chosen_tiles(np.int64(64), 128) == Tiles(64)
@@ -153,7 +161,7 @@ def test_memory_does_not_grow_with_the_image(tmp_path, monkeypatch):
         image[place : place + 50, place : place + 40] = 255
     cv2.imwrite(str(tmp_path / "large.ppm"), image)
     tracemalloc.start()
-    found = detect_in_tiles(bright_parts, image_windows(tmp_path / "large.ppm"), Tiles(side_px=400))
+    found = detect_in_tiles(bright_parts, open_windows(tmp_path / "large.ppm"), Tiles(side_px=400))
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert sorted(found.boxes_xyxy[:, 0].tolist()) == list(range(0, 1600, 200))

@@ -3,6 +3,7 @@ import pytest
 
 from detic.errors import InputError
 from detic.predictor.video import FrameResult, detect_in_video
+from detic.vocabulary import ClassEntry, Vocabulary
 from tests.detic.clips import FPS, NUM_FRAMES
 
 
@@ -74,3 +75,19 @@ def test_tracked_results_have_ids(detector, clip):
     results = [found for _, _, found in detector.video(clip, track=True, masks=False)]
     assert set(results[0].track_ids.tolist()) == {-1}
     assert max(results[-1].track_ids) >= 1
+
+
+def test_what_a_video_is_looked_for_counts_for_it_alone(detector, clip):
+    options = {"vocabulary": ["cup"], "threshold": 0.2, "max_detections": 3}
+    results = list(detector.video(clip, masks=False, **options))
+    assert {name for _, _, found in results for name in found.names} <= {"cup"}
+    assert max(len(found) for _, _, found in results) <= 3
+    assert min((found.scores.min(initial=1) for _, _, found in results)) >= 0.2
+    assert detector.vocabulary.names == ("cat", "dog", "café")
+
+
+def test_trackers_follow_the_lowest_threshold_of_any_class(detector):
+    entries = [ClassEntry("cat", score_threshold=0.125), ClassEntry("dog")]
+    prepared = detector.prepare_vocabulary(Vocabulary(tuple(entries)))
+    assert prepared.lowest_score(0.5) == 0.125
+    assert prepared.lowest_score(0.0625) == 0.0625
