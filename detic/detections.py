@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from detectron2.structures import Instances
 
+from detic.compact_masks import CompactMasks, mask_areas
 from detic.errors import InputError, some_of
 from detic.image_arrays import cut
 from detic.image_sources import ImageLike, ImageSource, load_image, shown_name
@@ -63,9 +64,11 @@ class Detections:
     names: np.ndarray  # (N,) str
     image_size_hw: tuple[int, int]
     parents: np.ndarray | None = None  # (N,) str, "" of classes without; None: no class has one
-    masks: np.ndarray | None = None  # (N, H, W) bool; None: not predicted
+    # (N, H, W) bool, compact where there are tiles of a huge image; None: not predicted
+    masks: np.ndarray | CompactMasks | None = None
     region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length, with features=True
     class_scores: np.ndarray | None = None  # (N, C) float32 of all classes, with all_scores=True
+    track_ids: np.ndarray | None = None  # (N,) int64, -1: not confirmed; None: not tracked
     image: ImageSource | None = None  # what was looked at; read again for drawings and crops
     class_colors: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # RGB, by name
 
@@ -78,13 +81,13 @@ class Detections:
     def __getstate__(self) -> dict[str, Any]:
         from detic.result_rows import encoded_masks
 
-        coded = None if self.masks is None else encoded_masks(self.masks)
+        coded = encoded_masks(self.masks) if isinstance(self.masks, np.ndarray) else self.masks
         return self.__dict__ | {"masks": coded}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         from detic.result_rows import decoded_masks
 
-        if state["masks"] is not None:
+        if isinstance(state["masks"], list):
             state["masks"] = decoded_masks(state["masks"], state["image_size_hw"])
         self.__dict__.update(state)
 
@@ -127,7 +130,7 @@ class Detections:
         named = [rows] if isinstance(rows, str) else rows
         if isinstance(named, list) and any(isinstance(name, str) for name in named):
             rows = np.isin(self.names, named)
-        columns = {name: getattr(self, name) for name in _COLUMNS}
+        columns = {name: getattr(self, name) for name in COLUMNS}
         chosen: dict[str, Any] = {n: c if c is None else c[rows] for n, c in columns.items()}
         return replace(self, **chosen)
 
@@ -256,7 +259,7 @@ class Detections:
         columns["score"] = self.scores
         columns |= zip(("x1", "y1", "x2", "y2"), self.boxes_xyxy.T, strict=True)
         if self.masks is not None:
-            columns["mask_area"] = self.masks.sum(axis=(1, 2))
+            columns["mask_area"] = mask_areas(self.masks)
         return pandas.DataFrame({n: c for n, c in columns.items() if c is not None})
 
     def to_supervision(self) -> "supervision.Detections":
@@ -275,11 +278,24 @@ class Detections:
         data = {"class_name": self.names, "parent": self.parents}
         return supervision.Detections(
             xyxy=self.boxes_xyxy,
-            mask=self.masks,
+            mask=self._supervision_masks(),
             confidence=self.scores,
             class_id=self.labels,
+            tracker_id=self.track_ids,
             data={key: column for key, column in data.items() if column is not None},
         )
+
+    def _supervision_masks(self) -> "np.ndarray | supervision.CompactMask | None":
+        """Return the masks as supervision has them, of a huge image compact where it can be."""
+        import supervision
+
+        if not isinstance(self.masks, CompactMasks):
+            return self.masks
+        if not hasattr(supervision, "CompactMask"):  # before 0.28
+            return np.asarray(self.masks)
+        rows = self.masks.run_lengths()
+        first_and_last = self.masks.boxes_xyxy - np.array([0, 0, 1, 1])
+        return supervision.CompactMask.from_coco_rle(rows, first_and_last, self.image_size_hw)
 
     def _pixels(self, image: ImageLike | None) -> np.ndarray:
         """Return the image that was looked at, or that is handed over in its place."""
@@ -293,7 +309,7 @@ class Detections:
         return pixels
 
 
-_COLUMNS = (
+COLUMNS = (
     "boxes_xyxy",
     "scores",
     "labels",
@@ -302,6 +318,7 @@ _COLUMNS = (
     "masks",
     "region_embeddings",
     "class_scores",
+    "track_ids",
 )
 
 

@@ -5,7 +5,8 @@ Shapes: H x W image.
 
 import os
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, cast
@@ -19,6 +20,7 @@ from detic.errors import InputError, in_short
 from detic.file_search import find_files, is_pattern
 from detic.files import reason_of
 from detic.image_arrays import array_to_bgr, tensor_to_bgr
+from detic.image_windows import ArrayWindows, ImageWindows, open_windows
 from detic.images import (
     IMAGE_ERRORS,
     IMAGE_SUFFIXES,
@@ -82,14 +84,28 @@ class ImageSource:
             raise InputError(
                 "the image is not in the pickle, or the copy, of its detections; hand it over as well: image=..."
             )
-        return self._decoded(content)
-
-    def _decoded(self, content: bytes | Image.Image | None) -> np.ndarray:
-        name = repr(in_short(self.name)) if self.name else ""
-        try:
+        with self._naming_it():
             if isinstance(content, Image.Image):
                 return image_pixels(upright_rgb(content), "BGR")
             return read_image(os.path.expanduser(self.name) if content is None else content, "BGR")
+
+    def windows(self) -> ImageWindows:
+        """Return the image as one of which parts can be read; of a file, they need less memory.
+
+        Raises:
+            InputError: as ``read`` does.
+        """
+        if self.content is not None or not self.name or is_address(self.name):
+            return ArrayWindows(self.read())
+        with self._naming_it():
+            return open_windows(os.path.expanduser(self.name))
+
+    @contextmanager
+    def _naming_it(self) -> Iterator[None]:
+        """Turn what the reading of an image raises into messages that name it."""
+        name = repr(in_short(self.name)) if self.name else ""
+        try:
+            yield
         except FileNotFoundError as e:
             raise InputError(f"there is no image {name}") from e
         except UnidentifiedImageError as e:

@@ -15,6 +15,7 @@ from detic.errors import InputError
 from detic.modeling.precision import PRECISIONS
 from detic.modeling.roi_heads import cascade
 from detic.outputs import WRITERS
+from detic.predictor.tracking import TRACKERS
 from detic.rendering import PALETTES
 from detic.vocabulary import CANDIDATE_LISTS
 from detic_commands import detect
@@ -51,6 +52,19 @@ def run(tiny_files, tmp_path, monkeypatch):
     return run
 
 
+def test_tiles_cut_images_and_wrong_ones_are_told(run, tmp_path, capsys):
+    arguments = ("--input", "in/a.png", "--custom-vocabulary", "cat", "--confidence-threshold", "0")
+    assert run(*arguments, "--tiles", "48", "--batch-size", "4", "--json", "tiles.json") == 0
+    assert run(*arguments, "--tiles", "--json", "one_tile.json") == 0
+    (tiled,), (whole,) = (
+        json.loads((tmp_path / name).read_text()) for name in ("tiles.json", "one_tile.json")
+    )
+    assert (tiled["width"], tiled["height"]) == (whole["width"], whole["height"]) == (80, 60)
+    assert tiled["detections"] != whole["detections"]
+    assert run(*arguments, "--tiles", "8", "--json", "small.json") == 2
+    assert "a side of 16 pixels or more, not 8" in capsys.readouterr().err
+
+
 def test_help_is_complete():
     shown = subprocess.run(
         [sys.executable, ROOT / "demo.py", "--help"], capture_output=True, text=True, check=True
@@ -77,6 +91,7 @@ def test_choices_are_those_of_the_packages():
     assert set(PALETTES) == set(detect.PALETTES)
     assert set(PRECISIONS) == set(detect.PRECISIONS)
     assert CANDIDATE_LISTS == detect.CANDIDATE_LISTS
+    assert set(TRACKERS) == set(detect.TRACKERS)
     assert set(WRITERS) == {*detect.FORMATS, "json", "npz"}
 
 

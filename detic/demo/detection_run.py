@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,8 +16,10 @@ from detic.demo.live import show
 from detic.detections import Detections
 from detic.memory_errors import is_out_of_memory
 from detic.outputs import ImageRecord, Write
-from detic.predictor import Detector
+from detic.predictor import Detector, Tiles
+from detic.predictor.tracking import ObjectTracker
 from detic.rendering import DrawStyle, draw
+from detic.videos import Video
 
 T = TypeVar("T")
 
@@ -34,6 +36,8 @@ class RunOptions:
     masks: bool = True  # drawn or written
     features: bool = False
     all_scores: bool = False
+    tiles: Tiles | None = None  # that images are cut into
+    make_tracker: Callable[[Video], ObjectTracker] | None = None  # of the objects of videos
 
 
 @dataclass
@@ -66,6 +70,7 @@ class DetectionRun:
             masks=options.masks,
             features=options.features,
             all_scores=options.all_scores,
+            tiles=options.tiles,
         )
 
     def record(self, image: ImageRecord, detections: Detections) -> None:

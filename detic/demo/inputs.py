@@ -21,6 +21,7 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 _STDIN = "-"
+_WEB = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -30,7 +31,7 @@ class InputFile:
     path: Path  # as the user named it
     name: Path  # below the folder that all inputs share: what its results are called
     is_video: bool = False
-    address: str | None = None  # None: it is a file of this machine
+    address: str | None = None  # of a file or a stream; None: it is a file of this machine
 
     @property
     def source(self) -> str:
@@ -114,6 +115,17 @@ def _at_address(address: str) -> InputFile:
     last = unquote(urlsplit(address).path).rstrip("/").rpartition("/")[2]
     name = Path(as_file_name(last or urlsplit(address).netloc))
     return InputFile(Path(address), name, has_suffix(name, VIDEO_SUFFIXES), address)
+
+
+def is_stream(argument: str) -> bool:
+    """Return whether an argument is the address of a stream: of all but files of the web.
+
+    >>> [is_stream(a) for a in ("rtsp://camera/1.mp4", "http://camera/live", "http://b.org/a.mp4", "a.mp4")]
+    [True, True, False, False]
+    """
+    if not is_address(argument):
+        return False
+    return urlsplit(argument).scheme.lower() not in _WEB or not _at_address(argument).is_video
 
 
 def _nothing_found(arguments: Sequence[str], recursive: bool, found: FoundInputs) -> str:

@@ -70,6 +70,8 @@ def _entries(detections: Detections) -> list[dict]:
             "score": rounded_score(detections.scores[i]),
             "box_xyxy": rounded_box(detections.boxes_xyxy[i]),
         }
+        if detections.track_ids is not None:
+            entry["track_id"] = int(detections.track_ids[i])
         if masks is not None:
             entry["mask"] = masks[i]
         if detections.class_scores is not None:

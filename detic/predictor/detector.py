@@ -5,9 +5,11 @@ Shapes: H x W image.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, overload
 
+import numpy as np
 import torch
 from detectron2.config import CfgNode
 
@@ -38,6 +40,9 @@ from detic.predictor.inference_config import (
 )
 from detic.predictor.input_format import InputFormat
 from detic.predictor.prepared_vocabulary import PreparedVocabulary, check_fit, prepare
+from detic.predictor.tiles import Tiles, chosen_tiles, detect_in_tiles
+from detic.predictor.tracking import tracker_maker
+from detic.predictor.video import FrameResult, detect_in_video
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.saved_detector import write_detector
@@ -288,6 +293,11 @@ class Detector:
         check_score_threshold(threshold)
         self._score_threshold = threshold
 
+    @property
+    def lowest_score(self) -> float:
+        """Lowest score that is reported of any class, as some have thresholds of their own."""
+        return self._prepared.lowest_score(self._score_threshold)
+
     def set_vocabulary(self, vocabulary: VocabularyLike | PreparedVocabulary) -> None:
         """Look for the classes of ``vocabulary`` from now on.
 
@@ -339,6 +349,7 @@ class Detector:
         features: bool = False,
         all_scores: bool = False,
         channels: str | None = None,
+        tiles: bool | int | Tiles | None = None,
         batch_size: int | None = None,
         stream: Literal[False] = False,
     ) -> Detections: ...
@@ -355,6 +366,7 @@ class Detector:
         features: bool = False,
         all_scores: bool = False,
         channels: str | None = None,
+        tiles: bool | int | Tiles | None = None,
         batch_size: int | None = None,
         stream: Literal[False] = False,
     ) -> list[Detections]: ...
@@ -371,6 +383,7 @@ class Detector:
         features: bool = False,
         all_scores: bool = False,
         channels: str | None = None,
+        tiles: bool | int | Tiles | None = None,
         batch_size: int | None = None,
         stream: Literal[True],
     ) -> Iterator[Detections]: ...
@@ -386,6 +399,7 @@ class Detector:
         features: bool = False,
         all_scores: bool = False,
         channels: str | None = None,
+        tiles: bool | int | Tiles | None = None,
         batch_size: int | None = None,
         stream: bool = False,
     ) -> Detections | list[Detections] | Iterator[Detections]:
@@ -407,6 +421,9 @@ class Detector:
             features: also return the objects' embeddings in the space of the texts.
             all_scores: also return the objects' scores for every class.
             channels: of arrays and tensors, BGR or RGB; None: BGR of arrays, RGB of tensors.
+            tiles: cut images that are larger into overlapping tiles of this side in pixels; True: of
+                the side of the images that the model was trained on. Small objects of large images are
+                found so. Masks of huge images are ``CompactMasks``.
             batch_size: images that are read and computed together, if their sizes suit each other;
                 None: 8, or 1 with ``stream``.
             stream: return a generator, which reads images as its results are asked for. It keeps none.
@@ -428,10 +445,88 @@ class Detector:
         several = several_images(images)
         size = _at_least_one(batch_size, "batch_size") or (1 if stream else BATCH_SIZE)
         given: Iterable[Any] = [images] if several is None else several
-        found = self._found((image_source(i, channels) for i in given), size, request, prepared)
+        sources = (image_source(image, channels) for image in given)
+        tiling = chosen_tiles(tiles, self.input_format.training_side_px)
+        if tiling is None:
+            found = self._found(sources, size, request, prepared)
+        else:
+            found = (self._found_in_tiles(s, tiling, request, prepared) for s in sources)
         if stream:
             return found
         return next(found) if several is None else list(found)
+
+    def video(
+        self,
+        source: str | os.PathLike | int,
+        *,
+        track: bool | str = False,
+        threshold: float | None = None,
+        vocabulary: VocabularyLike | PreparedVocabulary | None = None,
+        masks: bool | None = None,
+        max_detections: int | None = None,
+        features: bool = False,
+        all_scores: bool = False,
+        tiles: bool | int | Tiles | None = None,
+        batch_size: int = 1,
+        reconnect_s: float = 60.0,
+    ) -> Iterator[FrameResult]:
+        """Yield the frames of a video with their times and what is found in them.
+
+        Frames are read as they are asked for, and no more than ``batch_size`` are held. The same
+        reader serves ``detic detect``. What is not named here is as of a call of the detector.
+
+        Args:
+            source: a path, an address such as ``rtsp://camera/1``, or the number of a camera.
+            track: give the objects ids that they keep from frame to frame, by ``bytetrack`` (the
+                same as True) or ``botsort``, which makes up for motion of the camera.
+            batch_size: frames that go through the network at once.
+            reconnect_s: how long a stream that sends nothing more is asked again.
+
+        Raises:
+            InputError: there is no such tracker, its package is missing, or the video cannot be read;
+                that shows when the first frame is asked for.
+        """
+        make_tracker = tracker_maker(track)
+        prepared = self._prepared if vocabulary is None else self.prepare_vocabulary(vocabulary)
+        lowest = prepared.lowest_score(self._score_threshold if threshold is None else threshold)
+        detect = partial(
+            self._several,
+            threshold=threshold,
+            vocabulary=prepared,
+            masks=masks,
+            max_detections=max_detections,
+            features=features,
+            all_scores=all_scores,
+            tiles=tiles,
+            batch_size=batch_size,
+        )
+        return detect_in_video(
+            detect,
+            source,
+            make_tracker=make_tracker and partial(make_tracker, lowest),
+            batch_size=batch_size,
+            reconnect_s=reconnect_s,
+        )
+
+    def _several(self, frames: list[np.ndarray], **options: Any) -> list[Detections]:
+        return self(frames, **options)
+
+    def _found_in_tiles(
+        self,
+        source: ImageSource,
+        tiles: Tiles,
+        request: DetectionRequest,
+        prepared: PreparedVocabulary,
+    ) -> Detections:
+        """Return the detections of an image whose tiles are looked at one after the other."""
+
+        def detect(images: list[np.ndarray]) -> list[Detections]:
+            found = self._found_in([image_source(image) for image in images], request, prepared)
+            return [replace(in_tile, image=None) for in_tile in found]  # its pixels can go
+
+        fetched = source.fetched()
+        found = detect_in_tiles(detect, fetched.windows(), tiles)
+        return replace(found[: request.max_detections], image=fetched)
 
     def _found(
         self,

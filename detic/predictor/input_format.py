@@ -22,10 +22,13 @@ class InputFormat:
 
     augmentations: Sequence[T.Augmentation]  # deterministic ones: the test-time resize
     channel_order: str  # RGB or BGR
+    training_side_px: int = 640  # of the images that the model was trained on
 
     @classmethod
     def from_config(cls, cfg) -> "InputFormat":
-        return cls(build_test_augmentations(cfg), cfg.INPUT.FORMAT)
+        fits_square = cfg.INPUT.CUSTOM_AUG == "EfficientDetResizeCrop"
+        side = cfg.INPUT.TRAIN_SIZE if fits_square else max(cfg.INPUT.MIN_SIZE_TRAIN)
+        return cls(build_test_augmentations(cfg), cfg.INPUT.FORMAT, side)
 
     def model_input(self, image_bgr: np.ndarray) -> dict:
         """Return an image (H, W, 3) as the model's input; results are in the image's pixels."""

@@ -43,6 +43,10 @@ class PreparedVocabulary:
             negative=None if self.negative is None else self.negative.to(device),
         )
 
+    def lowest_score(self, score_threshold: float) -> float:
+        """Return the lowest score that is reported of any class, as some have thresholds of their own."""
+        return float(self.own_thresholds.nan_to_num(nan=score_threshold).min())
+
 
 def prepare(
     vocabulary: EmbeddedVocabulary, classifier: ZeroShotClassifier | nn.Linear

@@ -66,12 +66,16 @@ def _enlarge(image_bgr: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _names(detections: Detections, style: DrawStyle) -> list[str]:
+    """Return what each label calls its object: ``cat``, or ``#3 cat`` where it is tracked."""
     if style.plain_names:
         plain = plain_names(detections.names.tolist())
         detections = replace(
             detections, names=np.array([plain[n] for n in detections.names.tolist()])
         )
-    return [drawable(name, style.font_file) for name in detections.shown_names]
+    ids = [] if detections.track_ids is None else detections.track_ids.tolist()
+    marks = [f"#{id} " if id >= 0 else "" for id in ids] or [""] * len(detections)
+    names = map(str.__add__, marks, detections.shown_names)
+    return [drawable(name, style.font_file) for name in names]
 
 
 def _endings(detections: Detections, style: DrawStyle) -> list[str]:

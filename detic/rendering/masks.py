@@ -8,6 +8,7 @@ from collections.abc import Sequence
 import cv2
 import numpy as np
 
+from detic.compact_masks import CompactMasks, MaskWindow, mask_window
 from detic.rendering.palette import RGB
 
 _RIM_LINES = 5  # width of the rim inside an outline, in widths of the outline
@@ -19,7 +20,7 @@ _SMOOTHING = 0.6  # of enlarged masks, pixels of the image
 
 def paint_masks(
     canvas: np.ndarray,
-    masks: np.ndarray,
+    masks: np.ndarray | CompactMasks,
     colors: Sequence[RGB],
     opacity: float,
     line_px: int,
@@ -34,7 +35,7 @@ def paint_masks(
             inside can keep the colours of the object.
         line_px: width of the outlines, 0 for none.
     """
-    windows = [_window(mask, upscale) for mask in masks]
+    windows = [_window(mask_window(masks, row), upscale) for row in range(len(masks))]
     order = sorted(range(len(windows)), key=lambda i: -windows[i][1].size)
     for i in order:
         (x, y), inside = windows[i]
@@ -42,11 +43,10 @@ def paint_masks(
             _paint(canvas, x, y, inside, colors[i], opacity, line_px)
 
 
-def _window(mask: np.ndarray, upscale: int) -> tuple[tuple[int, int], np.ndarray]:
-    """Return where on the canvas a mask (H, W) begins and its rectangle there (h, w) uint8."""
-    pixels = np.ascontiguousarray(mask).view(np.uint8)
-    x, y, width, height = cv2.boundingRect(pixels)
-    pixels = pixels[y : y + height, x : x + width]
+def _window(mask: MaskWindow, upscale: int) -> tuple[tuple[int, int], np.ndarray]:
+    """Return where on the canvas a mask begins and its rectangle there (h, w) uint8."""
+    x, y, (height, width) = mask.x, mask.y, mask.pixels.shape
+    pixels = mask.pixels.view(np.uint8)
     if upscale == 1 or not pixels.size:
         return (x, y), pixels
     size = (width * upscale, height * upscale)

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
+from detic.demo.inputs import InputFile, find_inputs, image_ids, is_stream, video_file
 from detic.errors import InputError
 
 
@@ -161,3 +161,16 @@ def test_addresses_are_called_as_their_files_are(photos):
     assert found[1].record(1).stem == "desk top"
     video = video_file("http://b.org/live")
     assert (video.source, video.is_video) == ("http://b.org/live", True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("rtsp://camera/1.mp4", True),
+        ("http://camera/live", True),
+        ("https://example.org/a.mp4?key=1", False),  # a file, which has an end
+        ("a.mp4", False),
+    ],
+)
+def test_streams_are_told_from_files(argument, expected):
+    assert is_stream(argument) is expected

@@ -70,6 +70,14 @@ def test_parents_are_drawn_like_longer_names():
     np.testing.assert_array_equal(draw(GREY, kinds, style), expected)
 
 
+def test_ids_of_tracks_stand_before_names():
+    style = DrawStyle(**NOTHING_BUT | {"labels": True})
+    tracked = replace(detections(), track_ids=np.array([3, -1]))
+    colors = {"#3 cat": class_color("cat")}
+    expected = draw(GREY, detections(("#3 cat", "dog")), replace(style, class_colors=colors))
+    np.testing.assert_array_equal(draw(GREY, tracked, style), expected)
+
+
 def test_labels_without_scores_are_shorter():
     style = DrawStyle(**NOTHING_BUT | {"labels": True})
     assert changed(replace(style, scores=False)).sum() < changed(style).sum()
