@@ -24,10 +24,12 @@ from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import DetectionParams, inference_config
 from detic.predictor.input_format import ImageLike, InputFormat, load_image
 from detic.predictor.prepared_vocabulary import PreparedVocabulary, prepare
+from detic.predictor.region_reader import RegionReader
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.saved_detector import write_detector
-from detic.vocabulary import EmbeddedVocabulary
+from detic.tuning import ExampleImage, examples_of_classes, tune, without_examples
+from detic.vocabulary import EmbeddedVocabulary, write_embeddings
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
 
@@ -239,8 +241,54 @@ class Detector:
         self._prepared = prepare(embedded, self.model.classifier, self.score_threshold)
 
     def embed(self, vocabulary: VocabularyLike) -> EmbeddedVocabulary:
-        """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
-        return self.vocabulary_reader.read(vocabulary)
+        """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay.
+
+        Classes with examples are fitted to them.
+        """
+        embedded = self.vocabulary_reader.read(vocabulary)
+        examples = examples_of_classes(embedded)
+        if not examples:
+            return embedded
+        return self.tune_vocabulary(examples, without_examples(embedded))
+
+    def tune_vocabulary(
+        self,
+        examples: Sequence[ExampleImage],
+        vocabulary: VocabularyLike | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+    ) -> EmbeddedVocabulary:
+        """Return a vocabulary whose classes with examples have new vectors; the others are the same.
+
+        The weights stay as they are, so nothing else is forgotten. What the detector computes of an
+        image is remembered in ``$DETIC_CACHE``.
+
+        Args:
+            examples: see ``detic.tuning``, whose ``boxed_examples`` and ``labelled_examples`` read them.
+            vocabulary: what to start from; by default that of the detector.
+            classes: names of the classes to tune; by default all with examples.
+
+        Raises:
+            InputError: an example is of no class or has no region, or the detector has no regions.
+        """
+        start = self.vocabulary if vocabulary is None else self.embed(vocabulary)
+        describe = RegionReader(self.model, self.input_format, self.precision, self.recipe)
+        classifiers = describe.model.roi_heads.stage_classifiers
+        return tune(start, examples, describe, classifiers, classes=classes)
+
+    def write_vocabulary(
+        self, path: str | os.PathLike, vocabulary: EmbeddedVocabulary | None = None
+    ) -> None:
+        """Write the names and vectors of a vocabulary, as any detector of the same text encoder reads them.
+
+        Args:
+            path: a ``.safetensors`` file.
+            vocabulary: by default that of the detector.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        write_embeddings(path, self.vocabulary_reader.as_table(vocabulary or self.vocabulary))
 
     @overload
     def __call__(
