@@ -26,6 +26,7 @@ class Evidence(NamedTuple):
 
     embeddings: Tensor  # (K, R, D)
     labels: Tensor  # (R,) int64, a class or BACKGROUND
+    is_guessed: Tensor  # (R,) bool, of an image with a label, not on a box
 
 
 def evidence_of_boxes(regions: RegionFeatures, boxes_xyxy: Tensor, classes: Tensor) -> Evidence:
@@ -40,7 +41,8 @@ def evidence_of_boxes(regions: RegionFeatures, boxes_xyxy: Tensor, classes: Tens
     on_box = (overlap >= SAME_IOU).nonzero()[:, 0]
     apart = (overlap < APART_IOU).nonzero()[:MAX_BACKGROUND, 0]
     labels = torch.cat([classes[nearest[on_box]], torch.full_like(apart, BACKGROUND)])
-    return Evidence(regions.embeddings[:, torch.cat([on_box, apart])], labels)
+    rows = torch.cat([on_box, apart])
+    return Evidence(regions.embeddings[:, rows], labels, torch.zeros(len(rows), dtype=torch.bool))
 
 
 def evidence_of_label(regions: RegionFeatures, label: int) -> Evidence:
@@ -52,17 +54,17 @@ def evidence_of_label(regions: RegionFeatures, label: int) -> Evidence:
     """
     areas = box_area(regions.boxes_xyxy[:MAX_LABEL_PROPOSALS])
     index = select_max_size(areas, areas, torch.tensor([label]))
-    return Evidence(regions.embeddings[:, index], torch.tensor([label]))
+    return Evidence(regions.embeddings[:, index], torch.tensor([label]), torch.tensor([True]))
 
 
 def joined(parts: Iterable[Evidence]) -> Evidence:
     """Return the evidence of several images as one."""
-    embeddings, labels = zip(*parts, strict=True)
-    return Evidence(torch.cat(embeddings, dim=1), torch.cat(labels))
+    embeddings, labels, is_guessed = zip(*parts, strict=True)
+    return Evidence(torch.cat(embeddings, dim=1), torch.cat(labels), torch.cat(is_guessed))
 
 
 def weights_of(
-    labels: Tensor, classes: Tensor, has_boxes: Tensor, params: FitParams
+    evidence: Evidence, classes: Tensor, has_boxes: Tensor, params: FitParams
 ) -> tuple[Tensor, Tensor]:
     """Return which regions are positive for which classes, and how much each weighs, both (R, C).
 
@@ -70,19 +72,22 @@ def weights_of(
     that have boxes alone: scenes may show objects of those that have labels of images only. These
     have one region for an image, not a dozen for an object, so negatives weigh less.
 
-    >>> labels, classes = torch.tensor([0, 1, BACKGROUND]), torch.tensor([0, 1])
-    >>> weights_of(labels, classes, torch.tensor([True, False]), FitParams())[1]
-    tensor([[1.0000, 0.1000],
-            [1.0000, 1.0000],
+    >>> labels, is_guessed = torch.tensor([0, 1, BACKGROUND]), torch.tensor([False, True, False])
+    >>> evidence = Evidence(torch.zeros(1, 3, 8), labels, is_guessed)
+    >>> weights_of(evidence, torch.tensor([0, 1]), torch.tensor([True, False]), FitParams())[1]
+    tensor([[1.0000, 0.0300],
+            [1.0000, 0.3000],
             [1.0000, 0.0000]])
 
     Args:
-        labels: (R,) int64.
+        evidence: R regions.
         classes: (C,) int64, those that are fitted.
         has_boxes: (C,) bool, whether they have boxes.
     """
-    positive = labels[:, None] == classes
+    labels = evidence.labels[:, None]
+    positive = labels == classes
+    of_class = torch.where(evidence.is_guessed, params.label, 1.0)[:, None]
     of_objects = torch.where(has_boxes, params.negative, params.negative_of_labels)
     of_background = torch.where(has_boxes, params.negative, 0.0)
-    negative = torch.where((labels == BACKGROUND)[:, None], of_background, of_objects)
-    return positive, torch.where(positive, 1.0, negative)
+    negative = torch.where(labels == BACKGROUND, of_background, of_objects)
+    return positive, torch.where(positive, of_class, negative)

@@ -18,14 +18,15 @@ _CLASSES = 32  # that are fitted at once, to bound memory
 
 @dataclass(frozen=True)
 class FitParams:
-    """How much each kind of evidence weighs, in regions of an object of the class.
+    """How much each kind of evidence weighs, in regions on a box of the class.
 
     Chosen in drawn worlds that no reported number comes from (docs/tuning.md).
     """
 
-    prior: float = 30.0  # the vector of the name
+    prior: float = 10.0  # the vector of the name
     negative: float = 1.0  # a region of something else, for classes that have boxes
-    negative_of_labels: float = 0.1  # an object of another class, for those with image labels only
+    label: float = 0.3  # the region that a label of an image stands for
+    negative_of_labels: float = 0.03  # an object of another class, for those with labels only
     num_steps: int = 60  # of the optimiser, at most
 
 

@@ -91,7 +91,7 @@ def _fitted(
     device = classifiers[0].zs_weight.device
     prior = classifiers[0].columns(named.to(device)).t().cpu()
     biases = [0.0 if c.cls_bias is None else c.cls_bias.item() for c in classifiers]
-    positive, weights = weights_of(evidence.labels, classes, has_boxes, params)
+    positive, weights = weights_of(evidence, classes, has_boxes, params)
     fitted = fit_vectors(
         evidence.embeddings, positive, weights, prior, params, torch.tensor(biases)
     )

@@ -64,7 +64,9 @@ def argument_parser(prog: str) -> argparse.ArgumentParser:
         metavar="N",
         help="take N boxes and N images of each class, drawn by --seed",
     )
-    examples.add_argument("--seed", type=count, default=0, help="default: %(default)s")
+    examples.add_argument(
+        "--seed", type=count, default=0, help="draws what --at_most takes (default: %(default)s)"
+    )
     detector = parser.add_argument_group("the detector")
     chosen = detector.add_mutually_exclusive_group(required=True)
     chosen.add_argument(
@@ -76,7 +78,7 @@ def argument_parser(prog: str) -> argparse.ArgumentParser:
         "--device", help="cpu, cuda or cuda:N; by default the GPU if there is one"
     )
     add_overwrite(parser)
-    parser.add_argument(
+    detector.add_argument(
         "--opts",
         nargs=argparse.REMAINDER,
         action=Overrides,
