@@ -3,11 +3,11 @@
     python -m detic.shapes.own_data                                # fine-tuning and replay, to compare with
     python benchmarks/tuned_classes.py own --datasets datasets     # 1, 3, 10, 30 and all examples of own classes
     python benchmarks/tuned_classes.py base --datasets datasets    # all 96 vectors on the boxes of the base classes
-    for s in 31 32 33; do python -m detic.shapes.benchmark --seed $s; done
-    python benchmarks/tuned_classes.py queries --runs output/benchmark-shapes/seed{31,32,33}
+    for s in 31 32; do python -m detic.shapes.benchmark --seed $s; done
+    python benchmarks/tuned_classes.py queries --runs output/benchmark-shapes/seed{31,32}
 
-``own`` and ``base`` evaluate what ``detic vocabulary tune`` writes: mask AP, and the seconds that tuning
-takes, regions and fit. ``queries`` asks the detector of stage 1 for the 28 classes that it has no boxes
+``own`` evaluates what ``detic vocabulary tune`` writes: mask AP, and the seconds that it takes. ``base``
+gives box AP. ``queries`` asks the detector of stage 1 for the 28 classes that it has no boxes
 of: by name, by examples, by both; box AP out of 96 classes, mean and standard deviation over the worlds.
 """
 
@@ -16,6 +16,7 @@ import json
 import tempfile
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -60,35 +61,31 @@ def own_classes(datasets: Path, output: Path, seed: int) -> str:
     return tabulate(rows, ["examples", "time", OLD, BOXES, IMAGES], "github", floatfmt=".1f")
 
 
-def base_classes(datasets: Path, output: Path) -> str:
-    """Return mask AP before and after all vectors were fitted to the boxes of the base classes."""
-    annotations = datasets / "shapes" / "annotations" / "train_norare.json"
-    group_of = {c.name: "novel" if c.novel else "base" for c in read_world_spec(datasets).classes}
-    names = output / "names.txt"
-    output.mkdir(parents=True, exist_ok=True)
-    names.write_text("\n".join(group_of) + "\n")
-    arguments = ["--boxes", str(annotations), "--images", str(datasets / "shapes")]
+def base_classes(datasets: Path) -> str:
+    """Return box AP before and after the vectors of all base classes were fitted to all their boxes."""
+    folder = datasets / "shapes"
+    boxes = boxed_examples(folder / "annotations" / "train_norare.json", folder)
     rows = []
-    for weights in ("boxsup", "detic"):
-        recipe = {"boxsup": "BoxSup", "detic": "Detic"}[weights]
-        folder = output / weights
-        seconds = _tuned(names, folder, arguments, weights)
-        tuned = folder / "tuned.safetensors"
-        own = datasets / "metadata" / "shapes_clip_a+cname.safetensors"
-        for label, path in (("names", own), (f"fitted in {seconds:.0f} s", tuned)):
-            found = _evaluated(recipe, path, folder / label[:5], datasets, group_of, weights)
-            rows.append([weights, label, *found])
+    for name in ("boxsup", "detic"):
+        world = World(datasets, SHIPPED / f"{name}.pth", SHIPPED / "clip_text.safetensors")
+        began = time.perf_counter()
+        fitted = world.fitted(boxes, world.by_name)
+        seconds = time.perf_counter() - began
+        for label, vectors in (("names", world.by_name), (f"fitted in {seconds:.0f} s", fitted)):
+            found = world.class_ap(vectors)
+            novel = world.is_novel.numpy()
+            rows.append([name, label, np.nanmean(found[~novel]), np.nanmean(found[novel])])
     return tabulate(rows, ["weights", "vectors", "base", "novel"], "github", floatfmt=".1f")
 
 
-def _tuned(start: Path, folder: Path, sources: Sequence[str], weights: str = "detic") -> float:
+def _tuned(start: Path, folder: Path, sources: Sequence[str]) -> float:
     """Let the command write ``tuned.safetensors`` into a folder; return the seconds it took."""
     began = time.perf_counter()
     run_command(
         *("vocabulary", "tune", "--config-file", str(CONFIGS / "Detic.yaml")),
         *("--vocabulary", str(start), "--out_path", str(folder / "tuned.safetensors")),
         *("--overwrite", "--device", "cpu", *sources),
-        *("--opts", "MODEL.WEIGHTS", str(SHIPPED / f"{weights}.pth")),
+        *("--opts", "MODEL.WEIGHTS", str(SHIPPED / "detic.pth")),
     )
     return time.perf_counter() - began
 
@@ -99,12 +96,11 @@ def _evaluated(
     output: Path,
     datasets: Path,
     group_of: Mapping[str, str],
-    weights: str = "detic",
 ) -> list[float]:
     """Return the mean mask AP of each group of classes, in percent."""
     run_command(
         *("evaluate", "--config-file", str(CONFIGS / f"{recipe}.yaml"), "--num-gpus", "0"),
-        *("OUTPUT_DIR", str(output), "MODEL.WEIGHTS", str(SHIPPED / f"{weights}.pth")),
+        *("OUTPUT_DIR", str(output), "MODEL.WEIGHTS", str(SHIPPED / "detic.pth")),
         *("MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH", str(vectors)),
         datasets=datasets,
     )
@@ -115,36 +111,43 @@ def _evaluated(
     ]
 
 
-class QueryWorld:
-    """A finished run of the benchmark, whose detector of stage 1 is asked for classes without boxes."""
+class World:
+    """A detector of a world, and its regions in the validation scenes.
 
-    def __init__(self, run: Path):
-        world = run / "datasets" / "shapes"
-        self.classes = read_world_spec(run / "datasets").classes
+    Args:
+        datasets: the datasets root that holds the world.
+        weights: of the detector.
+        text_weights: of its text encoder.
+    """
+
+    def __init__(self, datasets: Path, weights: Path, text_weights: Path):
+        self.folder = datasets / "shapes"
+        self.classes = read_world_spec(datasets).classes
         self.novel = [c.name for c in self.classes if c.novel]
+        self.is_novel = torch.tensor([c.novel for c in self.classes])
         self.detector = Detector.from_config(
             CONFIGS / "BoxSup.yaml",
-            run / "BoxSup" / "model_final.pth",
+            weights,
             [c.name for c in self.classes],
             device="cpu",
-            text_weights=run / "clip" / "clip_text.safetensors",
+            text_weights=text_weights,
         )
-        model = self.detector.model
-        self.heads = model.roi_heads
-        self.read = RegionReader(model, self.detector.input_format, self.detector.precision)
-        self.annotations = world / "annotations" / "val.json"
-        images = json.loads(self.annotations.read_text())["images"]
-        self.truth = {i["id"]: self.read(ExampleImage(world / i["file_name"])) for i in images}
-        train = boxed_examples(world / "annotations" / "train.json", world)
-        self.examples = few_of_each(train, max(QUERY_COUNTS) * 100)
         self.by_name = self.detector.vocabulary
+        self.heads = self.detector.model.roi_heads
+        self.read = RegionReader(
+            self.detector.model, self.detector.input_format, self.detector.precision
+        )
+        self.annotations = self.folder / "annotations" / "val.json"
+        images = json.loads(self.annotations.read_text())["images"]
+        paths = {image["id"]: self.folder / image["file_name"] for image in images}
+        self.scenes = {i: self.read(ExampleImage(path)) for i, path in paths.items()}
 
     def few(self, count: int, seed: int) -> list[ExampleImage]:
         """Return ``count`` boxes of each novel class."""
+        train = boxed_examples(self.folder / "annotations" / "train.json", self.folder)
         novel = set(self.novel)
         kept = [
-            ExampleImage(e.image, tuple(o for o in e.objects if o.name in novel))
-            for e in self.examples
+            ExampleImage(e.image, tuple(o for o in e.objects if o.name in novel)) for e in train
         ]
         return few_of_each([e for e in kept if e.objects], count, seed)
 
@@ -162,10 +165,6 @@ class QueryWorld:
         embeddings = self.by_name.embeddings.clone()
         embeddings[self.is_novel] = vectors
         return EmbeddedVocabulary(self.by_name.entries, embeddings)
-
-    @property
-    def is_novel(self) -> torch.Tensor:
-        return torch.tensor([c.novel for c in self.classes])
 
     def of_regions(self, examples: list[ExampleImage]) -> dict[str, EmbeddedVocabulary]:
         """Return the vocabularies whose novel vectors are made of the regions on the boxes alone.
@@ -194,24 +193,26 @@ class QueryWorld:
             "mean of similar names": self.with_novel((alike / 0.02).softmax(dim=1) @ texts),
         }
 
-    def novel_ap(self, vocabulary: EmbeddedVocabulary) -> float:
-        """Return the mean box AP of the novel classes, in percent."""
+    def class_ap(self, vocabulary: EmbeddedVocabulary) -> np.ndarray:
+        """Return the box AP of each class (C,), in percent."""
         columns = F.pad(F.normalize(vocabulary.embeddings, dim=1).t(), (0, 1))
-        params: ScoreParams = self.heads.score_params
-        params = ScoreParams(
-            **vars(params) | {"score_threshold": 0.01, "one_class_per_proposal": False}
+        params = replace(
+            self.heads.score_params, score_threshold=0.01, one_class_per_proposal=False
         )
         rows = [
             row
-            for image_id, (size_hw, regions) in self.truth.items()
+            for image_id, (size_hw, regions) in self.scenes.items()
             for row in _detected(regions, size_hw, columns, params, image_id)
         ]
         with tempfile.NamedTemporaryFile("w", suffix=".json") as file:
             json.dump(rows, file)
             file.flush()
             scores = score_lvis(self.annotations, read_results(file.name), ("bbox",))
-        found = np.array(scores.tasks["bbox"].class_ap["AP"])
-        return float(np.nanmean(found[self.is_novel.numpy()]))
+        return np.array(scores.tasks["bbox"].class_ap["AP"])
+
+    def novel_ap(self, vocabulary: EmbeddedVocabulary) -> float:
+        """Return the mean box AP of the novel classes, in percent."""
+        return float(np.nanmean(self.class_ap(vocabulary)[self.is_novel.numpy()]))
 
 
 def _nearest(regions: RegionFeatures, box_xyxy: Sequence[float]) -> int:
@@ -248,7 +249,8 @@ def queries(runs: Sequence[Path], seed: int) -> str:
     """Return novel AP by the way a class is asked for, mean and deviation over worlds, as a table."""
     found: dict[tuple[str, int], list[float]] = {}
     for run in runs:
-        world = QueryWorld(run)
+        stage_1 = run / "BoxSup" / "model_final.pth"
+        world = World(run / "datasets", stage_1, run / "clip" / "clip_text.safetensors")
         found.setdefault(("name", 0), []).append(world.novel_ap(world.by_name))
         for count in QUERY_COUNTS:
             examples = world.few(count, seed)
@@ -286,7 +288,7 @@ def main() -> None:
     if options.what == "own":
         print(own_classes(datasets, output, options.seed))
     elif options.what == "base":
-        print(base_classes(datasets, output))
+        print(base_classes(datasets))
     else:
         print(queries(options.runs, options.seed))
 

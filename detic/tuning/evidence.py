@@ -49,12 +49,13 @@ def evidence_of_label(regions: RegionFeatures, label: int) -> Evidence:
     """Return the region that the label of an image stands for: the largest (Detic's max-size rule).
 
     Args:
-        regions: of the image; at least one.
+        regions: of the image; if there are none, the label says nothing.
         label: a class.
     """
     areas = box_area(regions.boxes_xyxy[:MAX_LABEL_PROPOSALS])
-    index = select_max_size(areas, areas, torch.tensor([label]))
-    return Evidence(regions.embeddings[:, index], torch.tensor([label]), torch.tensor([True]))
+    labels = torch.full((min(len(areas), 1),), label)
+    rows = select_max_size(areas, areas, labels) if len(labels) else labels
+    return Evidence(regions.embeddings[:, rows], labels, torch.ones(len(rows), dtype=torch.bool))
 
 
 def joined(parts: Iterable[Evidence]) -> Evidence:

@@ -110,7 +110,7 @@ def _evidence(
             boxes = [_checked_box(o, size_hw, example) for o in example.objects]
             classes = [index.require(o.name, str(example)) for o in example.objects]
             yield evidence_of_boxes(regions, torch.tensor(boxes), torch.tensor(classes))
-        for name in example.labels if len(regions.scores) else ():
+        for name in example.labels:
             yield evidence_of_label(regions, index.require(name, str(example)))
 
 
@@ -146,6 +146,6 @@ def _check_found(
         if not its:
             raise InputError(f"there is no example of the class {name!r}, which is to be tuned")
         raise InputError(
-            f"{its[0]}: no region of the detector lies on the box of {name!r}, nor in its "
-            f"{len(its)} images in all; draw boxes tightly around visible objects, or give more examples"
+            f"{its[0]}: the detector has no region on {name!r}, nor in any other of its {len(its)} "
+            "images; draw boxes tightly around visible objects, or give more examples"
         )

@@ -31,6 +31,11 @@ def test_the_label_of_an_image_stands_for_the_largest_region_but_the_last():
     assert found.labels.tolist() == [4]
 
 
+def test_the_label_of_an_image_without_regions_says_nothing():
+    nothing = RegionFeatures(torch.zeros(1, 0, 1), torch.zeros(0, 4), torch.zeros(0))
+    assert evidence_of_label(nothing, 4).labels.tolist() == []
+
+
 def test_evidence_of_several_images_is_in_their_order():
     parts = [evidence_of_label(regions([0.0, 0, 5, 5]), label) for label in (2, 0)]
     assert joined(parts).labels.tolist() == [2, 0]

@@ -78,7 +78,7 @@ def test_a_label_counts_for_the_largest_region(classifier):
         ),
         (
             ExampleImage("a.png", (BoxedObject("cat", (30, 12, 33, 16)),)),
-            "a.png: no region of the detector lies on the box of 'cat', nor in its 1 images",
+            "a.png: the detector has no region on 'cat', nor in any other of its 1 images; draw",
         ),
         (ExampleImage("a.png", labels=("sparrow",)), "a.png: unknown class 'sparrow'"),
     ],
