@@ -28,7 +28,7 @@ from detic.predictor.region_reader import RegionReader
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.saved_detector import write_detector
-from detic.tuning import ExampleImage, examples_of_classes, tune, without_examples
+from detic.tuning import ExampleImage, FitParams, examples_of_classes, tune, without_examples
 from detic.vocabulary import EmbeddedVocabulary, write_embeddings
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
@@ -257,6 +257,7 @@ class Detector:
         vocabulary: VocabularyLike | None = None,
         *,
         classes: Sequence[str] | None = None,
+        params: FitParams | None = None,
     ) -> EmbeddedVocabulary:
         """Return a vocabulary whose classes with examples have new vectors; the others are the same.
 
@@ -267,6 +268,7 @@ class Detector:
             examples: see ``detic.tuning``, whose ``boxed_examples`` and ``labelled_examples`` read them.
             vocabulary: what to start from; by default that of the detector.
             classes: names of the classes to tune; by default all with examples.
+            params: how much names and examples weigh.
 
         Raises:
             InputError: an example is of no class or has no region, or the detector has no regions.
@@ -274,7 +276,7 @@ class Detector:
         start = self.vocabulary if vocabulary is None else self.embed(vocabulary)
         describe = RegionReader(self.model, self.input_format, self.precision, self.recipe)
         classifiers = describe.model.roi_heads.stage_classifiers
-        return tune(start, examples, describe, classifiers, classes=classes)
+        return tune(start, examples, describe, classifiers, classes=classes, params=params)
 
     def write_vocabulary(
         self, path: str | os.PathLike, vocabulary: EmbeddedVocabulary | None = None

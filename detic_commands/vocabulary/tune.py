@@ -23,6 +23,7 @@ from detic_commands.parsing import (
     command_parser,
     count,
     positive_int,
+    positive_number,
 )
 
 if TYPE_CHECKING:
@@ -67,12 +68,22 @@ def argument_parser(prog: str) -> argparse.ArgumentParser:
     examples.add_argument(
         "--seed", type=count, default=0, help="draws what --at_most takes (default: %(default)s)"
     )
+    examples.add_argument(
+        "--prior",
+        type=positive_number,
+        default=10.0,
+        metavar="W",
+        help="weight of the classes' names, in regions on a box; more if the names are good (default: "
+        "%(default)s)",
+    )
     detector = parser.add_argument_group("the detector")
     chosen = detector.add_mutually_exclusive_group(required=True)
     chosen.add_argument(
         "--model", metavar="NAME", help="as `detic detect --model` takes it, such as detic-r50"
     )
-    chosen.add_argument("--config-file", metavar="FILE", help="recipe")
+    chosen.add_argument(
+        "--config-file", metavar="FILE", help="recipe, such as configs/shapes/Detic.yaml"
+    )
     add_imports(detector)
     detector.add_argument(
         "--device", help="cpu, cuda or cuda:N; by default the GPU if there is one"
@@ -97,7 +108,7 @@ def main(arguments: argparse.Namespace) -> None:
     from detic.paths import dataset_path
     from detic.predictor import Detector
     from detic.preparation.output import free_place
-    from detic.tuning import few_of_each
+    from detic.tuning import FitParams, few_of_each
     from detic.vocabulary import parse_names
 
     logging.basicConfig(format="%(message)s")
@@ -119,7 +130,8 @@ def main(arguments: argparse.Namespace) -> None:
     if arguments.at_most is not None:
         examples = few_of_each(examples, arguments.at_most, arguments.seed)
     if examples:
-        tuned = detector.tune_vocabulary(examples, classes=classes)
+        params = FitParams(prior=arguments.prior)
+        tuned = detector.tune_vocabulary(examples, classes=classes, params=params)
     detector.write_vocabulary(out, tuned)
     print(f"wrote {out}: {len(tuned)} classes, {tuned.embeddings.shape[1]} wide")
 
