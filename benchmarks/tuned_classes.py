@@ -3,8 +3,8 @@
     python -m detic.shapes.own_data                                # fine-tuning and replay, to compare with
     python benchmarks/tuned_classes.py own --datasets datasets     # 1, 3, 10, 30 and all examples of own classes
     python benchmarks/tuned_classes.py base --datasets datasets    # the base classes on boxes they were trained on
-    for s in 31 32; do python -m detic.shapes.benchmark --seed $s; done
-    python benchmarks/tuned_classes.py queries --runs output/benchmark-shapes/seed{31,32}
+    python -m detic.shapes.benchmark --seed 31                     # and other seeds
+    python benchmarks/tuned_classes.py queries --runs output/benchmark-shapes/seed31
 
 ``own`` evaluates what ``detic vocabulary tune`` writes: mask AP, and the seconds that it takes. ``base``
 gives box AP. ``queries`` asks the detector of stage 1 for the 28 classes that it has no boxes
@@ -23,6 +23,7 @@ import numpy as np
 import torch
 from tabulate import tabulate
 from torch.nn import functional as F
+from torchvision.ops import box_iou
 
 from detic.evaluation.forgetting import read_evaluation
 from detic.evaluation.lvis_protocol import score_lvis
@@ -35,7 +36,8 @@ from detic.predictor.region_reader import RegionReader
 from detic.shapes.own_data import BOXES, IMAGES, METRIC, OLD, OWN_FOLDER
 from detic.shapes.runs import CONFIGS, SHIPPED, run_command
 from detic.shapes.world_spec import read_world_spec
-from detic.tuning import ExampleImage, boxed_examples, few_of_each, tune
+from detic.tuning import BoxedObject, ExampleImage, boxed_examples, few_of_each, tune
+from detic.tuning.evidence import SAME_IOU
 from detic.vocabulary import EmbeddedVocabulary
 
 COUNTS = (1, 3, 10, 30, None)  # examples of each class; None: all
@@ -152,8 +154,17 @@ class World:
         return few_of_each([e for e in kept if e.objects], count, seed)
 
     def fitted(self, examples: list[ExampleImage], start: EmbeddedVocabulary) -> EmbeddedVocabulary:
-        """Return what the detector fits."""
-        return tune(start, examples, self.read, self.heads.stage_classifiers)
+        """Return what the detector fits; classes without a region on their boxes stay as they are."""
+        found = [
+            replace(e, objects=tuple(o for o in e.objects if self._is_found(e, o)))
+            for e in examples
+        ]
+        found = [e for e in found if e.objects]
+        return tune(start, found, self.read, self.heads.stage_classifiers)
+
+    def _is_found(self, example: ExampleImage, shown: BoxedObject) -> bool:
+        boxes = self.read(example).regions.boxes_xyxy
+        return bool((box_iou(torch.tensor([shown.box_xyxy]), boxes) >= SAME_IOU).any())
 
     def without_names(self) -> EmbeddedVocabulary:
         """Return the vocabulary with names of novel classes that mean nothing."""
@@ -217,8 +228,6 @@ class World:
 
 def _nearest(regions: RegionFeatures, box_xyxy: Sequence[float]) -> int:
     """Return the region that overlaps a box most."""
-    from torchvision.ops import box_iou
-
     return int(box_iou(torch.tensor([box_xyxy]), regions.boxes_xyxy)[0].argmax())
 
 
