@@ -65,6 +65,7 @@ COMMANDS: Group = {
     "vocabulary": {
         "embed": Command("vocabulary.embed", "embed class names: the files of classifiers"),
         "join": Command("vocabulary.join", "join class lists into one vocabulary file"),
+        "tune": Command("vocabulary.tune", "fit classes to a few boxes or images, in seconds"),
         "hypernyms": Command("vocabulary.hypernyms", "extract from WordNet what is a kind of what"),
     },
     "data": {
@@ -89,6 +90,7 @@ TOOLS = {name: entry.module for name, entry in PREPARATIONS.items() if name != "
     "forgetting_report": "forgetting_report",
     "join_vocabularies": "vocabulary.join",
     "make_wordnet_hypernyms": "vocabulary.hypernyms",
+    "tune_vocabulary": "vocabulary.tune",
 }
 
 

@@ -50,8 +50,8 @@ def count(text: str) -> int:
     return _at_least(0, text)
 
 
-def seconds(text: str) -> float:
-    """Return the time that an argument is.
+def positive_number(text: str) -> float:
+    """Return the number that an argument is.
 
     Raises:
         ArgumentTypeError: it is no number above 0.

@@ -40,13 +40,15 @@ from detic.predictor.inference_config import (
 )
 from detic.predictor.input_format import InputFormat
 from detic.predictor.prepared_vocabulary import PreparedVocabulary, check_fit, prepare
+from detic.predictor.region_reader import RegionReader
 from detic.predictor.tiles import Tiles, chosen_tiles, detect_in_tiles
 from detic.predictor.tracking import tracker_maker
 from detic.predictor.video import FrameResult, detect_in_video
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.saved_detector import write_detector
-from detic.vocabulary import EmbeddedVocabulary
+from detic.tuning import ExampleImage, FitParams, examples_of_classes, tune, without_examples
+from detic.vocabulary import EmbeddedVocabulary, write_embeddings
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
 __all__ = ["Detector", "LackOfMemory"]
@@ -334,8 +336,56 @@ class Detector:
         return prepare(self.embed(vocabulary), self.model.classifier)
 
     def embed(self, vocabulary: VocabularyLike) -> EmbeddedVocabulary:
-        """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
-        return self.vocabulary_reader.read(vocabulary)
+        """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay.
+
+        Classes with examples are fitted to them.
+        """
+        embedded = self.vocabulary_reader.read(vocabulary)
+        examples = examples_of_classes(embedded)
+        if not examples:
+            return embedded
+        return self.tune_vocabulary(examples, without_examples(embedded))
+
+    def tune_vocabulary(
+        self,
+        examples: Sequence[ExampleImage],
+        vocabulary: VocabularyLike | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        params: FitParams | None = None,
+    ) -> EmbeddedVocabulary:
+        """Return a vocabulary whose classes with examples have new vectors; the others are the same.
+
+        The weights stay as they are, so nothing else is forgotten. What the detector computes of an
+        image is remembered in ``$DETIC_CACHE``.
+
+        Args:
+            examples: see ``detic.tuning``, whose ``boxed_examples`` and ``labelled_examples`` read them.
+            vocabulary: what to start from; by default that of the detector.
+            classes: names of the classes to tune; by default all with examples.
+            params: how much names and examples weigh.
+
+        Raises:
+            InputError: an example is of no class or has no region, or the detector has no regions.
+        """
+        start = self.vocabulary if vocabulary is None else self.embed(vocabulary)
+        describe = RegionReader(self.model, self.input_format, self.precision, self.recipe)
+        classifiers = describe.model.roi_heads.stage_classifiers
+        return tune(start, examples, describe, classifiers, classes=classes, params=params)
+
+    def write_vocabulary(
+        self, path: str | os.PathLike, vocabulary: EmbeddedVocabulary | None = None
+    ) -> None:
+        """Write the names and vectors of a vocabulary, as any detector of the same text encoder reads them.
+
+        Args:
+            path: a ``.safetensors`` file.
+            vocabulary: by default that of the detector.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        write_embeddings(path, self.vocabulary_reader.as_table(vocabulary or self.vocabulary))
 
     @overload
     def __call__(
