@@ -48,7 +48,7 @@ def read_regions(detector):
 
 def test_regions_have_the_scores_of_detection(detector):
     inputs = [detector.input_format.model_input(noise())]
-    classes = detector._prepared.requested
+    classes = detector._prepared.requested(0.0, detector.device)
     request = DetectionRequest(classes=classes, masks=False, class_scores=True)
     found = detector.model.inference(inputs, request)[0]["instances"]
     (regions,) = detector.model.describe_regions(inputs)
