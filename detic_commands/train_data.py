@@ -71,12 +71,20 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--format", metavar="NAME", help="of the data, if it is not recognised: roboflow, yolo, ..."
     )
-    parser.add_argument(
+    replay = parser.add_mutually_exclusive_group()
+    replay.add_argument(
         "--replay",
-        nargs="*",
-        metavar="DATASET",
-        help="registered datasets to train on again, so that nothing is forgotten; by default those "
-        "of the detector that are on this machine; none: no replay",
+        type=lambda text: tuple(text.split(",")),
+        metavar="NAMES",
+        help="registered datasets to train on again, so that nothing is forgotten, separated by commas; "
+        "by default those of the detector that are on this machine",
+    )
+    replay.add_argument(
+        "--no-replay",
+        dest="replay",
+        action="store_const",
+        const=(),
+        help="train on your data alone",
     )
 
 
@@ -88,7 +96,6 @@ def main(arguments: argparse.Namespace) -> None:
     from detic.own_data.derivation import PASSES
 
     setup_logger(name="detic")
-    replay = arguments.replay
     teach(
         Order(
             data=tuple(arguments.data),
@@ -97,7 +104,7 @@ def main(arguments: argparse.Namespace) -> None:
             validation=arguments.val,
             images=arguments.images,
             format=arguments.format,
-            replay=None if replay is None else tuple(replay),
+            replay=arguments.replay,
             passes=PASSES if arguments.passes is None else arguments.passes,
             num_gpus=arguments.num_gpus,
             overrides=tuple(arguments.opts),

@@ -40,7 +40,7 @@ class OwnFiles:
     num_boxes: dict[str, int] = field(default_factory=dict)  # by class, in training
     num_images: dict[str, int] = field(default_factory=dict)  # by key of paths
     paths: dict[str, Path] = field(default_factory=dict)  # by TRAIN, VAL and LABELS
-    has_masks: bool = False
+    has_masks: bool = False  # in validation, so that masks can be scored
 
 
 LABELS = "labels"  # the file of labels of whole images
@@ -65,7 +65,7 @@ def write_files(images: Sequence[AnnotatedImage], folder: Path) -> OwnFiles:
             paths[key] = folder / f"{key}.json"
             counts[key] = len(chosen)
             write_json(paths[key], document(chosen, numbers, root, with_labels=key == LABELS))
-    has_masks = any(o.mask for image in images for o in image.objects)
+    has_masks = any(o.mask for image in validation for o in image.objects)
     return OwnFiles(root, classes, dict(num_boxes), counts, paths, has_masks)
 
 

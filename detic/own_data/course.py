@@ -9,7 +9,7 @@ from pathlib import Path
 import torch
 
 from detic.commands import run_command
-from detic.errors import InputError
+from detic.errors import InputError, some_of
 from detic.evaluation.forgetting import (
     ForgettingReport,
     compare,
@@ -17,7 +17,7 @@ from detic.evaluation.forgetting import (
     write_forgetting_report,
 )
 from detic.own_data.annotated import TRAIN, VAL, AnnotatedImage, in_split
-from detic.own_data.conversion import OwnClasses, write_files
+from detic.own_data.conversion import LABELS, OwnClasses, OwnFiles, write_files
 from detic.own_data.derivation import PASSES
 from detic.own_data.facts import machine_facts
 from detic.own_data.formats import read_export
@@ -29,6 +29,8 @@ logger = logging.getLogger(__name__)
 
 BEFORE = "before"  # the folder of the first evaluation
 OLD, BOXES, OTHERS = "old classes", "new classes with boxes", "new classes without boxes"
+
+PARTS = {TRAIN: "to train on", VAL: "to validate on", LABELS: "with labels"}
 
 
 @dataclass(frozen=True)
@@ -67,6 +69,7 @@ def teach(order: Order) -> None:
     if num_gpus is None:
         num_gpus = int(torch.cuda.is_available())
     files = write_files(_read(order), order.output / "data")
+    logger.info("your data: %s", summary(files))
     write_recipe(
         order.output,
         model,
@@ -104,6 +107,16 @@ def _read(order: Order) -> list[AnnotatedImage]:
         return images
     training = [image for image in images if image.split in (TRAIN, None)]
     return in_split(training, TRAIN) + in_split(read_export(order.validation, order.images), VAL)
+
+
+def summary(files: OwnFiles) -> str:
+    """Return what is in files: how many images and classes, and the classes with fewest boxes."""
+    parts = [f"{files.num_images.get(key, 0)} images {what}" for key, what in PARTS.items()]
+    rarest = sorted(files.num_boxes.items(), key=lambda item: item[1])
+    named = some_of([f"{name} ({count})" for name, count in rarest], 3)
+    if files.classes.without_boxes:
+        parts.append(f"{len(files.classes.without_boxes)} classes without boxes")
+    return f"{', '.join(parts)}; {len(rarest)} classes with boxes, the rarest first: {named}"
 
 
 def _report(output: Path, classes: OwnClasses, metric: str) -> None:

@@ -77,7 +77,7 @@ def data_facts(files: OwnFiles, replay: Replay, num_classes: int) -> DataFacts:
         num_classes: own and old ones.
 
     Raises:
-        InputError: no source has boxes.
+        InputError: no source has boxes, or there is nothing to evaluate on.
     """
     own = {TRAIN: (MY_BOXES, BOX), LABELS: (MY_IMAGES, IMAGE)}
     sources = [
@@ -99,4 +99,9 @@ def data_facts(files: OwnFiles, replay: Replay, num_classes: int) -> DataFacts:
             "with boxes, or replay some with --replay"
         )
     tests = ([MY_VAL] if VAL in files.paths else []) + list(replay.test)
+    if not tests:
+        raise InputError(
+            "no image with boxes is left to evaluate on, and no test set of the detector is on this "
+            "machine; name data to validate on with --val"
+        )
     return DataFacts(tuple(sources), tuple(tests), num_classes, len(classes))
