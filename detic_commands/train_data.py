@@ -27,7 +27,7 @@ def argument_parser(prog: str = "detic train") -> argparse.ArgumentParser:
         "--model", default="detic-r50", metavar="NAME", help="released detector (docs/models.md)"
     )
     parser.add_argument(
-        "--output", type=Path, default=Path("output/own_data/auto"), metavar="DIR", help="folder"
+        "--output", type=Path, default=Path("output/taught"), metavar="DIR", help="folder"
     )
     parser.add_argument(
         "--passes",
@@ -54,7 +54,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--data",
         required=True,
-        nargs="+",
+        nargs="*",
         type=Path,
         metavar="PLACE",
         help="exports: files or folders; several are taken together",

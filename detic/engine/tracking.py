@@ -5,6 +5,7 @@ by their own environment variables, such as ``WANDB_MODE=offline`` and ``MLFLOW_
 """
 
 import logging
+import math
 import os
 import re
 from collections.abc import Callable, Mapping
@@ -26,32 +27,36 @@ NOT_IN_NAMES = re.compile(r"[^\w\-. /]")  # of MLflow's metrics
 
 
 class Tracker(EventWriter):
-    """What reports a training to a service; a service that fails is left alone from then on."""
+    """What reports a training to a service; a service that fails is left alone from then on.
+
+    Reports come by rising iteration, as services want them.
+    """
 
     def __init__(self) -> None:
         self._new_values = NewValues()
+        self._images: list[tuple[int, str, np.ndarray]] = []  # to be reported
         self._works = True
 
+    def put_image(self, name: str, image: np.ndarray, iteration: int) -> None:
+        """Report an image, (H, W, 3) uint8 RGB, with the next values."""
+        self._images.append((iteration, name, image))
+
     def write(self) -> None:
-        """Report the values that came since the last call."""
+        """Report the values that came since the last call, and the images."""
         for iteration, values in self._new_values.take():
+            self._report_images(before=iteration)
             self._try(self.log_values, values, iteration)
 
-    def put_image(self, name: str, image: np.ndarray, iteration: int) -> None:
-        """Report an image, (H, W, 3) uint8 RGB."""
-        self._try(self.log_image, name, image, iteration)
-
     def close(self) -> None:
+        """Report the last images, and end."""
+        self._report_images()
         self._try(self.finish)
 
-    def log_values(self, values: Mapping[str, float], iteration: int) -> None:
-        raise NotImplementedError
-
-    def log_image(self, name: str, image: np.ndarray, iteration: int) -> None:
-        raise NotImplementedError
-
-    def finish(self) -> None:
-        raise NotImplementedError
+    def _report_images(self, before: float = math.inf) -> None:
+        for iteration, name, image in self._images:
+            if iteration < before:
+                self._try(self.log_image, name, image, iteration)
+        self._images = [image for image in self._images if image[0] >= before]
 
     def _try(self, report: Callable[..., None], *arguments: Any) -> None:
         if not self._works:
@@ -61,6 +66,15 @@ class Tracker(EventWriter):
         except Exception as error:  # of a service or its network, which no training should end for
             self._works = False
             logger.warning("%s: %s; the training goes on without it", type(self).__name__, error)
+
+    def log_values(self, values: Mapping[str, float], iteration: int) -> None:
+        raise NotImplementedError
+
+    def log_image(self, name: str, image: np.ndarray, iteration: int) -> None:
+        raise NotImplementedError
+
+    def finish(self) -> None:
+        raise NotImplementedError
 
 
 class WandbTracker(Tracker):

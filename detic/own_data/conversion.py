@@ -10,11 +10,12 @@ from pathlib import Path
 
 from detic.errors import InputError, some_of
 from detic.files import write_json
-from detic.own_data.annotated import TEST, TRAIN, VAL, AnnotatedImage
+from detic.own_data.annotated import TEST, TRAIN, VAL, AnnotatedImage, AnnotatedObject
 from detic.vocabulary.names import composed, loose_name
 
 logger = logging.getLogger(__name__)
 
+LABELS = "labels"  # beside TRAIN and VAL: images with labels of the whole
 VAL_SHARE = 0.2  # of the images with boxes, where the data do not say which validate
 BACKGROUND = {"background", "bg", "ignore", "none"}  # loose names; no classes
 
@@ -41,9 +42,6 @@ class OwnFiles:
     num_images: dict[str, int] = field(default_factory=dict)  # by key of paths
     paths: dict[str, Path] = field(default_factory=dict)  # by TRAIN, VAL and LABELS
     has_masks: bool = False  # in validation, so that masks can be scored
-
-
-LABELS = "labels"  # the file of labels of whole images
 
 
 def write_files(images: Sequence[AnnotatedImage], folder: Path) -> OwnFiles:
@@ -183,28 +181,30 @@ def document(
         root: the folder that names of images are relative to.
         with_labels: whether images have labels rather than boxes.
     """
-    records: list[dict] = []
+    records = [_record(number, image, root) for number, image in enumerate(images, start=1)]
     annotations: list[dict] = []
-    for number, image in enumerate(images, start=1):
-        height, width = image.size_hw
-        name = os.path.relpath(image.path.resolve(), root)
-        record = {"id": number, "file_name": name, "width": width, "height": height}
+    for record, image in zip(records, images, strict=True):
         if with_labels:
-            record |= {"pos_category_ids": [numbers[label] for label in image.labels]}
+            record["pos_category_ids"] = [numbers[label] for label in image.labels]
             record |= {"neg_category_ids": [], "not_exhaustive_category_ids": []}
-        records.append(record)
-        for found in () if with_labels else image.objects:
-            annotation = {
-                "id": len(annotations) + 1,
-                "image_id": number,
-                "category_id": numbers[found.name],
-                "bbox": list(found.box_xywh),
-                "area": found.box_xywh[2] * found.box_xywh[3],
-                "iscrowd": int(found.is_crowd),
-            }
-            if found.mask:
-                annotation["segmentation"] = found.mask
-                del annotation["area"]  # that of the mask
-            annotations.append(annotation)
+            continue
+        for found in image.objects:
+            ids = {"id": len(annotations) + 1, "image_id": record["id"]}
+            annotations.append(ids | _annotation(found, numbers[found.name]))
     categories = [{"id": number, "name": name} for name, number in numbers.items()]
     return {"images": records, "annotations": annotations, "categories": categories}
+
+
+def _record(number: int, image: AnnotatedImage, root: Path) -> dict:
+    height, width = image.size_hw
+    name = os.path.relpath(image.path.resolve(), root)
+    return {"id": number, "file_name": name, "width": width, "height": height}
+
+
+def _annotation(found: AnnotatedObject, category_id: int) -> dict:
+    annotation = {
+        "category_id": category_id,
+        "bbox": list(found.box_xywh),
+        "iscrowd": int(found.is_crowd),
+    }
+    return annotation | ({"segmentation": found.mask} if found.mask else {})

@@ -58,6 +58,8 @@ def teach(order: Order) -> None:
         InputError: the data, the detector or the place of the output cannot be used; or a part of the
             course failed.
     """
+    if not order.data:
+        raise InputError("--data names no file or folder; name the export of an annotation tool")
     recipe = order.output / RECIPE
     if recipe.exists() and not order.overwrite:
         raise InputError(

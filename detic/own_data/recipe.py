@@ -47,9 +47,6 @@ def write_recipe(
 
     Args:
         folder: where they go.
-        model: the detector.
-        files: of one's own data.
-        machine: to train on.
         replayed: datasets to train on again; None: those of the detector that are on this machine.
         passes: over the images of the largest source.
         weights: of the detector.
@@ -61,10 +58,10 @@ def write_recipe(
     if is_deformable_detr(cfg) or not is_zero_shot(cfg):
         raise InputError(f"{model.name} cannot learn classes by name; choose another --model")
     replay = replay_of(cfg, replayed)
-    own = Vocabulary.from_names(files.classes.names)
-    vocabulary = join_vocabularies([*replay.vocabularies(), own])
+    own = files.classes.names
+    vocabulary = join_vocabularies([*replay.vocabularies(), Vocabulary.from_names(own)])
     write_json(folder / VOCABULARY, as_file_items(vocabulary))
-    write_json(folder / OWN_CLASSES, list(files.classes.names))
+    write_json(folder / OWN_CLASSES, list(own))
     data = data_facts(files, replay, len(vocabulary))
     settings = [
         *_of_detector(model, cfg, weights),

@@ -77,6 +77,20 @@ def test_mlflow_is_told_of_configuration_values_and_images(monkeypatch, tmp_path
     assert names[-1] == "end_run"
 
 
+def test_reports_come_by_rising_iteration(monkeypatch, tmp_path):
+    calls = []
+    monkeypatch.setitem(sys.modules, "wandb", Recorder(calls))
+    tracker = build_tracker("wandb", tmp_path, CONFIGURATION)
+    tracker.put_image("my_val/0", IMAGE, 30)
+    with EventStorage() as storage:
+        for iteration, name in ((29, "image_loss"), (39, "loss")):
+            storage.iter = iteration
+            storage.put_scalar(name, 1.0)
+        tracker.write()
+    steps = [options["step"] for name, _, options in calls if name == "log"]
+    assert steps == [29, 30, 39]
+
+
 def test_a_service_that_fails_is_left_alone(monkeypatch, tmp_path, caplog):
     calls = report(monkeypatch, tmp_path, "mlflow", fails_at="log_metrics")
     assert [name for name, *_ in calls] == ["set_experiment", "start_run", "log_dict"]
