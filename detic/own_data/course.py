@@ -61,11 +61,7 @@ def teach(order: Order) -> None:
     if not order.data:
         raise InputError("--data names no file or folder; name the export of an annotation tool")
     recipe = order.output / RECIPE
-    if recipe.exists() and not order.overwrite:
-        raise InputError(
-            f"{recipe} exists and is kept; `detic train --config-file {recipe}` trains it, "
-            "--overwrite makes it anew"
-        )
+    _check_output(order, recipe)
     model = _released(order.model)
     num_gpus = order.num_gpus
     if num_gpus is None:
@@ -88,6 +84,19 @@ def teach(order: Order) -> None:
         run_command("train", *common, *order.overrides)
         _report(order.output, files.classes, "segm/AP" if files.has_masks else "bbox/AP")
     logger.info("%s", next_commands(order.output, common))
+
+
+def _check_output(order: Order, recipe: Path) -> None:
+    if "auto" in order.output.parts:
+        raise InputError(
+            f"--output {order.output} has a folder 'auto', which in recipes stands for their names; "
+            "choose another"
+        )
+    if recipe.exists() and not order.overwrite:
+        raise InputError(
+            f"{recipe} exists and is kept; `detic train --config-file {recipe}` trains it, "
+            "--overwrite makes it anew"
+        )
 
 
 def _released(name: str) -> ReleasedModel:

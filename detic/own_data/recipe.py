@@ -93,7 +93,8 @@ def _heading(model: ReleasedModel, files: OwnFiles, replay: Replay) -> str:
 
 
 def _of_detector(model: ReleasedModel, cfg: CfgNode, weights: str) -> list[Setting]:
-    settings = [Setting("MODEL.WEIGHTS", weights)]
+    origin = f"from {model.url}" if model.url else ""
+    settings = [Setting("MODEL.WEIGHTS", weights, origin)]
     if model.text_weights is not None:
         encoder = str(model.text_weights)
         settings.append(Setting("MODEL.TEXT_ENCODER.WEIGHTS", encoder, "embeds the class names"))

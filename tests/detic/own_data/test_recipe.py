@@ -54,6 +54,11 @@ def test_a_recipe_that_is_there_is_not_replaced(tmp_path):
     assert (tmp_path / "recipe.yaml").read_text() == "edited: true"
 
 
+def test_a_folder_whose_name_recipes_replace_is_refused(tmp_path):
+    with pytest.raises(InputError, match="has a folder 'auto'"):
+        teach(Order(data=(tmp_path,), model="shapes-detic", output=tmp_path / "auto"))
+
+
 def test_labels_alone_teach_no_detector(write_image, tmp_path):
     write_image("cats/cat/a.jpg")
     order = Order(
