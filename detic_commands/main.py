@@ -52,7 +52,9 @@ PREPARATIONS = {
 }
 COMMANDS: Group = {
     "detect": Command("detect", "find the objects of any vocabulary in images and videos"),
-    "train": Command("train", "train a recipe"),
+    "train": Command(
+        "train", "train a recipe; with --data, teach your own classes", {"--data": "train_data"}
+    ),
     "evaluate": Command(
         "evaluate",
         "evaluate weights; with --predictions, a file of detections",
