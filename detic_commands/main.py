@@ -68,6 +68,7 @@ COMMANDS: Group = {
         "embed": Command("vocabulary.embed", "embed class names: the files of classifiers"),
         "join": Command("vocabulary.join", "join class lists into one vocabulary file"),
         "tune": Command("vocabulary.tune", "fit classes to a few boxes or images, in seconds"),
+        "calibrate": Command("vocabulary.calibrate", "score thresholds by class, from images"),
         "hypernyms": Command("vocabulary.hypernyms", "extract from WordNet what is a kind of what"),
     },
     "data": {
@@ -85,6 +86,7 @@ SUMMARIES = {
 }
 # The module behind each program of tools/
 TOOLS = {name: entry.module for name, entry in PREPARATIONS.items() if name != "shapes"} | {
+    "calibrate_vocabulary": "vocabulary.calibrate",
     "check_data": "data.check",
     "convert_checkpoint": "convert",
     "dump_clip_features": "vocabulary.embed",

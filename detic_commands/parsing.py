@@ -65,6 +65,21 @@ def positive_number(text: str) -> float:
     return number
 
 
+def share(text: str) -> float:
+    """Return the number that an argument is.
+
+    Raises:
+        ArgumentTypeError: it is no number from 0 to 1.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 0 to 1")
+    return number
+
+
 def _at_least(low: int, text: str) -> int:
     try:
         number = int(text)
