@@ -20,6 +20,7 @@ from torch import nn
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.experiment_tracking import Tracker, build_tracker
 from detic.engine.optimizer import build_optimizer
 from detic.engine.progress import MetricsFile, ProgressLine
 from detic.engine.resuming import last_to_evaluate
@@ -28,7 +29,6 @@ from detic.engine.session import device_of, drawn_if_negative, session, start
 from detic.engine.shown_images import ShownImages
 from detic.engine.step import TrainingStep
 from detic.engine.test_sets import check_test_sets
-from detic.engine.tracking import Tracker, build_tracker
 from detic.engine.trainer import Trainer
 from detic.engine.weights import load_initial_weights
 from detic.errors import InputError

@@ -35,7 +35,7 @@ class TrainPlan:
     accumulate: int = 1  # batches of a process that make a step
     ema_decay: float = 0.0  # of averaged weights; 0: none
     compile_backbone: bool = False
-    tracking: str = ""  # a key of detic.engine.tracking.TRACKERS; "": none
+    tracking: str = ""  # a key of detic.engine.experiment_tracking.SERVICES; "": none
     find_unused_parameters: bool = True  # of DistributedDataParallel
 
     @classmethod

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from detectron2.utils.events import EventStorage
 
-from detic.engine.tracking import TRACKERS, build_tracker
+from detic.engine.experiment_tracking import SERVICES, build_tracker
 from detic.errors import InputError
 
 IMAGE = np.zeros((2, 2, 3), np.uint8)
@@ -94,10 +94,10 @@ def test_reports_come_by_rising_iteration(monkeypatch, tmp_path):
 def test_a_service_that_fails_is_left_alone(monkeypatch, tmp_path, caplog):
     calls = report(monkeypatch, tmp_path, "mlflow", fails_at="log_metrics")
     assert [name for name, *_ in calls] == ["set_experiment", "start_run", "log_dict"]
-    assert caplog.messages == ["MlflowTracker: no network; the training goes on without it"]
+    assert caplog.messages == ["Mlflow: no network; the training goes on without it"]
 
 
-@pytest.mark.parametrize("service", TRACKERS)
+@pytest.mark.parametrize("service", SERVICES)
 def test_a_missing_package_is_named_with_what_to_do(monkeypatch, tmp_path, service):
     monkeypatch.setitem(sys.modules, service, None)
     with pytest.raises(InputError, match=f"`pip install {service}`, or set TRACKING to ''"):
