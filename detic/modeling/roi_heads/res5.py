@@ -134,7 +134,7 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         _, x, deltas = self._predict(features, proposals, dtype)
         detections = detect_requested(
             [self.box_predictor.stage_probs(x, request.classes)],
-            torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
+            _scores_of(proposals),
             self.box_predictor.refine_boxes(deltas, proposals),
             [p.image_size for p in proposals],
             x=x,
@@ -162,6 +162,11 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             self.stage_classifiers,
             [x],
             self.box_predictor.refine_boxes(deltas, proposals),
-            torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
+            _scores_of(proposals),
             [p.image_size for p in proposals],
         )
+
+
+def _scores_of(proposals: list[Instances]) -> Tensor:
+    """Return the scores (R,) of an RPN's proposals, in (0, 1)."""
+    return torch.cat([p.objectness_logits for p in proposals]).sigmoid()
