@@ -79,6 +79,7 @@ COMMANDS: Group = {
     "quickstart": Command("quickstart", "detect and train on drawn images, in minutes"),
     "doctor": Command("doctor", "look at the installation and say what is wrong with it"),
 }
+HELP = {"-h", "--help"}
 SUMMARIES = {
     "vocabulary": "class names and their embeddings",
     "data": "datasets: what is missing, and how it is made",
@@ -111,7 +112,7 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
     prog = "detic"
     found: Command | Group = COMMANDS
     while isinstance(found, dict):
-        if not words or words[0] in ("-h", "--help"):
+        if not words or words[0] in HELP:
             print(_group_help(prog, found))
             sys.exit(0 if words else USER_ERROR)
         name = words.pop(0)
@@ -119,7 +120,9 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
             sys.stderr.write(f"{prog}: error: {_unknown(name, found)}\n")
             sys.exit(USER_ERROR)
         prog, found = f"{prog} {name}", found[name]
-    run_module(found.module_for(words), prog, words)
+    module = found.module_for(words)
+    # Otherwise `--predictions --help` would be a flag without its value
+    run_module(module, prog, ["--help"] if HELP & set(words) else words)
 
 
 def run_module(name: str, prog: str, argv: Sequence[str] | None = None) -> NoReturn:

@@ -60,6 +60,11 @@ def test_help_of_groups_lists_their_commands(capsys):
     assert "remove_lvis_rare" in shown
 
 
+def test_a_flag_that_chooses_a_command_needs_no_value_for_its_help(capsys):
+    assert end("evaluate", "--predictions", "--help") == 0
+    assert "--predictions" in capsys.readouterr().out
+
+
 def test_version(capsys):
     assert end("--version") == 0
     assert capsys.readouterr().out == f"detic {__version__}\n"
