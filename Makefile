@@ -36,6 +36,15 @@ test: tools ## Run the tests (set-up included)
 test-slow: tools ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
 
+EXTRAS := $(VENV)/.extras
+.PHONY: test-extras
+test-extras: $(EXTRAS) ## Run the tests that need the optional packages, minutes
+	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/detic/export
+
+$(EXTRAS): $(TOOLS)
+	$(PIP) -e '.[export]'
+	@touch $@
+
 .PHONY: test-upstream
 test-upstream: tools ## Run the tests on upstream Detectron2 0.6, fetched from PyPI
 	$(BIN)/python tests/upstream/run.py

@@ -83,9 +83,10 @@ class Boxes:
 
     def __init__(self, tensor: torch.Tensor):
         tensor = torch.as_tensor(tensor, dtype=torch.float32)
-        if tensor.numel() == 0:
+        is_table = tensor.dim() == 2 and tensor.shape[1] == 4
+        if not is_table and tensor.numel() == 0:
             tensor = tensor.reshape(-1, 4)
-        if tensor.dim() != 2 or tensor.shape[1] != 4:
+        elif not is_table:
             raise ValueError(f"expected boxes of shape (N, 4), got {tuple(tensor.shape)}")
         self.tensor = tensor
 
@@ -117,11 +118,11 @@ class Boxes:
 
         `tensor` is replaced, so gradients and other holders of the old tensor are unaffected.
         Infinite or NaN coordinates raise ValueError on the CPU; usually a training has diverged. An
-        accelerator would be waited for: there such boxes become NaN. They have no area, and what is
+        accelerator would be waited for, and a graph cannot raise: there such boxes become NaN. They have no area, and what is
         computed of them is NaN too.
         """
         finite = torch.isfinite(self.tensor)
-        if self.tensor.device.type == "cpu":
+        if self.tensor.device.type == "cpu" and not torch.compiler.is_compiling():
             check_finite(bool(finite.all()))
         tensor = self.tensor.masked_fill(~finite, float("nan"))
         height, width = box_size
