@@ -58,10 +58,17 @@ def export_detector(
     """
     file_format = check_export(path, params)
     masks = params.masks and has_masks(detector.model)
-    metadata = describe(detector, origin, masks, params.fixed_size_hw)
     graph = build_graph(copy.deepcopy(detector.model), masks)
     logger.info("making the graph")
-    program = trace(graph, metadata.embedding_dim, params.fixed_size_hw)
+    width = detector.vocabulary_reader.embedding_dim
+    program, min_side_px = trace(graph, width, params.fixed_size_hw)
+    metadata = describe(
+        detector,
+        origin,
+        masks=masks,
+        min_side_px=min_side_px,
+        fixed_size_hw=params.fixed_size_hw,
+    )
     with unfinished_path(path) as unfinished:
         weights = unfinished.with_suffix(_WEIGHTS_SUFFIX)
         try:

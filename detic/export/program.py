@@ -7,16 +7,19 @@ import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import NamedTuple
 from unittest import mock
 
 import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as symbolic_shapes
+from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 MAX_SIDE_PX = 8192
 MAX_CLASSES = 2**20
+SEVERAL_CELLS_PX = 129  # of the coarsest maps, of stride 128
 # Of the example, which the graph is made with. Free sizes must not be equal by chance.
 _EXAMPLE_HW = (192, 256)
 _EXAMPLE_CLASSES = 5
@@ -37,9 +40,14 @@ class Inputs:
 INPUT_NAMES = ("image", "class_embeddings", "thresholds")
 
 
-def trace(
-    graph: nn.Module, embedding_dim: int, fixed_size_hw: tuple[int, int] | None
-) -> ExportedProgram:
+class Traced(NamedTuple):
+    """A program, and the smallest side of the images that it holds for, pixels."""
+
+    program: ExportedProgram
+    min_side_px: int
+
+
+def trace(graph: nn.Module, embedding_dim: int, fixed_size_hw: tuple[int, int] | None) -> Traced:
     """Return the program of a graph; its weights that are never used are gone afterwards.
 
     Args:
@@ -53,24 +61,42 @@ def trace(
         torch.randn(_EXAMPLE_CLASSES, embedding_dim, generator=torch.Generator().manual_seed(0)),
         torch.zeros(_EXAMPLE_CLASSES),
     )
-    with torch.no_grad(), _sizes_of_one_allowed(), warnings.catch_warnings():
+    with (
+        torch.no_grad(),
+        _sizes_of_one_allowed(),
+        sdpa_kernel(SDPBackend.MATH),  # others lay their results out as no decomposition does
+        warnings.catch_warnings(),
+    ):
         warnings.simplefilter("ignore", FutureWarning)  # of torchvision about torch
         drop_unused_weights(graph, example)
-        program = torch.export.export(
-            graph,
-            tuple(example),
-            dynamic_shapes=_free_sizes(is_fixed=fixed_size_hw is not None),
-            strict=False,
-        )
-    _remove_traces(program)
-    return program
+        traced = _export(graph, tuple(example), is_fixed=fixed_size_hw is not None)
+    _remove_traces(traced.program)
+    return traced
 
 
-def _free_sizes(is_fixed: bool) -> dict:
+def _export(graph: nn.Module, example: tuple[Tensor, ...], is_fixed: bool) -> Traced:
+    """Return the program of the smallest images that torch can make one for.
+
+    Where maps are channels last, as those of ConvNeXt, the program holds for several rows and columns
+    of cells alone.
+    """
+    for min_side_px in (1, SEVERAL_CELLS_PX):
+        sizes = _free_sizes(min_side_px, is_fixed)
+        try:
+            program = torch.export.export(graph, example, dynamic_shapes=sizes, strict=False)
+        except RuntimeError as error:
+            if min_side_px == SEVERAL_CELLS_PX or "Constraints violated" not in str(error):
+                raise
+        else:
+            return Traced(program, min_side_px)
+    raise AssertionError("the last size is tried or raises")
+
+
+def _free_sizes(min_side_px: int, is_fixed: bool) -> dict:
     classes = Dim("classes", min=1, max=MAX_CLASSES)
     sides = {
-        0: Dim("height", min=1, max=MAX_SIDE_PX),
-        1: Dim("width", min=1, max=MAX_SIDE_PX),
+        0: Dim("height", min=min_side_px, max=MAX_SIDE_PX),
+        1: Dim("width", min=min_side_px, max=MAX_SIDE_PX),
     }
     image = {} if is_fixed else sides
     return {"image": image, "class_embeddings": {0: classes}, "thresholds": {0: classes}}

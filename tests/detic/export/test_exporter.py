@@ -33,7 +33,7 @@ def format_of(monkeypatch):
         made = Format(".pt2", (), write, lambda path: (path.read_text(), run))
         monkeypatch.setattr("detic.export.formats.FORMATS", {"pt2": made})
         monkeypatch.setattr("detic.export.exported_detector.FORMATS", {"pt2": made})
-        monkeypatch.setattr(exporter, "trace", lambda *args: None)
+        monkeypatch.setattr(exporter, "trace", lambda *args: (None, 1))
 
     return make
 
