@@ -14,7 +14,6 @@ import torch
 from torch import Tensor, nn
 from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as symbolic_shapes
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.utils._python_dispatch import TorchDispatchMode
 
 MAX_SIDE_PX = 8192
@@ -64,7 +63,6 @@ def trace(graph: nn.Module, embedding_dim: int, fixed_size_hw: tuple[int, int] |
     with (
         torch.no_grad(),
         _sizes_of_one_allowed(),
-        sdpa_kernel(SDPBackend.MATH),  # others lay their results out as no decomposition does
         warnings.catch_warnings(),
     ):
         warnings.simplefilter("ignore", FutureWarning)  # of torchvision about torch

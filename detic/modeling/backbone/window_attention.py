@@ -93,5 +93,7 @@ class WindowAttention(nn.Module):
             bias = bias + mask[:, None]  # (windows, G, T, T)
             if n > len(mask):
                 bias = bias.repeat(n // len(mask), 1, 1, 1)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        return self.proj(x.transpose(1, 2).reshape(n, t, c))
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)).transpose(1, 2)
+        if torch.compiler.is_compiling():  # who computes it decides on its layout
+            x = x.clone(memory_format=torch.contiguous_format)
+        return self.proj(x.reshape(n, t, c))
