@@ -13,8 +13,8 @@ from detectron2.layers import batched_nms
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
 from torch.nn import functional as F
-from torchvision.ops import nms
 
+from centernet.image_nms import nms_of_images
 from centernet.nms_in_graphs import nms_of_fixed_size, on_a_square, take_or_zero
 
 # Boxes keep at least this side, in pixels.
@@ -79,14 +79,14 @@ def decode_proposals(
 ) -> list[Instances]:
     """Return each image's proposals, highest score first.
 
-    A GPU is waited for twice, however many images there are.
+    A GPU is waited for twice, however many images there are, unless NMS finds long chains.
 
     Returns:
         B Instances with ``pred_boxes`` (xyxy pixels, not clipped to the image), ``scores`` and
         ``pred_classes`` (channel of the heat map).
     """
     candidates = _candidates(levels, p)
-    best_first = candidates.at(_ranked(candidates, len(image_sizes_hw), p))
+    best_first = _best_first(candidates, len(image_sizes_hw), p)
     parts = _parts_of_images(best_first, len(image_sizes_hw), p.post_nms_topk)
     return [
         Instances(
@@ -185,37 +185,39 @@ def _hottest(heat: Tensor, limit: int) -> tuple[Tensor, Tensor]:
     return heat.gather(1, index), index
 
 
-def _ranked(c: Candidates, num_images: int, p: DecodeParams) -> Tensor:
-    """Return the indices of those that NMS leaves, image by image, highest score first."""
-    if not p.apply_nms:
-        order = c.scores.argsort(descending=True, stable=True)
-    elif c.boxes.device.type == "cpu":
-        # NMS takes time with the square of its boxes there, and waiting costs nothing.
-        starts = torch.searchsorted(c.images, torch.arange(num_images + 1)).tolist()
-        kept = [
-            batched_nms(c.boxes[a:b], c.scores[a:b], c.classes[a:b], p.nms_threshold) + a
-            for a, b in pairwise(starts)
-        ]
-        return torch.cat(kept)
-    else:
-        order = _nms_in_groups(
-            c.boxes, c.scores, c.images * (c.classes.max() + 1) + c.classes, p.nms_threshold
-        )
-    return order[c.images[order].argsort(stable=True)]
+def _best_first(c: Candidates, num_images: int, p: DecodeParams) -> Candidates:
+    """Return those that NMS leaves, image by image, highest score first.
 
-
-def _nms_in_groups(boxes_xyxy: Tensor, scores: Tensor, groups: Tensor, iou: float) -> Tensor:
-    """Return the indices that survive NMS within each group, highest score first.
-
-    Groups (N,) are laid out side by side on one plane, in float64: float32 would round the boxes
-    of the last ones.
+    On a GPU the others follow, with score -1.
     """
-    if len(boxes_xyxy) == 0:
-        return groups
-    boxes = boxes_xyxy.double()
-    boxes = boxes - boxes.min()
-    offsets = groups.double() * (boxes.max() + 1)
-    return nms(boxes + offsets[:, None], scores.double(), iou)
+    if p.apply_nms and c.boxes.device.type == "cpu":
+        return c.at(_nms_of_each_image(c, num_images, p.nms_threshold))
+    ranked = c.at(_order(c))
+    if not p.apply_nms:
+        return ranked
+    boxes, scores, classes = (column.unflatten(0, (num_images, -1)) for column in ranked[:3])
+    stays = nms_of_images(boxes, classes, scores >= 0, p.nms_threshold)
+    left = ranked._replace(scores=ranked.scores.masked_fill(~stays.flatten(), -1))
+    return left.at(_order(left))
+
+
+def _order(c: Candidates) -> Tensor:
+    """Return the indices by image, and by falling score within it."""
+    by_score = c.scores.argsort(descending=True, stable=True)
+    return by_score[c.images[by_score].argsort(stable=True)]
+
+
+def _nms_of_each_image(c: Candidates, num_images: int, iou_threshold: float) -> Tensor:
+    """Return the indices that survive, image by image, highest score first.
+
+    NMS takes time with the square of its boxes on a CPU, and waiting costs nothing there.
+    """
+    starts = torch.searchsorted(c.images, torch.arange(num_images + 1)).tolist()
+    kept = [
+        batched_nms(c.boxes[a:b], c.scores[a:b], c.classes[a:b], iou_threshold) + a
+        for a, b in pairwise(starts)
+    ]
+    return torch.cat(kept)
 
 
 def _parts_of_images(best_first: Candidates, num_images: int, topk: int) -> list[slice]:

@@ -7,11 +7,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
-from detectron2.utils import comm
 from torch import Tensor
 
 from centernet.head import HeadOutput
 from centernet.losses import BOX_LOSSES, FocalParams, heatmap_focal_loss
+from centernet.processes import mean_over_processes
 from centernet.targets import CenterNetTargets
 
 
@@ -130,9 +130,5 @@ def _box_weights(targets: CenterNetTargets, params: LossParams) -> Tensor:
 
 def _normalizers(counts: Tensor, params: LossParams) -> Tensor:
     """Return ``counts`` (2,), averaged over processes, but at least 1."""
-    world_size = comm.get_world_size()
-    if params.average_over_ranks and world_size > 1:
-        counts = counts.clone()
-        torch.distributed.all_reduce(counts)
-        counts = counts / world_size
-    return counts.clamp(min=1)
+    shared = mean_over_processes(counts) if params.average_over_ranks else counts
+    return shared.clamp(min=1)

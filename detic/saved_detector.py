@@ -1,7 +1,7 @@
 """A detector as a folder of plain files, on this machine or on the Hugging Face hub.
 
-It holds the weights, the recipe, the vocabulary with its embeddings, the text encoder unless that is
-OpenAI's, and a card that says how to use it.
+It holds the weights, the recipe, the vocabulary with its embeddings, the text encoder unless OpenAI or
+open_clip give that to everybody, and a card that says how to use it.
 """
 
 import os
@@ -20,6 +20,7 @@ from detic.files import is_file, unfinished_folder, write_bytes, write_text
 from detic.recipes import default_config
 from detic.vocabulary.embedding_file import EmbeddingTable, read_table, write_embeddings
 from detic.vocabulary.encoder_identity import local_fingerprint
+from detic.vocabulary.open_clip_encoder import PREFIX, OpenClipName, is_open_clip
 from detic.vocabulary.text_weights import OPENAI, local_text_weights, read_text_weights
 from detic.vocabulary.vocabulary import ClassEntry, EmbeddedVocabulary, check_names
 from detic.vocabulary.vocabulary_file import read_vocabulary_file
@@ -130,10 +131,12 @@ def write_detector(
         recipe: configuration of the detector.
         weights: of the detector, by name.
         vocabulary: what it looks for unless told otherwise.
-        text_weights: its text encoder, ``openai`` or a file, which is copied.
+        text_weights: its text encoder: ``openai``, a file, which is copied, or a model that
+            open_clip fetches.
 
     Raises:
-        InputError: something is there, it cannot be written, or names of classes repeat.
+        InputError: something is there, it cannot be written, names of classes repeat, or the text
+            encoder is a model of open_clip in files of this machine.
     """
     if os.path.lexists(folder):
         raise InputError(f"{folder} exists and is kept; name another folder")
@@ -159,8 +162,16 @@ def write_detector(
 
 
 def _own_encoder(text_weights: str | os.PathLike) -> Path | None:
-    """Return the file of a text encoder that is not OpenAI's."""
-    return None if os.fspath(text_weights) == OPENAI else local_text_weights(text_weights)
+    """Return the file of a text encoder that others cannot fetch."""
+    source = os.fspath(text_weights)
+    if not is_open_clip(source):
+        return None if source == OPENAI else local_text_weights(source)
+    if OpenClipName.parse(source).is_published:
+        return None
+    raise InputError(
+        f"the text encoder {source} lies in files of this machine and is not copied; publish it "
+        f"and train with {PREFIX}hf-hub:ORGANISATION/NAME"
+    )
 
 
 def _differences(recipe: CfgNode, left_out: set[str]) -> dict[str, Any]:

@@ -7,21 +7,12 @@ import torch
 from torch import Tensor
 
 from detic.checkpoint.renaming import Renaming
+from detic.modeling.backbone import places
 
-# Modules of a detector that hold a backbone: with and without a pyramid, from timm or not, plain
-# transformers or not.
-_IN_DETECTOR = (
-    "backbone.bottom_up.base.vit.",
-    "backbone.bottom_up.base.",
-    "backbone.bottom_up.",
-    "backbone.base.",
-    "backbone.",
-)
-_BACKBONE_PREFIXES = (
+_PLACES = (
     "",
-    *_IN_DETECTOR,
+    *places.PREFIXES,
     "roi_heads.",  # the C4 recipes' heads own the last ResNet stage
-    *(f"detr.backbone.0.{prefix}" for prefix in _IN_DETECTOR),
 )
 
 _CAFFE2_TENSORS = {
@@ -90,19 +81,13 @@ def _unchanged(name: str) -> str:
     return name
 
 
-def _of_other_detector(name: str) -> str | None:
-    """Return the name of a tensor within the backbone of a detector; None of one beside it."""
-    prefix = next((p for p in ("backbone.bottom_up.", "backbone.") if name.startswith(p)), None)
-    return None if prefix is None else name.removeprefix(prefix)
-
-
 TORCHVISION_TO_DETECTRON2 = "torchvision's names for detectron2's ResNet"
 CAFFE2 = "Caffe2"
 
 # The first of those that place equally many tensors counts.
 SPELLINGS: dict[str, Callable[[str], str | None]] = {
     "the model's own names": _unchanged,
-    "another detector's names": _of_other_detector,
+    "another detector's names": places.name_in_backbone,
     CAFFE2: _caffe2,
     TORCHVISION_TO_DETECTRON2: _torchvision_to_detectron2,
     "FAIR ConvNeXt": _fair_convnext,
@@ -137,7 +122,7 @@ def _places(
         translated = translate(name)
         if translated is None:
             continue
-        options = (prefix + translated for prefix in _BACKBONE_PREFIXES)
+        options = (prefix + translated for prefix in _PLACES)
         place = next((option for option in options if option in model_names), None)
         if place is not None:
             places[name] = place

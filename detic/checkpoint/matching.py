@@ -7,12 +7,11 @@ from typing import NamedTuple
 from torch import Tensor
 
 from detic.checkpoint.load_report import ShapeMismatch
+from detic.modeling.backbone.places import IN_BACKBONE, below_pyramid
 
 _STAGE = r"roi_heads\.box_predictor(\.\d+)?\."
 _DETR_LAYER = r"detr\.(transformer\.decoder\.)?class_embed\.\d+"
 _ZERO_SHOT_WEIGHT = re.compile(rf"({_STAGE}cls_score|{_DETR_LAYER})\.zs_weight")
-_DETECTOR_BACKBONE = r"(detr\.backbone\.0\.)?backbone\."
-_BACKBONE = _DETECTOR_BACKBONE + r"(bottom_up\.)?"
 
 # Tensors whose values follow from the configuration or from other files, or that nothing reads.
 # Where a file lacks them the model's own stay, and where it has more of them they are left out.
@@ -27,7 +26,7 @@ _NOT_LEARNED = re.compile(
             r"criterion\.fed_loss_weight",
             _ZERO_SHOT_WEIGHT.pattern,
             r"text_encoder\..*",  # frozen, has a weight file of its own
-            _BACKBONE + r"base\.fc\..*",  # the classifier that backbones were trained with
+            IN_BACKBONE + r"base\.fc\..*",  # the classifier that backbones were trained with
         )
     )
 )
@@ -36,7 +35,7 @@ _PROPOSAL_SCORE = re.compile(_STAGE + r"prop_score\..*")
 
 # The output normalisation of Swin, as image classifiers normalise the last stage only; and what makes
 # maps of other strides from the one of a plain transformer.
-_NOT_IN_CLASSIFIERS = re.compile(_BACKBONE + r"(norm\d\.(weight|bias)|base\.pyramid\..*)")
+_NOT_IN_CLASSIFIERS = re.compile(IN_BACKBONE + r"(norm\d\.(weight|bias)|base\.pyramid\..*)")
 
 
 class Fit(NamedTuple):
@@ -75,10 +74,8 @@ def backbone_part(model_names: Collection[str]) -> frozenset[str]:
 
     The C4 recipes keep the last stage of their ResNet in the heads.
     """
-    under_pyramid = re.compile(_DETECTOR_BACKBONE + r"bottom_up\.")
-    has_pyramid = any(map(under_pyramid.match, model_names))
-    part = under_pyramid if has_pyramid else re.compile(_DETECTOR_BACKBONE)
-    return frozenset(n for n in model_names if part.match(n) or n.startswith("roi_heads.res5."))
+    of_heads = [name for name in model_names if name.startswith("roi_heads.res5.")]
+    return frozenset([*below_pyramid(model_names), *of_heads])
 
 
 def absent_from_classifiers(name: str) -> bool:

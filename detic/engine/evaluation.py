@@ -19,6 +19,7 @@ from detic.memory_errors import is_out_of_memory
 from detic.modeling.build import DetectionModel
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads.classifier import class_columns
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.paths import as_file_name
 from detic.plan.evaluation import EvaluationPlan, TestSet
 from detic.progress import track
@@ -144,6 +145,7 @@ def _origin(plan: EvaluationPlan, model: DetectionModel, test_set: TestSet) -> d
         settings["the file of MODEL.WEIGHTS"] = f"{size} bytes written at {written} ns"
     embeddings = test_set.embeddings
     if embeddings is None and plan.zero_shot:
+        assert isinstance(model.classifier, ZeroShotClassifier)
         embeddings = model.classifier.zs_weight
     if embeddings is not None:
         contents = embeddings.detach().cpu().contiguous().numpy()

@@ -9,8 +9,37 @@ from torch import Tensor, nn
 
 from detic.errors import InputError
 from detic.modeling.backbone.depth import depths
+from detic.modeling.backbone.places import below_pyramid
 
 _FULL_MODEL = "full_model"  # CLIP_TYPE: clip the norm of all gradients together
+
+
+class JoinedAdamW(torch.optim.AdamW):
+    """AdamW whose step takes groups of equal settings together.
+
+    Groups of one parameter each, as checkpoints have them, would cost a dozen small operators per
+    parameter, which a GPU waits for. They are joined anew in each step: schedules and checkpoints
+    set their rates.
+    """
+
+    def step(self, closure: Callable[[], Any] | None = None) -> Any:
+        """Update the parameters as AdamW does."""
+        joined = torch.optim.AdamW(_joined(self.param_groups))
+        joined.state = self.state
+        return joined.step(closure)
+
+
+def _joined(groups: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    """Return groups with those of equal settings joined."""
+    joined: list[dict[str, Any]] = []
+    settings_of: list[dict[str, Any]] = []
+    for group in groups:
+        settings = {key: value for key, value in group.items() if key != "params"}
+        if settings not in settings_of:
+            settings_of.append(settings)
+            joined.append({**settings, "params": []})
+        joined[settings_of.index(settings)]["params"] += group["params"]
+    return joined
 
 
 def build_optimizer(cfg, model: nn.Module) -> torch.optim.Optimizer:
@@ -77,10 +106,15 @@ def _learning_rate(name: str, solver) -> float:
 
 def _layer_decays(model: nn.Module, decay: float) -> dict[str, float]:
     """Return the factors on the learning rates of the backbone below the pyramid, by name."""
-    names = [name for name, _ in model.named_parameters() if name.startswith("backbone.")]
-    below = [name for name in names if name.startswith("backbone.bottom_up.")] or names
-    by_name, top = depths(below)
-    return {name: decay ** (top - depth) for name, depth in by_name.items()}
+    if decay == 1:
+        return {}
+    found = depths(below_pyramid(name for name, _ in model.named_parameters()))
+    if not found.has_stages:
+        raise InputError(
+            f"SOLVER.BACKBONE_LAYER_DECAY is {decay:g}, but the names of the backbone's parameters "
+            "tell no stages; set it to 1 or choose another backbone"
+        )
+    return {name: decay ** (found.top - depth) for name, depth in found.by_name.items()}
 
 
 def _optimizer(solver, on_cpu: bool) -> tuple[Callable[..., torch.optim.Optimizer], dict]:
@@ -89,7 +123,7 @@ def _optimizer(solver, on_cpu: bool) -> tuple[Callable[..., torch.optim.Optimize
         return torch.optim.SGD, {"momentum": solver.MOMENTUM, "nesterov": solver.NESTEROV}
     if solver.OPTIMIZER == "ADAMW":
         # On a GPU a fused step would see gradients that were clipped before their scale is removed.
-        return torch.optim.AdamW, {"fused": on_cpu}
+        return JoinedAdamW, {"fused": on_cpu}
     raise InputError(f"unknown SOLVER.OPTIMIZER {solver.OPTIMIZER!r}; choose SGD or ADAMW")
 
 

@@ -23,7 +23,12 @@ class Origin:
 
 
 def describe(
-    detector: Detector, origin: Origin, masks: bool, fixed_size_hw: tuple[int, int] | None
+    detector: Detector,
+    origin: Origin,
+    *,
+    masks: bool,
+    min_side_px: int = 1,
+    fixed_size_hw: tuple[int, int] | None = None,
 ) -> ExportMetadata:
     """Return the metadata of a detector's graph.
 
@@ -47,10 +52,10 @@ def describe(
         channel_order=order,
         short_side_px=short,
         max_side_px=longest,
-        min_long_side_px=coarsest_stride_px(model) + 1,
+        min_side_px=min_side_px,
         size_divisibility=getattr(model.backbone, "size_divisibility", 1),
         fixed_size_hw=fixed_size_hw,
-        letterbox_rgb=None if fixed_size_hw is None else fill,
+        fill_rgb=fill,
         pixel_mean=mean,
         pixel_std=std,
         default_threshold=detector.score_threshold,
@@ -58,11 +63,6 @@ def describe(
         one_class_per_box=scores.one_class_per_proposal,
         has_masks=masks,
     )
-
-
-def coarsest_stride_px(model: Any) -> int:
-    """Return the largest stride of the maps of a backbone; no free map may have one cell alone."""
-    return max(shape.stride for shape in model.backbone.output_shape().values())
 
 
 def _resize(detector: Detector) -> tuple[int, int]:

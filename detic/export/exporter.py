@@ -16,7 +16,7 @@ from detic.export.description import Origin, describe
 from detic.export.exported_detector import open_exported
 from detic.export.formats import Format, find_format
 from detic.export.graph import TwoStageGraph
-from detic.export.program import trace
+from detic.export.program import check_torch, trace
 from detic.export.verification import Agreement, compare, typical_classes
 from detic.files import check_place, refuse_existing, unfinished_path
 from detic.images import read_image
@@ -58,10 +58,17 @@ def export_detector(
     """
     file_format = check_export(path, params)
     masks = params.masks and has_masks(detector.model)
-    metadata = describe(detector, origin, masks, params.fixed_size_hw)
     graph = build_graph(copy.deepcopy(detector.model), masks)
     logger.info("making the graph")
-    program = trace(graph, metadata.embedding_dim, params.fixed_size_hw)
+    width = detector.vocabulary_reader.embedding_dim
+    program, min_side_px = trace(graph, width, params.fixed_size_hw)
+    metadata = describe(
+        detector,
+        origin,
+        masks=masks,
+        min_side_px=min_side_px,
+        fixed_size_hw=params.fixed_size_hw,
+    )
     with unfinished_path(path) as unfinished:
         weights = unfinished.with_suffix(_WEIGHTS_SUFFIX)
         try:
@@ -87,8 +94,13 @@ def build_graph(model: DetectionModel, masks: bool) -> nn.Module:
             "exporting needs the Detectron2 of this project, the folder `portable`; upstream's cannot be "
             "made a graph"
         )
-    if not isinstance(model, CustomRCNN):
-        raise InputError(f"models like {type(model).__name__} cannot be exported")
+    part = model.roi_heads if isinstance(model, CustomRCNN) else model
+    if not hasattr(part, "classify_boxes"):
+        raise InputError(
+            f"{type(part).__name__} cannot be exported; choose a recipe with DeticCascadeROIHeads or "
+            "CustomRes5ROIHeads"
+        )
+    assert isinstance(model, CustomRCNN)
     return TwoStageGraph(model, masks).eval()
 
 
@@ -102,6 +114,7 @@ def check_export(path: Path, params: ExportParams) -> Format:
     Raises:
         InputError: it cannot, or may not be replaced, or a package is missing.
     """
+    check_torch()
     file_format = find_format(params.format)
     if path.suffix != file_format.suffix:
         raise InputError(

@@ -18,7 +18,7 @@ from torch.export import ExportedProgram
 
 from detic.errors import InputError, unknown_choice
 from detic.export.metadata import KEY, ExportMetadata
-from detic.export.program import INPUT_NAMES
+from detic.export.program import Inputs
 
 _OPSET = 18
 _PT2_FILE = f"{KEY}.json"  # beside the program in a .pt2 archive
@@ -87,7 +87,7 @@ def as_onnx(program: ExportedProgram, metadata: ExportMetadata) -> Any:
             program,
             dynamo=True,
             opset_version=_OPSET,
-            input_names=INPUT_NAMES,
+            input_names=Inputs._fields,
             output_names=names,
             verbose=False,
         )
@@ -147,7 +147,7 @@ def _open_onnx(path: Path) -> tuple[str | None, Run]:
     names = [output.name for output in session.get_outputs()]
 
     def run(*inputs: np.ndarray) -> dict[str, np.ndarray]:
-        found = session.run(names, dict(zip(INPUT_NAMES, inputs, strict=True)))
+        found = session.run(names, dict(zip(Inputs._fields, inputs, strict=True)))
         return dict(zip(names, found, strict=True))
 
     return session.get_modelmeta().custom_metadata_map.get(KEY), run
@@ -177,7 +177,7 @@ def _open_openvino(path: Path) -> tuple[str | None, Run]:
     names = [output.any_name for output in compiled.outputs]
 
     def run(*inputs: np.ndarray) -> dict[str, np.ndarray]:
-        found = compiled(dict(zip(INPUT_NAMES, inputs, strict=True)))
+        found = compiled(dict(zip(Inputs._fields, inputs, strict=True)))
         return {name: found[name].copy() for name in names}
 
     return text, run

@@ -29,10 +29,11 @@ class ExportMetadata:
         int  # images are resized to it, bilinearly and with antialiasing; 0: they are not
     )
     max_side_px: int  # that the long side must not exceed then
-    min_long_side_px: int  # that the resized image must have
+    min_side_px: int  # smaller sides are filled up to it, at right and bottom; 1: none is
     size_divisibility: int  # of the sides that the graph pads images to, at right and bottom
-    fixed_size_hw: tuple[int, int] | None  # that the graph takes alone; None: any
-    letterbox_rgb: tuple[int, int, int] | None  # that smaller images are filled up with
+    # That the graph takes alone: images are resized into it, then filled up. None: any
+    fixed_size_hw: tuple[int, int] | None
+    fill_rgb: tuple[int, int, int]  # what images are filled up with
     pixel_mean: tuple[float, ...]  # in the channel order
     pixel_std: tuple[float, ...]
     default_threshold: float

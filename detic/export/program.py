@@ -6,7 +6,7 @@ Shapes: H x W image, C classes, D embedding width.
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from typing import NamedTuple
 from unittest import mock
 
 import torch
@@ -15,31 +15,33 @@ from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as symbolic_shapes
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from detic.errors import InputError
+
 MAX_SIDE_PX = 8192
 MAX_CLASSES = 2**20
+SEVERAL_CELLS_PX = 129  # of the coarsest maps, of stride 128
+_SIZES_OF_ONE = "backed_size_oblivious"  # torch's name for the permission
 # Of the example, which the graph is made with. Free sizes must not be equal by chance.
 _EXAMPLE_HW = (192, 256)
 _EXAMPLE_CLASSES = 5
 
 
-@dataclass(frozen=True)
-class Inputs:
-    """What a graph is called with."""
+class Inputs(NamedTuple):
+    """What a graph is called with; the names are those of the inputs in files."""
 
     image: Tensor  # (H, W, 3) uint8
     class_embeddings: Tensor  # (C, D)
     thresholds: Tensor  # (C,)
 
-    def __iter__(self) -> Iterator[Tensor]:
-        return iter((self.image, self.class_embeddings, self.thresholds))
+
+class Traced(NamedTuple):
+    """A program, and the smallest side of the images that it holds for, pixels."""
+
+    program: ExportedProgram
+    min_side_px: int
 
 
-INPUT_NAMES = ("image", "class_embeddings", "thresholds")
-
-
-def trace(
-    graph: nn.Module, embedding_dim: int, fixed_size_hw: tuple[int, int] | None
-) -> ExportedProgram:
+def trace(graph: nn.Module, embedding_dim: int, fixed_size_hw: tuple[int, int] | None) -> Traced:
     """Return the program of a graph; its weights that are never used are gone afterwards.
 
     Args:
@@ -56,30 +58,52 @@ def trace(
     with torch.no_grad(), _sizes_of_one_allowed(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torchvision about torch
         drop_unused_weights(graph, example)
-        program = torch.export.export(
-            graph,
-            tuple(example),
-            dynamic_shapes=_free_sizes(is_fixed=fixed_size_hw is not None),
-            strict=False,
-        )
-    _remove_traces(program)
-    return program
+        traced = _export(graph, example, is_fixed=fixed_size_hw is not None)
+    _remove_traces(traced.program)
+    return traced
 
 
-def _free_sizes(is_fixed: bool) -> dict:
+def _export(graph: nn.Module, example: Inputs, is_fixed: bool) -> Traced:
+    """Return the program of the smallest images that torch can make one for.
+
+    Where maps are channels last, as those of ConvNeXt, the program holds for several rows and columns
+    of cells alone.
+    """
+    for min_side_px in (1, SEVERAL_CELLS_PX):
+        sizes = _free_sizes(min_side_px, is_fixed)
+        try:
+            program = torch.export.export(graph, tuple(example), dynamic_shapes=sizes, strict=False)
+        except RuntimeError as error:
+            if min_side_px == SEVERAL_CELLS_PX or "Constraints violated" not in str(error):
+                raise
+        else:
+            return Traced(program, min_side_px)
+    raise AssertionError("the last size is tried or raises")
+
+
+def _free_sizes(min_side_px: int, is_fixed: bool) -> dict:
     classes = Dim("classes", min=1, max=MAX_CLASSES)
     sides = {
-        0: Dim("height", min=1, max=MAX_SIDE_PX),
-        1: Dim("width", min=1, max=MAX_SIDE_PX),
+        0: Dim("height", min=min_side_px, max=MAX_SIDE_PX),
+        1: Dim("width", min=min_side_px, max=MAX_SIDE_PX),
     }
     image = {} if is_fixed else sides
     return {"image": image, "class_embeddings": {0: classes}, "thresholds": {0: classes}}
 
 
+def check_torch() -> None:
+    """Raise InputError if torch cannot make graphs for sizes of 1, too."""
+    if not hasattr(symbolic_shapes, _SIZES_OF_ONE):
+        raise InputError(
+            f"exporting needs torch 2.9 or later, and {torch.__version__} is installed; install what "
+            "exporting needs with `pip install 'detic[export]'`"
+        )
+
+
 @contextmanager
 def _sizes_of_one_allowed() -> Iterator[None]:
     """Have torch make graphs that hold for sizes of 1, too: for one class, and for small maps."""
-    with mock.patch.object(symbolic_shapes, "backed_size_oblivious", True):
+    with mock.patch.object(symbolic_shapes, _SIZES_OF_ONE, True):
         yield
 
 

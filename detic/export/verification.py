@@ -5,6 +5,7 @@ Shapes: H x W image, C classes, D embedding width, N and M detections.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import torch
@@ -90,7 +91,7 @@ def typical_classes(model: DetectionModel, image: Tensor, embedding_dim: int) ->
     own = F.normalize(regions[rows] - regions.mean(dim=0), dim=1)
     # What hardly any region has lowers the similarity to all of them.
     rest = torch.linalg.svd(regions).Vh[-1]
-    classifier = model.classifier
+    classifier: Any = model.classifier
     bias = 0.0 if classifier.cls_bias is None else classifier.cls_bias.item()
     highest = classifier.temperature * (regions @ own.t()).max().item()
     share = min(1.0, (_HIGHEST_LOGIT - bias) / max(highest, 1e-6))

@@ -7,6 +7,7 @@ from detectron2.utils import comm
 from detectron2.utils.env import seed_all_rng
 
 from detic.engine.step import Batch, derived_seed
+from detic.errors import InputError
 from detic.loading.unreadable import UnreadableImages
 
 
@@ -37,7 +38,7 @@ class PlainLoader:
                 self._handed_out += 1
                 yield batch
             if self._handed_out == before:
-                raise ValueError("dataloader.train has no batches")
+                raise InputError("dataloader.train has no batches; give it examples")
 
     def state_dict(self) -> dict[str, Any]:
         """Return the number of batches handed out."""

@@ -1,9 +1,10 @@
 """Reading Python recipes, and what their section ``train`` says of a run."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
+from importlib.util import find_spec
 from pathlib import Path
 from pprint import pformat
 from tempfile import TemporaryDirectory
@@ -13,7 +14,7 @@ import torch
 import yaml
 from detectron2.config import LazyConfig
 
-from detic.errors import InputError, in_short
+from detic.errors import InputError, in_short, unknown_choice
 from detic.extensions import import_extensions
 from detic.paths import at_home, find_file, looked_for
 from detic.plan.optimization import CheckpointParams, LoopParams, PrecisionParams
@@ -43,6 +44,7 @@ OPTIONS = {
     "max_iter": Option(90000, whole(1)),
     "eval_period": Option(5000, Rule(is_whole, "a whole number")),  # not above 0: at the end only
     "checkpointer.period": Option(5000, whole(1)),
+    "checkpointer.max_to_keep": Option(0, whole(0)),  # the last so many of each period; 0: all
     "device": Option("cuda", TEXT),
     "seed": Option(-1, SEED),
     "amp.enabled": Option(False, FLAG),
@@ -74,8 +76,9 @@ class RunParams:
             device: from the recipe's device to that of the run.
 
         Raises:
-            InputError: a value cannot be.
+            InputError: a value cannot be, or a section has an entry that is not known.
         """
+        _check_sections(cfg)
         options = {key: _value(cfg, key, option) for key, option in OPTIONS.items()}
         place = device(options["device"])
         half, dtype = options["amp.enabled"], _DTYPES[options["amp.dtype"]]
@@ -87,7 +90,9 @@ class RunParams:
             seed=options["seed"],
             loop=LoopParams(options["max_iter"], options["eval_period"]),
             checkpoints=CheckpointParams(
-                period=options["checkpointer.period"], minutes=_CHECKPOINT_MINUTES
+                period=options["checkpointer.period"],
+                minutes=_CHECKPOINT_MINUTES,
+                keep=options["checkpointer.max_to_keep"],
             ),
             precision=PrecisionParams(half, dtype, needs_scale),
             parallel={
@@ -142,12 +147,10 @@ def check_omegaconf() -> None:
     Raises:
         InputError: it is missing.
     """
-    try:
-        import omegaconf  # noqa: F401
-    except ModuleNotFoundError as error:
+    if find_spec("omegaconf") is None:
         raise InputError(
             "recipes in Python need the package omegaconf; install it with `pip install omegaconf`"
-        ) from error
+        )
 
 
 def as_yaml(cfg: "DictConfig") -> str:
@@ -164,10 +167,34 @@ def as_yaml(cfg: "DictConfig") -> str:
     return "".join(f"# {line}\n" for line in lines)
 
 
-def _value(cfg: "DictConfig", key: str, option: Option) -> Any:
-    from omegaconf import OmegaConf
+def _check_sections(cfg: "DictConfig") -> None:
+    """Check that the sections below ``train`` have only entries that are read."""
+    for section in ("checkpointer", "amp", "ddp"):
+        entries = _selected(cfg, f"train.{section}", {})
+        known = [k.partition(".")[2] for k in OPTIONS if k.startswith(f"{section}.")]
+        if not isinstance(entries, Mapping):
+            raise InputError(
+                f"train.{section} is {str(entries)[:60]!r}; expected a section with "
+                f"{', '.join(known)}"
+            )
+        for entry in entries:
+            if entry not in known:
+                raise unknown_choice(f"entry of train.{section}", entry, known)
 
-    value = OmegaConf.select(cfg, f"train.{key}", default=option.default)
+
+def _value(cfg: "DictConfig", key: str, option: Option) -> Any:
+    value = _selected(cfg, f"train.{key}", option.default)
     if not option.rule.holds(value):
         raise InputError(f"train.{key} is {str(value)[:60]!r}; expected {option.rule.expected}")
     return value
+
+
+def _selected(cfg: "DictConfig", key: str, default: Any) -> Any:
+    from omegaconf import OmegaConf
+    from omegaconf.errors import OmegaConfBaseException
+
+    try:
+        value = OmegaConf.select(cfg, key, default=default)
+    except OmegaConfBaseException as error:
+        raise InputError(f"{key} cannot be worked out: {in_short(str(error))}") from error
+    return default if value is None else value

@@ -69,6 +69,7 @@ def run(request: Request) -> None:
     cfg = load_python_recipe(request.path, request.overrides)
     params = RunParams.from_recipe(cfg, partial(device_of, num_gpus=request.num_gpus))
     seed = request.seed if params.seed < 0 else params.seed
+    _check(cfg, request)
     with session(params.output_dir, as_yaml(cfg), seed) as seed:
         model = instantiate(cfg.model).to(params.device)
         if request.eval_only:
@@ -77,18 +78,36 @@ def run(request: Request) -> None:
             run_trainer(build_trainer(cfg, params, model, seed, request), request.resume)
 
 
+def _check(cfg: "DictConfig", request: Request) -> None:
+    """Refuse what would only show after the model has been built, or at the first evaluation.
+
+    Raises:
+        InputError: names the section.
+    """
+    if request.eval_only and "test" not in cfg.dataloader:
+        raise InputError("nothing to evaluate on: the recipe has no dataloader.test")
+    if not request.eval_only and "train" not in cfg.dataloader:
+        raise InputError("nothing to train on: the recipe has no dataloader.train")
+    if not request.eval_only and "params" not in cfg.optimizer:
+        raise InputError(
+            "optimizer.params is missing; it makes parameters of optimizer.params.model"
+        )
+    names = _test_sets(cfg.dataloader)
+    if "test" in cfg.dataloader and not cfg.dataloader.get("evaluator") and len(names) != 1:
+        raise InputError(
+            f"dataloader.test.dataset.names has {len(names)} datasets; name one, or say in "
+            "dataloader.evaluator how they are scored"
+        )
+
+
 def build_trainer(
     cfg: "DictConfig", params: RunParams, model: nn.Module, seed: int, request: Request
 ) -> Trainer:
     """Return a trainer of ``model``, whose initial weights are loaded.
 
     Raises:
-        InputError: the weights do not fit, or the optimizer has no parameters.
+        InputError: the weights do not fit.
     """
-    if "params" not in cfg.optimizer:
-        raise InputError(
-            "optimizer.params is missing; it makes parameters of optimizer.params.model"
-        )
     if params.weights:
         load_weights(model, params.weights, purpose="train", allow_partial=request.allow_partial)
     cfg.optimizer.params.model = model
@@ -114,15 +133,13 @@ def evaluate_weights(
     """Evaluate ``train.init_checkpoint``, or the last checkpoint of the training.
 
     Raises:
-        InputError: there are no weights, or nothing to evaluate on.
+        InputError: there are no weights.
     """
     path = params.weights
     if request.resume:
         path = str(last_to_evaluate(TrainingCheckpoints(params.output_dir, params.checkpoints)))
     if not path:
         raise InputError("train.init_checkpoint is empty; name the weights to evaluate")
-    if "test" not in cfg.dataloader:
-        raise InputError("nothing to evaluate on: the recipe has no dataloader.test")
     load_weights(model, path, allow_partial=request.allow_partial)
     evaluate(cfg, params, model)
 
@@ -141,14 +158,9 @@ def evaluate(
     name = names[0] if len(names) == 1 else "test"
     if cfg.dataloader.get("evaluator") is not None:
         evaluator: DatasetEvaluator = instantiate(cfg.dataloader.evaluator)
-    elif len(names) == 1:
+    else:
         folder = params.output_dir / f"inference_{as_file_name(name)}"
         evaluator = build_evaluator(name, folder, tasks=_tasks(model), report=report)
-    else:
-        raise InputError(
-            f"dataloader.test.dataset.names has {len(names)} datasets; name one, or say in "
-            "dataloader.evaluator how they are scored"
-        )
     results: Mapping[str, Any] = inference_on_dataset(
         model, instantiate(cfg.dataloader.test), evaluator
     )

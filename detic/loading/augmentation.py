@@ -3,7 +3,7 @@
 Images are (H, W) or (H, W, C) arrays, points (N, 2) rows of (x, y) in pixels.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -309,7 +309,7 @@ def check_polygons_can_be_cut(steps: Sequence[T.Augmentation]) -> None:
     Raises:
         InputError: it is missing.
     """
-    if not any(isinstance(step, T.RandomCrop | T.FixedSizeCrop) for step in steps):
+    if not any(isinstance(step, T.RandomCrop | T.FixedSizeCrop) for step in _flat(steps)):
         return
     try:
         T.CropTransform(0, 0, 1, 1).apply_polygons([])
@@ -318,6 +318,15 @@ def check_polygons_can_be_cut(steps: Sequence[T.Augmentation]) -> None:
             f"crops cut polygons by the package {error.name}, which is missing; install it with "
             f"`pip install {error.name}`"
         ) from error
+
+
+def _flat(steps: Sequence[T.Augmentation]) -> Iterator[T.Augmentation]:
+    """Yield the steps, and those that are drawn from."""
+    for step in steps:
+        yield step
+        if isinstance(step, EitherOf):
+            for choice in step.choices:
+                yield from _flat(choice.augs)
 
 
 def build_test_augmentations(cfg: CfgNode) -> list[T.Augmentation]:

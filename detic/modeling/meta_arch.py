@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from centernet.proposal_generator import CenterNet
 from detic.annotation import AnnotationKind
 from detic.errors import InputError
-from detic.modeling.backbone.timm import TimmBackbone
+from detic.modeling.backbone.timm import pixel_statistics
 from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
 from detic.modeling.precision import computing_in
@@ -25,6 +25,7 @@ from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import BatchCaptions, Supervision
 from detic.transfer import send, send_instances
 from detic.vocabulary.text_encoder import build_text_encoder
+from detic.vocabulary.text_weights import OPENAI
 
 # Detectron2's own heads know boxes only.
 _BOX_ONLY_HEADS = ("StandardROIHeads", "CascadeROIHeads")
@@ -81,18 +82,27 @@ class CustomRCNN(GeneralizedRCNN):
                 "MODEL.DYNAMIC_CLASSIFIER samples classes itself and knows no captions: "
                 "set MODEL.ROI_BOX_HEAD.USE_FED_LOSS and MODEL.WITH_CAPTION to False"
             )
+        encoder = node.get("TEXT_ENCODER", {}).get("WEIGHTS", OPENAI)  # other projects lack the key
+        if node.WITH_CAPTION and encoder != OPENAI:
+            raise InputError(
+                "MODEL.WITH_CAPTION True embeds captions by OpenAI's ViT-B/32, and MODEL.TEXT_ENCODER."
+                f"WEIGHTS is {encoder!r}; class names and captions need one text encoder: set it to "
+                f"{OPENAI!r}"
+            )
         parts = super().from_config(cfg)
-        if node.TIMM.get("USE_PIXEL_STATISTICS", False):
-            parts |= _pixel_statistics(parts["backbone"], cfg.INPUT.FORMAT)
-        return parts | {
-            "with_image_labels": cfg.WITH_IMAGE_LABELS,
-            "half_precision_backbone": cfg.FP16,
-            "box_only_heads": node.ROI_HEADS.NAME in _BOX_ONLY_HEADS,
-            "dataset_loss_weights": node.DATASET_LOSS_WEIGHT,
-            "class_sampler": ClassSampler.from_config(cfg) if node.DYNAMIC_CLASSIFIER else None,
-            "text_encoder": build_text_encoder() if node.WITH_CAPTION else None,
-            "captions": CaptionParams(node.SYNC_CAPTION_BATCH, node.CAP_BATCH_RATIO),
-        }
+        return (
+            parts
+            | pixel_statistics(cfg, parts["backbone"])
+            | {
+                "with_image_labels": cfg.WITH_IMAGE_LABELS,
+                "half_precision_backbone": cfg.FP16,
+                "box_only_heads": node.ROI_HEADS.NAME in _BOX_ONLY_HEADS,
+                "dataset_loss_weights": node.DATASET_LOSS_WEIGHT,
+                "class_sampler": ClassSampler.from_config(cfg) if node.DYNAMIC_CLASSIFIER else None,
+                "text_encoder": build_text_encoder() if node.WITH_CAPTION else None,
+                "captions": CaptionParams(node.SYNC_CAPTION_BATCH, node.CAP_BATCH_RATIO),
+            }
+        )
 
     def forward(
         self, batched_inputs: list[dict], object_counts: Tensor | None = None
@@ -213,10 +223,15 @@ class CustomRCNN(GeneralizedRCNN):
         }
 
     def _laid_out(self, images: Tensor) -> Tensor:
-        """Return ``images`` in the memory format in which the whole network is fastest."""
-        if self.device.type == "cpu" and not torch.compiler.is_compiling():
-            return images.contiguous(memory_format=torch.channels_last)
-        return images
+        """Return ``images`` in the memory format in which the whole network is fastest.
+
+        A processor sums the statistics of a batch in double precision in planes only.
+        """
+        if self.device.type != "cpu" or (self.training and _has_batch_statistics(self.backbone)):
+            return images
+        if torch.compiler.is_compiling():  # other programs choose for themselves
+            return images
+        return images.contiguous(memory_format=torch.channels_last)
 
     def _supervision(self, batched_inputs: list[dict]) -> Supervision:
         """Return what the batch is annotated with, classes sampled and captions encoded."""
@@ -269,13 +284,7 @@ class CustomRCNN(GeneralizedRCNN):
         return {name: loss * weight for name, loss in losses.items()}
 
 
-def _pixel_statistics(backbone: nn.Module, image_format: str) -> dict[str, list[float]]:
-    """Return the mean and the deviation that the weights of a timm backbone know."""
-    for module in backbone.modules():
-        if isinstance(module, TimmBackbone):
-            mean, std = module.pixel_statistics(image_format)
-            return {"pixel_mean": mean, "pixel_std": std}
-    raise InputError(
-        "MODEL.TIMM.USE_PIXEL_STATISTICS True needs a backbone of timm: choose one in "
-        "MODEL.BACKBONE.NAME, or set MODEL.PIXEL_MEAN and MODEL.PIXEL_STD"
+def _has_batch_statistics(network: nn.Module) -> bool:
+    return any(
+        isinstance(m, nn.modules.batchnorm._BatchNorm) and m.training for m in network.modules()
     )

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import torch
+from torch import nn
 
 from detic.modeling.request import RequestedClasses
 from detic.modeling.roi_heads.classifier import class_columns
@@ -27,7 +28,9 @@ class PreparedVocabulary:
 
 
 def prepare(
-    vocabulary: EmbeddedVocabulary, classifier: ZeroShotClassifier, score_threshold: float
+    vocabulary: EmbeddedVocabulary,
+    classifier: ZeroShotClassifier | nn.Linear,
+    score_threshold: float,
 ) -> PreparedVocabulary:
     """Return a vocabulary as the model reads it.
 
@@ -36,7 +39,7 @@ def prepare(
         score_threshold: of the classes that have none of their own, 0 to 1.
 
     Raises:
-        InputError: the threshold is no score.
+        InputError: the threshold is no score, or the classifier knows its own classes only.
     """
     check_score_threshold(score_threshold)
     entries = vocabulary.entries

@@ -38,13 +38,21 @@ def is_same_name(one: str | os.PathLike, other: str | os.PathLike) -> bool:
 
 
 def local_fingerprint(source: str | os.PathLike) -> str | None:
-    """Return the fingerprint of a text encoder's weights, None if they are not on this machine."""
+    """Return the fingerprint of a text encoder's weights, None if they are not on this machine.
+
+    Nor is there one where a model of open_clip lacks its tokenizer.
+    """
     source = os.fspath(source)
     path = (local_open_clip_weights if is_open_clip(source) else local_text_weights)(source)
     if path is None:
         return None
     status = path.stat()
-    return _fingerprint(source, path, status.st_mtime_ns, status.st_size)
+    try:
+        return _fingerprint(source, path, status.st_mtime_ns, status.st_size)
+    except InputError:
+        if is_open_clip(source):
+            return None
+        raise
 
 
 @cache

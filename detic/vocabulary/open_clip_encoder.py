@@ -54,6 +54,13 @@ class OpenClipName(NamedTuple):
         return cls(model, weights)
 
     @property
+    def is_published(self) -> bool:
+        """Whether open_clip fetches it on any machine; otherwise it lies in files of this one."""
+        return self.model.startswith("hf-hub:") or (
+            bool(self.weights) and not find_file(self.weights).is_file()
+        )
+
+    @property
     def short(self) -> str:
         """The source without folders: the same wherever files lie."""
         schema, _, address = self.model.partition(":")

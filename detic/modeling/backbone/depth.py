@@ -8,8 +8,9 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-# res2 (Detectron2), layer1 (ResNets), s1 (RegNets), stages_1 or stages.1, layers.1 (Swin), blocks.1
-_STAGE = re.compile(r"\b(?:res|layer|s|(?:stages|layers|blocks)[._])(\d+)\b")
+# res2 (Detectron2), layer1 (ResNets), s1 (RegNets), stage2 (HRNets), stages_1 or stages.1,
+# layers.1 (Swin), blocks.1
+_STAGE = re.compile(r"\b(?:res|layer|s|stage|(?:stages|layers|blocks)[._])(\d+)\b")
 
 
 class Depths(NamedTuple):
@@ -17,6 +18,11 @@ class Depths(NamedTuple):
 
     by_name: dict[str, int]
     top: int  # one more than that of the last stage
+
+    @property
+    def has_stages(self) -> bool:
+        """Whether the names tell stages; otherwise all depths are 0."""
+        return self.top > 1
 
 
 def depths(names: Iterable[str]) -> Depths:

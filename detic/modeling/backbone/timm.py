@@ -5,7 +5,7 @@ Shapes: B images, F_l channels of level l.
 
 from collections.abc import Sequence
 
-from detectron2.layers import FrozenBatchNorm2d, ShapeSpec
+from detectron2.layers import ShapeSpec
 from detectron2.modeling import BACKBONE_REGISTRY, Backbone
 from detectron2.modeling.backbone import FPN
 from torch import Tensor, nn
@@ -25,7 +25,10 @@ class TimmBackbone(Backbone):
             have the levels 2 to 5.
         norm: "FrozenBN" turns batch normalisation into fixed affine maps; "" keeps it.
         freeze_at: from 1 on the stem is fixed, from 2 on the first stage (of plain transformers:
-            block) too, and so on.
+            block) too, and so on, their batch normalisation included.
+
+    Raises:
+        InputError: the model is not known, has not these maps, or no stages that could be frozen.
     """
 
     def __init__(
@@ -40,16 +43,9 @@ class TimmBackbone(Backbone):
         self.base_name = base_name
         self.out_levels = tuple(out_levels)
         base, shapes = _create(base_name, self.out_levels)
-        by_name = depths(name for name, _ in base.named_parameters()).by_name
-        for name, parameter in base.named_parameters():
-            parameter.requires_grad_(by_name[name] >= freeze_at)
-        if norm == "FrozenBN":
-            from detic.modeling.backbone.timm_models import freeze_activated_norms
-
-            freeze_activated_norms(base)
-            base = FrozenBatchNorm2d.convert_frozen_batchnorm(base)
-        elif norm:
+        if norm not in ("", "FrozenBN"):
             raise InputError(f"unknown MODEL.TIMM.NORM {norm!r}; choose FrozenBN or leave it empty")
+        _freeze(base, base_name, freeze_at, all_norms=norm == "FrozenBN")
         self.base = base
         self._output_shape = {
             f"layer{level}": ShapeSpec(channels=channels, stride=stride)
@@ -106,6 +102,42 @@ def build_p67_timm_fpn_backbone(cfg, input_shape: ShapeSpec) -> FPN:
 def build_p35_timm_fpn_backbone(cfg, input_shape: ShapeSpec) -> FPN:
     """Return the timm model under a pyramid P3-P5."""
     return build_fpn(cfg, build_timm_backbone(cfg, input_shape), with_p6_p7=False)
+
+
+def pixel_statistics(cfg, backbone: nn.Module) -> dict[str, Sequence[float]]:
+    """Return ``pixel_mean`` and ``pixel_std``, by channel, of the images of a detector.
+
+    They are those of the recipe, or what the weights of a timm backbone know.
+
+    Raises:
+        InputError: the backbone, or the model of timm, has none.
+    """
+    if not cfg.MODEL.TIMM.get("USE_PIXEL_STATISTICS", False):
+        return {"pixel_mean": cfg.MODEL.PIXEL_MEAN, "pixel_std": cfg.MODEL.PIXEL_STD}
+    for module in backbone.modules():
+        if isinstance(module, TimmBackbone):
+            mean, std = module.pixel_statistics(cfg.INPUT.FORMAT)
+            return {"pixel_mean": mean, "pixel_std": std}
+    raise InputError(
+        "MODEL.TIMM.USE_PIXEL_STATISTICS True needs a backbone of timm: choose one in "
+        "MODEL.BACKBONE.NAME, or set MODEL.PIXEL_MEAN and MODEL.PIXEL_STD"
+    )
+
+
+def _freeze(base: nn.Module, name: str, freeze_at: int, all_norms: bool) -> None:
+    """Fix the parameters and norms of the first stages of a model, or the norms of all."""
+    from detic.modeling.backbone.timm_models import fix_batch_norms
+
+    found = depths(n for n, _ in base.named_parameters())
+    if freeze_at > 0 and not found.has_stages:
+        raise InputError(
+            f"MODEL.TIMM.FREEZE_AT is {freeze_at}, but the names of the parameters of {name} tell no "
+            "stages; set it to 0 or choose another MODEL.TIMM.BASE_NAME"
+        )
+    frozen = {n for n, depth in found.by_name.items() if depth < freeze_at}
+    for n, parameter in base.named_parameters():
+        parameter.requires_grad_(n not in frozen)
+    fix_batch_norms(base, lambda norm: all_norms or f"{norm}.weight" in frozen)
 
 
 def _create(

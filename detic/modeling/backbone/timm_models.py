@@ -3,11 +3,12 @@
 Shapes: B images, C channels, C_l channels of level l.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import timm
 import torch
+from detectron2.layers import FrozenBatchNorm2d
 from timm.layers import BatchNormAct2d, LayerNorm2d, freeze_batch_norm_2d
 from timm.models.resnet import Bottleneck, ResNet
 from torch import Tensor, nn
@@ -92,11 +93,18 @@ def pixel_statistics(name: str) -> tuple[list[float], list[float]]:
     return [255 * x for x in known.mean], [255 * x for x in known.std]
 
 
-def freeze_activated_norms(model: nn.Module) -> None:
-    """Fix the batch norms of a model that have an activation inside, which Detectron2 would lose."""
-    activated = [n for n, m in model.named_modules() if isinstance(m, BatchNormAct2d)]
-    for name in activated:
-        model.set_submodule(name, freeze_batch_norm_2d(model.get_submodule(name)))
+def fix_batch_norms(model: nn.Module, is_fixed: Callable[[str], bool]) -> None:
+    """Turn batch norms, those whose name ``is_fixed`` tells, into fixed affine maps."""
+    norms = [(name, m) for name, m in model.named_modules() if isinstance(m, nn.BatchNorm2d)]
+    for name, norm in norms:
+        if is_fixed(name):
+            model.set_submodule(name, _fixed(norm))
+
+
+def _fixed(norm: nn.BatchNorm2d) -> nn.Module:
+    if isinstance(norm, BatchNormAct2d):
+        return freeze_batch_norm_2d(norm)  # Detectron2 would lose the activation inside
+    return FrozenBatchNorm2d.convert_frozen_batchnorm(norm)
 
 
 def _create_pyramidal(name: str, out_levels: Sequence[int], pretrained: bool) -> nn.Module:

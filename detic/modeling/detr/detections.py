@@ -5,10 +5,13 @@ Shapes: B images, Q queries, C classes, N detections of an image.
 
 from collections.abc import Sequence
 
+import torch
 from detectron2.structures import Boxes, Instances
 from torch import Tensor
 
+from centernet.rows import rows_where
 from detic.modeling.detr.boxes import cxcywh_to_xyxy
+from detic.transfer import send
 
 
 def best_detections(
@@ -37,18 +40,20 @@ def best_detections(
     count = total if limit < 0 else min(limit, total)
     values, places = scores.flatten(1).topk(count, dim=1)
     queries, classes = places // num_classes, places % num_classes
-    detections = []
-    for i, (height, width) in enumerate(image_sizes_hw):
-        chosen = slice(None) if thresholds is None else values[i] > thresholds[classes[i]]
-        index = queries[i][chosen]
-        scale = boxes.new_tensor([width, height, width, height])
-        detections.append(
-            Instances(
-                (height, width),
-                pred_boxes=Boxes(cxcywh_to_xyxy(boxes[i, index]) * scale),
-                scores=values[i][chosen],
-                pred_classes=classes[i][chosen],
-                box_index=index,
-            )
+    scales = send(torch.tensor([(w, h, w, h) for h, w in image_sizes_hw]), boxes.device)
+    detections = [
+        Instances(
+            size_hw,
+            pred_boxes=Boxes(cxcywh_to_xyxy(boxes[i, queries[i]]) * scales[i]),
+            scores=values[i],
+            pred_classes=classes[i],
+            box_index=queries[i],
         )
-    return detections
+        for i, size_hw in enumerate(image_sizes_hw)
+    ]
+    return detections if thresholds is None else _above(thresholds, detections)
+
+
+def _above(thresholds: Tensor, detections: Sequence[Instances]) -> list[Instances]:
+    rows = rows_where([d.scores > thresholds[d.pred_classes] for d in detections])
+    return [d[r] for d, r in zip(detections, rows, strict=True)]

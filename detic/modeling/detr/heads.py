@@ -4,7 +4,6 @@ Shapes: B images, Q queries, C classes, d width of the model.
 """
 
 import copy
-import math
 
 import torch
 from torch import Tensor, nn
@@ -16,6 +15,7 @@ from detic.modeling.roi_heads.classifier import (
     ClassifierParams,
     build_classifier,
     class_logits_by_slice,
+    prior_bias,
 )
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 
@@ -77,7 +77,7 @@ def _one_each(first: nn.Module, count: int, shared: bool) -> list[nn.Module]:
 
 def _linear_classifier(width: int, num_classes: int) -> nn.Linear:
     layer = nn.Linear(width, num_classes)
-    nn.init.constant_(layer.bias, math.log(_PRIOR_PROB / (1 - _PRIOR_PROB)))
+    nn.init.constant_(layer.bias, prior_bias(_PRIOR_PROB))
     return layer
 
 

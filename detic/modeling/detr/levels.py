@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detic.modeling.detr.position_encoding import PositionEncoding
+from detic.transfer import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,7 +47,7 @@ class TokenLevels:
 def padding_of(image_sizes_hw: Sequence[tuple[int, int]], images: Tensor) -> Tensor:
     """Return where images (B, 3, H, W) are padded, (B, H, W) bool."""
     rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
-    sizes = torch.tensor(image_sizes_hw, device=images.device)  # (B, 2)
+    sizes = send(torch.tensor(image_sizes_hw), images.device)  # (B, 2)
     below = rows >= sizes[:, :1]  # (B, H)
     right = columns >= sizes[:, 1:]  # (B, W)
     return below[:, :, None] | right[:, None, :]
@@ -85,7 +86,7 @@ def join_levels(
 
 def sizes_of(shapes_hw: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
     """Return shapes of L maps as widths and heights, (L, 2) float32."""
-    return torch.tensor([(float(w), float(h)) for h, w in shapes_hw], device=device)
+    return send(torch.tensor([(float(w), float(h)) for h, w in shapes_hw]), device)
 
 
 def _valid(padding: Tensor) -> Tensor:

@@ -8,15 +8,16 @@ from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import torch
-from detectron2.utils import comm
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from centernet.processes import mean_over_processes
 from detic.modeling.detr.boxes import cxcywh_to_xyxy, generalized_iou
 from detic.modeling.detr.matching import Matches, PairWeights, Targets, match
 from detic.modeling.detr.queries import OBJECT
 from detic.modeling.detr.transformer import Prediction
 from detic.modeling.federated import sample_federated_classes
+from detic.transfer import send
 
 _GAMMA = 2  # focusing exponent
 _UNWEIGHTED = PairWeights(classes=1.0, l1=1.0, giou=1.0)
@@ -74,7 +75,7 @@ class SetCriterion(nn.Module):
         device = layers[-1].boxes.device
         if object_count is None:
             object_count = count_objects(targets, device)
-        normalizer = _mean_over_processes(object_count).clamp(min=1)[0]
+        normalizer = mean_over_processes(object_count).clamp(min=1)[0]
         sets = list(self._sets(layers, proposals, targets))
         all_matches = match([(s.prediction, s.targets) for s in sets], self.params.weights)
         losses: dict[str, Tensor] = {}
@@ -153,7 +154,7 @@ def box_losses(boxes: Tensor, targets: Tensor) -> tuple[Tensor, Tensor]:
 def class_error(prediction: Prediction, matches: Matches, targets: Sequence[Targets]) -> Tensor:
     """Return the share of matched queries whose most likely class is wrong, percent."""
     if len(matches.queries) == 0:
-        return prediction.boxes.new_tensor(100.0)
+        return prediction.boxes.new_full((), 100.0)
     logits = prediction.class_logits[matches.images, matches.queries]  # (K, C)
     classes = torch.cat([t.classes for t in targets])[matches.objects]
     return 100 - 100 * (logits.argmax(dim=1) == classes).float().mean()
@@ -168,19 +169,10 @@ def cardinality_error(prediction: Prediction, targets: Sequence[Targets]) -> Ten
     """
     last = prediction.class_logits.shape[2] - 1
     found = (prediction.class_logits.argmax(dim=2) != last).sum(dim=1)  # (B,)
-    present = found.new_tensor([len(t.classes) for t in targets])
+    present = send(torch.tensor([len(t.classes) for t in targets]), found.device)
     return (found - present).abs().float().mean()
 
 
 def count_objects(targets: Sequence[Targets], device: torch.device) -> Tensor:
     """Return the number of objects of a batch, (1,) float32."""
-    return torch.tensor([sum(len(t.classes) for t in targets)], device=device).float()
-
-
-def _mean_over_processes(count: Tensor) -> Tensor:
-    world_size = comm.get_world_size()
-    if world_size == 1:
-        return count
-    total = count.clone()
-    torch.distributed.all_reduce(total)
-    return total / world_size
+    return send(torch.tensor([float(sum(len(t.classes) for t in targets))]), device)

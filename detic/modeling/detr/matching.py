@@ -13,6 +13,7 @@ from torch import Tensor
 
 from detic.modeling.detr.boxes import cxcywh_to_xyxy, generalized_iou
 from detic.modeling.detr.transformer import Prediction
+from detic.transfer import send
 
 # Of the focal cost: the released models were matched by these whatever their loss had.
 _ALPHA = 0.25
@@ -112,5 +113,5 @@ def _joined(
         np.stack([np.full_like(queries, i), queries, objects + first])
         for i, ((queries, objects), first) in enumerate(zip(pairs, firsts, strict=True))
     ]
-    joined = torch.from_numpy(np.concatenate(columns, axis=1)).to(device)  # (3, K)
+    joined = send(torch.from_numpy(np.concatenate(columns, axis=1)), device)  # (3, K)
     return Matches(*joined)

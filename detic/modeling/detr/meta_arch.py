@@ -3,33 +3,35 @@
 Shapes: B images, C classes, D embedding width.
 """
 
-import math
 from collections.abc import Sequence
 
 import torch
 from detectron2.config import configurable
-from detectron2.modeling import META_ARCH_REGISTRY, build_backbone
+from detectron2.modeling import META_ARCH_REGISTRY, Backbone, build_backbone
 from detectron2.structures import ImageList, Instances
 from torch import Tensor, nn
 
 from detic.annotation import AnnotationKind
-from detic.config import class_count
-from detic.errors import InputError
+from detic.modeling.backbone.timm import pixel_statistics
 from detic.modeling.detr.boxes import xyxy_to_cxcywh
+from detic.modeling.detr.config import (
+    check_config,
+    criterion_params,
+    federated_frequencies,
+    transformer_params,
+)
 from detic.modeling.detr.detections import best_detections
-from detic.modeling.detr.encoder import LayerParams
 from detic.modeling.detr.image_label_loss import image_label_loss
 from detic.modeling.detr.levels import padding_of
-from detic.modeling.detr.losses import CriterionParams, SetCriterion, count_objects
-from detic.modeling.detr.matching import PairWeights, Targets
+from detic.modeling.detr.losses import SetCriterion, count_objects
+from detic.modeling.detr.matching import Targets
 from detic.modeling.detr.network import DetrNetwork
-from detic.modeling.detr.transformer import TransformerParams
-from detic.modeling.federated import load_class_frequencies
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams
 from detic.modeling.roi_heads.classifier import ClassifierParams, class_logits_by_slice
 from detic.modeling.roi_heads.inference import add_extras
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
+from detic.transfer import send
 
 
 @META_ARCH_REGISTRY.register()
@@ -71,23 +73,13 @@ class DeformableDetr(nn.Module):
 
     @classmethod
     def from_config(cls, cfg) -> dict:
-        _check_config(cfg)
-        node = cfg.MODEL.DETR
-        weights = PairWeights(node.CLS_WEIGHT, node.L1_WEIGHT, node.GIOU_WEIGHT)
-        criterion = CriterionParams(
-            weights=weights,
-            focal_alpha=node.FOCAL_ALPHA,
-            every_layer=node.DEEP_SUPERVISION,
-            num_sampled_classes=cfg.MODEL.ROI_BOX_HEAD.FED_LOSS_NUM_CAT,
-        )
-        return {
-            "network": DetrNetwork(
-                build_backbone(cfg), ClassifierParams.from_config(cfg), _sizes(node)
-            ),
-            "criterion": SetCriterion(criterion, _frequencies(cfg)),
-            "image_label_weight": node.WEAK_WEIGHT if cfg.WITH_IMAGE_LABELS else None,
-            "pixel_mean": cfg.MODEL.PIXEL_MEAN,
-            "pixel_std": cfg.MODEL.PIXEL_STD,
+        check_config(cfg)
+        backbone = build_backbone(cfg)
+        classifier = ClassifierParams.from_config(cfg)
+        return pixel_statistics(cfg, backbone) | {
+            "network": DetrNetwork(backbone, classifier, transformer_params(cfg)),
+            "criterion": SetCriterion(criterion_params(cfg), federated_frequencies(cfg)),
+            "image_label_weight": cfg.MODEL.DETR.WEAK_WEIGHT if cfg.WITH_IMAGE_LABELS else None,
             "scores": ScoreParams(
                 one_class_per_proposal=cfg.MODEL.ROI_HEADS.ONE_CLASS_PER_PROPOSAL,
                 max_detections=cfg.TEST.DETECTIONS_PER_IMAGE,
@@ -99,11 +91,11 @@ class DeformableDetr(nn.Module):
         return self.pixel_mean.device
 
     @property
-    def backbone(self) -> nn.Module:
-        return self.detr.backbone.get_submodule("0.backbone")
+    def backbone(self) -> Backbone:
+        return self.detr.maps.backbone
 
     @property
-    def classifier(self) -> ZeroShotClassifier:
+    def classifier(self) -> ZeroShotClassifier | nn.Linear:
         """That of detections; of a closed model a linear layer."""
         return self.detr.classifier
 
@@ -178,11 +170,16 @@ class DeformableDetr(nn.Module):
         return count_objects(self._targets(batched_inputs), self.device)
 
     def _preprocess(self, batched_inputs: list[dict]) -> tuple[Tensor, Tensor]:
-        """Return normalised images (B, 3, H, W) and where they are padded, (B, H, W) bool."""
+        """Return normalised images (B, 3, H, W) and where they are padded, (B, H, W) bool.
+
+        H and W are the largest of the batch, or multiples of what the backbone needs; Detectron2's
+        ResNets need none.
+        """
         images = [
-            (x["image"].to(self.device) - self.pixel_mean) / self.pixel_std for x in batched_inputs
+            (send(x["image"], self.device) - self.pixel_mean) / self.pixel_std
+            for x in batched_inputs
         ]
-        batch = ImageList.from_tensors(images)
+        batch = ImageList.from_tensors(images, self.backbone.size_divisibility)
         return batch.tensor, padding_of(batch.image_sizes, batch.tensor)
 
     def _targets(self, batched_inputs: list[dict]) -> list[Targets]:
@@ -203,77 +200,9 @@ class DeformableDetr(nn.Module):
 
 
 def _relative(instances: Instances, device: torch.device) -> Targets:
-    """Return the objects of an image, in shares of its width and height."""
+    """Return the objects of an image on a device, in shares of the image's width and height."""
     height, width = instances.image_size
-    boxes = instances.gt_boxes.tensor.to(device)
+    boxes = instances.gt_boxes.tensor  # not on the device yet: nor are the sides
     scale = boxes.new_tensor([width, height, width, height])
-    return Targets(instances.gt_classes.to(device), xyxy_to_cxcywh(boxes / scale))
-
-
-def _sizes(node) -> TransformerParams:
-    layer = LayerParams(
-        width=node.HIDDEN_DIM,
-        num_heads=node.NHEADS,
-        num_levels=node.NUM_FEATURE_LEVELS,
-        feedforward_width=node.DIM_FEEDFORWARD,
-        dropout=node.DROPOUT,
-    )
-    return TransformerParams(
-        layer=layer,
-        encoder_layers=node.ENC_LAYERS,
-        decoder_layers=node.DEC_LAYERS,
-        num_queries=node.NUM_OBJECT_QUERIES,
-        two_stage=node.TWO_STAGE,
-        refine_boxes=node.WITH_BOX_REFINE,
-    )
-
-
-def _frequencies(cfg) -> Tensor | None:
-    """Return the frequencies of the federated loss, (C,); None if there is none."""
-    if not cfg.MODEL.DETR.USE_FED_LOSS:
-        return None
-    node = cfg.MODEL.ROI_BOX_HEAD
-    frequencies = load_class_frequencies(node.CAT_FREQ_PATH, node.FED_LOSS_FREQ_WEIGHT)
-    if len(frequencies) != class_count(cfg):
-        raise InputError(
-            f"{node.CAT_FREQ_PATH} has {len(frequencies)} classes, the model has "
-            f"{class_count(cfg)} (MODEL.DETR.NUM_CLASSES); let MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH name "
-            "the frequencies of its classes"
-        )
-    return frequencies
-
-
-def _check_config(cfg) -> None:
-    """Refuse what cannot be built, or does not apply.
-
-    Raises:
-        InputError: names the keys.
-    """
-    node, width, heads = cfg.MODEL.DETR, cfg.MODEL.DETR.HIDDEN_DIM, cfg.MODEL.DETR.NHEADS
-    for is_wrong, message in (
-        (cfg.MODEL.MASK_ON, "MODEL.MASK_ON True: it has no masks; set it to False"),
-        (
-            cfg.MODEL.DYNAMIC_CLASSIFIER,
-            "MODEL.DYNAMIC_CLASSIFIER True: it classifies against all classes; set it to False",
-        ),
-        (
-            cfg.MODEL.WITH_CAPTION,
-            "MODEL.WITH_CAPTION True: it learns nothing from captions; set it to False",
-        ),
-        (
-            node.TWO_STAGE and not node.WITH_BOX_REFINE,
-            "MODEL.DETR.TWO_STAGE True needs a box head for the proposals; set MODEL.DETR."
-            "WITH_BOX_REFINE to True",
-        ),
-        (
-            cfg.WITH_IMAGE_LABELS and not node.DEEP_SUPERVISION,
-            "WITH_IMAGE_LABELS True supervises every layer; set MODEL.DETR.DEEP_SUPERVISION to True",
-        ),
-        (
-            width % math.lcm(32, heads) != 0,
-            f"MODEL.DETR.HIDDEN_DIM is {width}; expected a multiple of 32 and of MODEL.DETR.NHEADS, "
-            f"{heads}",
-        ),
-    ):
-        if is_wrong:
-            raise InputError(f"Deformable DETR: {message}")
+    relative = xyxy_to_cxcywh(boxes / scale)
+    return Targets(send(instances.gt_classes, device), send(relative, device))

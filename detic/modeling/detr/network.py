@@ -6,7 +6,6 @@ Shapes: B images, H x W pixels or cells, L levels, d width of the model.
 """
 
 from collections.abc import Sequence
-from typing import Any
 
 import torch
 from detectron2.layers import ShapeSpec
@@ -85,27 +84,39 @@ class DetrNetwork(nn.Module):
             padding: (B, H, W) bool, True where there is no image.
             backbone_dtype: of automatic mixed precision; None: float32.
         """
-        levels = self._levels(self.backbone[0](images, backbone_dtype), padding)
+        levels = self._levels(self.maps(images, backbone_dtype), padding)
         learned = None if self.query_embed is None else self.query_embed.weight
         return self.transformer(levels, learned, self._classify_proposals, self.bbox_embed)
 
     def predictions(self, transformed: Transformed) -> list[Prediction]:
         """Return classes and boxes after each layer."""
-        heads: Any = self.class_embed
         return [
-            Prediction(class_logits(head, queries.content, self.num_classes), queries.boxes)
-            for head, queries in zip(heads, transformed.layers, strict=False)
+            Prediction(self._class_logits(i, queries.content), queries.boxes)
+            for i, queries in enumerate(transformed.layers)
         ]
 
     @property
-    def classifier(self) -> ZeroShotClassifier:
+    def maps(self) -> NamedMaps:
+        """What makes maps of images."""
+        maps = self.backbone[0]
+        assert isinstance(maps, NamedMaps)
+        return maps
+
+    @property
+    def classifier(self) -> ZeroShotClassifier | nn.Linear:
         """That of the last layer, which detections come from; of a closed model a linear layer."""
-        last: Any = self.class_embed[self.num_layers - 1]
-        return last
+        return self._classifier(self.num_layers - 1)
+
+    def _classifier(self, place: int) -> ZeroShotClassifier | nn.Linear:
+        head = self.class_embed[place]
+        assert isinstance(head, ZeroShotClassifier | nn.Linear)
+        return head
+
+    def _class_logits(self, place: int, x: Tensor) -> Tensor:
+        return class_logits(self._classifier(place), x, self.num_classes)
 
     def _classify_proposals(self, tokens: Tensor) -> Tensor:
-        last: Any = self.class_embed[-1]
-        return class_logits(last, tokens, self.num_classes)
+        return self._class_logits(-1, tokens)
 
     def _levels(self, maps: Sequence[Tensor], padding: Tensor) -> TokenLevels:
         projected = [
@@ -115,7 +126,8 @@ class DetrNetwork(nn.Module):
         for project in self.input_proj[len(maps) :]:
             x = project(x)
             projected.append(x)
-        encode: Any = self.backbone[1]
+        encode = self.backbone[1]
+        assert isinstance(encode, PositionEncoding)
         return join_levels(projected, padding, encode, self.transformer.level_embed)
 
 

@@ -155,7 +155,8 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             return losses | self._no_mask_losses(features, proposals)
         if not supervision.kind.has_box_classes:
             # Such boxes train the proposal network only.
-            return self._no_mask_losses(features, proposals)
+            losses = self._no_box_losses(features, proposals)
+            return losses | self._no_mask_losses(features, proposals)
         stages = self._run_stages(features, proposals, targets)
         with_masks = self.mask_on and any(t.has("gt_masks") for t in (targets or ())[:1])
         in_masks, of_stages = self._foreground(stages, supervision, with_masks)
@@ -234,6 +235,19 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         if x.requires_grad:
             x.register_hook(lambda gradient: gradient / self.num_cascade_stages)
         return x
+
+    def _no_box_losses(
+        self, features: dict[str, Tensor], proposals: list[Instances]
+    ) -> dict[str, Tensor]:
+        """Return losses 0 of each stage, if other processes may have some to average with."""
+        if comm.get_world_size() == 1:
+            return {}
+        zeros = [proposals[0].objectness_logits.new_zeros(())] * self.num_cascade_stages
+        if _exchanges_statistics(self.box_head):  # the others wait for this process
+            stages = self._run_stages(features, [p[:0] for p in proposals], None)
+            zeros = [stage.deltas.sum() for stage in stages]
+        names = ("loss_cls", "loss_box_reg", *(["image_loss"] if self.with_image_labels else []))
+        return {f"{name}_stage{k}": zero for k, zero in enumerate(zeros) for name in names}
 
     def _mask_losses(
         self, features: dict[str, Tensor], proposals: list[Instances], rows: list[Tensor]

@@ -49,7 +49,7 @@ class ClassifierParams:
 def build_classifier(params: ClassifierParams, in_features: int) -> ZeroShotClassifier | nn.Linear:
     """Return a module from (R, in_features) to logits (R, C + 1)."""
     if params.classes is None:
-        bias = -math.log((1 - params.prior_prob) / params.prior_prob)
+        bias = prior_bias(params.prior_prob)
         return normal_linear(in_features, params.num_classes + 1, std=0.01, bias=bias)
     return ZeroShotClassifier(
         in_features=in_features,
@@ -96,6 +96,11 @@ def class_logits_by_slice(
     embedded = classifier.embed(x)
     weight = classifier.zs_weight if columns is None else columns
     return lambda classes: classifier.similarity(embedded, weight[:, classes])
+
+
+def prior_bias(prob: float) -> float:
+    """Return the bias with which a sigmoid classifier starts from a probability."""
+    return -math.log((1 - prob) / prob)
 
 
 def normal_linear(

@@ -8,14 +8,16 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from detectron2.structures import Boxes, Instances
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import nms
 
 from centernet.nms_in_graphs import on_a_square
+from detic.errors import InputError
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.candidates import Candidates, likeliest_classes, top_candidates
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams, StageProbs
+from detic.modeling.roi_heads.classifier import CLOSED
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 
 # First number of candidates per wanted detection; NMS removes most.
@@ -30,7 +32,7 @@ class ClassifiedBoxes:
     proposal_scores: Tensor  # (R,) of the first stage's proposals, in (0, 1)
     boxes_xyxy: Sequence[Tensor]  # B tensors (N, 4) in pixels
     x: Tensor  # (R, F) features that the classifier reads
-    classifier: ZeroShotClassifier  # of the last stage
+    classifier: ZeroShotClassifier | nn.Linear  # of the last stage
 
 
 def detect_requested(
@@ -86,7 +88,7 @@ def add_extras(
     boxes_per_image: Sequence[int],
     x: Tensor,
     scores: ClassScores,
-    classifier: ZeroShotClassifier,
+    classifier: ZeroShotClassifier | nn.Linear,
     request: DetectionRequest,
 ) -> None:
     """Add what is asked for to the detections: ``region_embeddings``, ``class_scores``.
@@ -95,11 +97,16 @@ def add_extras(
         detections: B Instances with ``box_index``.
         x: (R, F) features that ``classifier``, of the last stage, reads.
         scores: of the R boxes of all images.
+
+    Raises:
+        InputError: embeddings are asked for of a classifier that has none.
     """
     first = 0
     for d, num_boxes in zip(detections, boxes_per_image, strict=True):
         index = d.box_index + first  # (M,) into the R boxes
         if request.region_embeddings:
+            if not isinstance(classifier, ZeroShotClassifier):
+                raise InputError(CLOSED)
             d.region_embeddings = F.normalize(classifier.embed(x[index]), dim=1)
         if request.class_scores:
             d.class_scores = scores.of_boxes(index)

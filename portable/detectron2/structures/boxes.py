@@ -118,13 +118,14 @@ class Boxes:
 
         `tensor` is replaced, so gradients and other holders of the old tensor are unaffected.
         Infinite or NaN coordinates raise ValueError on the CPU; usually a training has diverged. An
-        accelerator would be waited for, and a graph cannot raise: there such boxes become NaN. They have no area, and what is
+        accelerator would be waited for: there such boxes become NaN. They have no area, and what is
         computed of them is NaN too.
         """
-        finite = torch.isfinite(self.tensor)
-        if self.tensor.device.type == "cpu" and not torch.compiler.is_compiling():
-            check_finite(bool(finite.all()))
-        tensor = self.tensor.masked_fill(~finite, float("nan"))
+        nan, tensor = float("nan"), self.tensor
+        if tensor.device.type != "cpu":
+            tensor = tensor.nan_to_num(nan=nan, posinf=nan, neginf=nan)
+        elif not torch.compiler.is_compiling():  # a graph cannot raise
+            check_finite(bool(torch.isfinite(tensor).all()))
         height, width = box_size
         x = tensor[:, 0::2].clamp(min=0, max=width)
         y = tensor[:, 1::2].clamp(min=0, max=height)

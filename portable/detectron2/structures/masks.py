@@ -4,7 +4,7 @@ Shapes: N masks, H x W image, S side of a mask target. Polygons are flat arrays 
 in pixels, and one instance may consist of several.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 import torch
@@ -32,21 +32,38 @@ def rasterize_polygons_within_box(
     polygons: list[np.ndarray], box: np.ndarray, mask_size: int
 ) -> torch.Tensor:
     """Return the part of an instance's `polygons` in a box (4,), stretched to (S, S) bool."""
-    x0, y0, x1, y1 = (float(value) for value in box)
-    sides = np.maximum([x1 - x0, y1 - y0], _MIN_BOX_SIDE)
-    local = [(polygon.reshape(-1, 2) - (x0, y0)) * (mask_size / sides) for polygon in polygons]
-    bitmap = polygons_to_bitmask([points.reshape(-1) for points in local], mask_size, mask_size)
-    return torch.from_numpy(bitmap)
+    return _rasterized([polygons], np.asarray(box)[None], mask_size)[0]
 
 
 def _rasterized(
-    polygons: Iterable[list[np.ndarray]], boxes_xyxy: np.ndarray, mask_size: int
+    polygons: Sequence[list[np.ndarray]], boxes_xyxy: np.ndarray, mask_size: int
 ) -> torch.Tensor:
-    """Return the polygons of each instance inside its box of (N, 4), (N, S, S) bool."""
-    targets = torch.zeros(len(boxes_xyxy), mask_size, mask_size, dtype=torch.bool)
-    for index, (of_instance, box) in enumerate(zip(polygons, boxes_xyxy, strict=True)):
-        targets[index] = rasterize_polygons_within_box(of_instance, box, mask_size)
-    return targets
+    """Return the polygons of each instance inside its box of (N, 4), (N, S, S) bool.
+
+    COCO's rasteriser is called once for all.
+    """
+    targets = np.zeros((len(boxes_xyxy), mask_size, mask_size), dtype=bool)
+    parts = [part for of_instance in polygons for part in of_instance]
+    if parts:
+        numbers = [len(of_instance) for of_instance in polygons]
+        instances = np.repeat(np.arange(len(numbers)), numbers)  # of each part
+        local = _inside(parts, boxes_xyxy.astype(np.float64)[instances], mask_size)
+        runs = coco_mask.frPyObjects(local, mask_size, mask_size)
+        bitmaps = coco_mask.decode(runs).view(bool).transpose(2, 0, 1)
+        chosen, first = np.unique(instances, return_index=True)
+        targets[chosen] = np.logical_or.reduceat(bitmaps, first)
+    return torch.from_numpy(targets)
+
+
+def _inside(parts: list[np.ndarray], boxes_xyxy: np.ndarray, mask_size: int) -> list[list[float]]:
+    """Return each polygon in the coordinates of its box of (P, 4), whose sides become S long."""
+    lengths = [len(part) for part in parts]
+    of_point = np.repeat(np.arange(len(parts)), np.array(lengths) // 2)
+    scales = mask_size / np.maximum(boxes_xyxy[:, 2:] - boxes_xyxy[:, :2], _MIN_BOX_SIDE)
+    points = np.concatenate(parts).reshape(-1, 2) - boxes_xyxy[of_point, :2]
+    numbers = (points * scales[of_point]).reshape(-1).tolist()
+    ends = np.cumsum(lengths).tolist()
+    return [numbers[end - n : end] for end, n in zip(ends, lengths, strict=True)]
 
 
 class BitMasks:

@@ -1,5 +1,7 @@
 """Names as publishers spell them, taken from the libraries or written down by depth."""
 
+from itertools import permutations
+
 import pytest
 import timm
 import torch
@@ -86,6 +88,19 @@ def test_mobile_networks_of_timm_keep_their_names(name):
     model = model_names(TimmBackbone, base_name=name)
     placed = place_backbone(names_of(timm.create_model, name), model)
     assert set(placed.model_names.values()) == model
+
+
+@pytest.mark.parametrize("base_name", ["resnet18", "test_vit"])
+def test_backbones_move_between_kinds_of_detectors(base_name):
+    names = names_of(TimmBackbone, base_name=base_name)
+    places = [
+        {prefix + name for name in names}
+        for prefix in ("backbone.bottom_up.", "backbone.", "detr.backbone.0.backbone.")
+    ]
+    for one, other in permutations(places, 2):
+        placed = place_backbone({*one, "detr.transformer.level_embed", "roi_heads.x"}, other)
+        assert placed.model_names.keys() == one
+        assert set(placed.model_names.values()) == other
 
 
 def swin_names():

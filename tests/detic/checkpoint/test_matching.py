@@ -83,6 +83,11 @@ def test_pyramid_is_not_part_of_the_backbone():
     assert backbone_part(names) == {"backbone.bottom_up.norm1.bias"}
 
 
+def test_a_detr_has_its_backbone_below_other_names():
+    names = ["detr.backbone.0.backbone.res2.0.conv1.weight", "detr.bbox_embed.0.layers.0.bias"]
+    assert backbone_part(names) == {names[0]}
+
+
 def test_c4_heads_own_a_part_of_the_backbone():
     names = ["backbone.res2.0.conv1.weight", "roi_heads.res5.0.conv1.weight", "roi_heads.x.bias"]
     assert backbone_part(names) == set(names[:2])

@@ -6,7 +6,7 @@ import torch
 from detectron2.solver import build_lr_scheduler
 from torch import nn
 
-from detic.engine.optimizer import build_optimizer
+from detic.engine.optimizer import JoinedAdamW, build_optimizer
 from detic.errors import InputError
 from detic.recipes import default_config, load_recipe
 
@@ -59,6 +59,34 @@ def test_weight_decay_reaches_biases():
     assert isinstance(optimizer, torch.optim.AdamW)
 
 
+def test_a_step_of_joined_groups_is_that_of_single_ones():
+    def weights_after_steps(optimizer_type):
+        torch.manual_seed(0)
+        net = Net()
+        names = ("backbone", "backbone", "head", "head")
+        rates = {"backbone": 0.01, "head": 0.1}
+        trained = [p for p in net.parameters() if p.requires_grad]
+        groups = [{"params": [p], "lr": rates[n]} for n, p in zip(names, trained, strict=True)]
+        optimizer = optimizer_type(groups, weight_decay=0.1)
+        schedule = torch.optim.lr_scheduler.StepLR(optimizer, 2)
+        calls = []
+        optimizer.register_step_pre_hook(lambda *_: calls.append(len(optimizer.param_groups)))
+        for _ in range(3):
+            optimizer.zero_grad()
+            net.head(net.backbone(torch.ones(3, 2))).sum().backward()
+            net.head.bias.grad = None  # as parameters of parts that were not used
+            optimizer.step()
+            schedule.step()
+        assert calls == [4, 4, 4]
+        return [p.detach() for p in trained], optimizer.state_dict()
+
+    found, state = weights_after_steps(JoinedAdamW)
+    expected, expected_state = weights_after_steps(torch.optim.AdamW)
+    assert all(torch.equal(a, b) for a, b in zip(found, expected, strict=True))
+    assert state["param_groups"] == expected_state["param_groups"]
+    assert state["state"].keys() == expected_state["state"].keys() == {0, 1, 2}
+
+
 def decays_by_shape(*overrides):
     """Return the weight decays of a layer's weight and bias and of its norm's."""
     net = nn.Sequential(nn.Linear(3, 2), nn.BatchNorm1d(2))
@@ -87,7 +115,7 @@ def test_the_vild_recipes_warm_up_to_a_cosine():
 @pytest.mark.parametrize("name", ["SGD", "ADAMW"])
 def test_norms_do_not_decay_in_detectron2s_groups(name):
     kind, decays = decays_by_shape("SOLVER.OPTIMIZER", name)
-    assert kind.__name__.upper() == name
+    assert issubclass(kind, {"SGD": torch.optim.SGD, "ADAMW": torch.optim.AdamW}[name])
     assert decays == [0.0001, 0.0001, 0, 0]
     biases = decays_by_shape("SOLVER.OPTIMIZER", name, "SOLVER.WEIGHT_DECAY_BIAS", 0.5)[1]
     assert biases == [0.0001, 0.5, 0, 0.5]
@@ -142,6 +170,7 @@ def test_parameters_without_gradient_are_not_clipped(clip_type):
             ["SOLVER.USE_CUSTOM_SOLVER", False, "SOLVER.BACKBONE_LAYER_DECAY", 0.5],
             "BACKBONE_LAYER_DECAY 0.5 needs SOLVER.USE_CUSTOM_SOLVER",
         ),
+        (["SOLVER.BACKBONE_LAYER_DECAY", 0.5], "DECAY is 0.5, but .* tell no stages; set it to 1"),
         (
             ["SOLVER.CLIP_GRADIENTS.ENABLED", True, "SOLVER.CLIP_GRADIENTS.CLIP_TYPE", "sum"],
             "choose value, norm or full_model",

@@ -30,7 +30,7 @@ def program(shapes_detector):
     from copy import deepcopy
 
     graph = build_graph(deepcopy(shapes_detector().model), masks=True)
-    return trace(graph, 64, None)
+    return trace(graph, 64, None).program
 
 
 @pytest.fixture(scope="module")
@@ -43,7 +43,7 @@ def exported(program, shapes_detector, tmp_path_factory):
             if find_spec(package) is None:
                 pytest.skip(f"needs the package {package}, of detic[export]")
         path = tmp_path_factory.mktemp(name) / f"m{FORMATS[name].suffix}"
-        metadata = describe(shapes_detector(), Origin("Detic", "ab12"), True, None)
+        metadata = describe(shapes_detector(), Origin("Detic", "ab12"), masks=True)
         FORMATS[name].write(program, metadata, path)
         return open_exported(path)
 

@@ -11,8 +11,9 @@ from detic.export import exporter
 from detic.export.description import Origin
 from detic.export.exported_detector import ExportedDetector, open_exported
 from detic.export.exporter import ExportParams, check_export, export_detector
-from detic.export.formats import Format, find_format
+from detic.export.formats import FORMATS, Format, find_format
 from detic.vocabulary import EmbeddingTable, write_embeddings
+from detic_commands import export
 
 ORIGIN = Origin("Detic", "")
 
@@ -33,7 +34,7 @@ def format_of(monkeypatch):
         made = Format(".pt2", (), write, lambda path: (path.read_text(), run))
         monkeypatch.setattr("detic.export.formats.FORMATS", {"pt2": made})
         monkeypatch.setattr("detic.export.exported_detector.FORMATS", {"pt2": made})
-        monkeypatch.setattr(exporter, "trace", lambda *args: None)
+        monkeypatch.setattr(exporter, "trace", lambda *args: (None, 1))
 
     return make
 
@@ -83,6 +84,10 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=r"onnx needs the package onnx; .* 'detic\[export\]'"):
         find_format("onnx")
+
+
+def test_the_command_line_knows_all_formats():
+    assert set(export.FORMATS) == set(FORMATS)
 
 
 def test_unknown_formats_are_refused():

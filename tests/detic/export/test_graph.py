@@ -75,5 +75,5 @@ def test_masks_can_be_left_out(detectors, scene):
 
 
 def test_other_models_are_refused():
-    with pytest.raises(InputError, match="models like Linear cannot be exported"):
+    with pytest.raises(InputError, match="Linear cannot be exported; choose a recipe with"):
         build_graph(torch.nn.Linear(1, 1), masks=False)

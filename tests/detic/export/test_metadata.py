@@ -1,15 +1,17 @@
-import json
+from copy import copy
 
 import pytest
 
 from detic.errors import InputError
 from detic.export.description import Origin, describe
 from detic.export.metadata import metadata_from_json
+from detic.loading.augmentation import EfficientDetResizeCrop
+from detic.predictor.input_format import InputFormat
 
 
 @pytest.fixture(scope="module")
 def metadata(shapes_detector):
-    return describe(shapes_detector(), Origin("Detic", "ab12"), masks=True, fixed_size_hw=None)
+    return describe(shapes_detector(), Origin("Detic", "ab12"), masks=True)
 
 
 def test_it_says_how_the_input_is_made(metadata):
@@ -18,7 +20,8 @@ def test_it_says_how_the_input_is_made(metadata):
         128,
         256,
     )
-    assert (metadata.size_divisibility, metadata.min_long_side_px) == (32, 33)
+    assert (metadata.size_divisibility, metadata.min_side_px) == (32, 1)
+    assert metadata.fill_rgb == (124, 116, 104)
     assert metadata.pixel_mean == pytest.approx((123.675, 116.28, 103.53))
 
 
@@ -47,7 +50,8 @@ def test_what_cannot_be_read_is_refused(text, message):
         metadata_from_json(text, "m.onnx")
 
 
-def test_of_a_fixed_size_it_says_what_images_are_filled_up_with(shapes_detector):
-    metadata = describe(shapes_detector(), Origin("Detic", ""), masks=False, fixed_size_hw=(64, 96))
-    assert json.loads(metadata.to_json())["fixed_size_hw"] == [64, 96]
-    assert metadata.letterbox_rgb == (124, 116, 104)
+def test_other_test_time_resizes_are_refused(shapes_detector):
+    detector = copy(shapes_detector())
+    detector.input_format = InputFormat([EfficientDetResizeCrop(64, (1, 1))], "RGB")
+    with pytest.raises(InputError, match=r"set INPUT\.TEST_INPUT_TYPE to default"):
+        describe(detector, Origin("Detic", ""), masks=True)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from detectron2.utils import comm
 
+from detic.errors import InputError
 from detic.lazy.loader import PlainLoader
 from detic.loading.loader import merge_loader_states
 
@@ -20,7 +21,7 @@ def first(loader, count):
 
 def test_loaders_that_end_begin_anew():
     assert first(PlainLoader(lambda: ["a", "b"], seed=0), 5) == ["a", "b", "a", "b", "a"]
-    with pytest.raises(ValueError, match=r"dataloader\.train has no batches"):
+    with pytest.raises(InputError, match=r"dataloader\.train has no batches"):
         first(PlainLoader(list, seed=0), 1)
 
 

@@ -62,6 +62,7 @@ WRONG = {
     "max_iter": ["0", "many", "1.5"],
     "eval_period": ["often", "1.5"],
     "checkpointer.period": ["0"],
+    "checkpointer.max_to_keep": ["-1"],
     "seed": ["x", "1.5"],
     "amp.dtype": ["float32"],
     **{key: ["5"] for key in ("output_dir", "init_checkpoint", "device")},
@@ -74,6 +75,24 @@ def test_values_that_cannot_be_are_refused_by_name(recipe, key):
     for value in WRONG[key]:
         with pytest.raises(InputError, match=rf"train\.{key} is '{value}'; expected"):
             params(recipe, f"train.{key}={value}")
+
+
+@pytest.mark.parametrize(
+    ("override", "message"),
+    [
+        ("train.amp=True", r"train\.amp is 'True'; expected a section with enabled, dtype"),
+        ("+train.amp.enabeld=True", r"unknown entry of train\.amp 'enabeld'.*enabled"),
+    ],
+)
+def test_sections_are_checked(recipe, override, message):
+    with pytest.raises(InputError, match=message):
+        params(recipe, override)
+
+
+def test_references_to_nothing_are_refused(recipe):
+    recipe.write_text(f"{recipe.read_text()}\ntrain['seed'] = '${{..nowhere}}'\n")
+    with pytest.raises(InputError, match=r"train\.seed cannot be worked out: .*nowhere"):
+        params(recipe)
 
 
 @pytest.mark.parametrize(

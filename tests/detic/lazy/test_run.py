@@ -10,7 +10,7 @@ from detectron2.utils.events import EventStorage
 
 from detic.errors import InputError
 from detic.lazy.recipe import RunParams, load_python_recipe
-from detic.lazy.run import Request, build_trainer, evaluate, run
+from detic.lazy.run import Request, build_trainer, run
 from detic_commands.train import argument_parser, main
 from tests.detic.lazy.toy import OneWeight
 
@@ -72,16 +72,21 @@ def test_without_a_test_set_nothing_is_evaluated(recipe, tmp_path):
         run(request(recipe, tmp_path / "out", weights, eval_only=True))
 
 
-def test_an_optimizer_without_parameters_is_refused(recipe, tmp_path):
-    recipe.write_text(f"{recipe.read_text()}\ndel optimizer['params']\n")
-    with pytest.raises(InputError, match=r"optimizer\.params is missing"):
+@pytest.mark.parametrize(
+    ("lines", "message"),
+    [
+        ("del optimizer['params']", r"optimizer\.params is missing"),
+        ("del dataloader['train']", r"the recipe has no dataloader\.train"),
+        ("del dataloader['evaluator']", r"dataloader\.test\.dataset\.names has 0 datasets"),
+    ],
+)
+def test_recipes_that_cannot_be_run_are_refused_before_anything_is_built(
+    recipe, tmp_path, lines, message
+):
+    recipe.write_text(f"{recipe.read_text()}\n{lines}\n")
+    with pytest.raises(InputError, match=message):
         run(request(recipe, tmp_path / "out"))
-
-
-def test_one_named_set_is_needed_without_an_evaluator(recipe):
-    cfg = load_python_recipe(recipe, ["dataloader.evaluator=null"])
-    with pytest.raises(InputError, match=r"names has 0 datasets; name one, or say in"):
-        evaluate(cfg, RunParams.from_recipe(cfg), OneWeight(0))
+    assert not (tmp_path / "out").exists()
 
 
 def test_the_program_runs_python_recipes(recipe, tmp_path):

@@ -141,12 +141,16 @@ def test_masks_are_cut_at_the_window(record, kind):
     assert len(mapper([above], mask_format="bitmask")(floats(record))["instances"]) == 0
 
 
-def test_a_missing_package_that_cuts_polygons_is_named_before_the_training(cfg, monkeypatch):
+@pytest.mark.parametrize("augmentation", ["LargeScaleJitter", "DETR"])
+def test_a_missing_package_that_cuts_polygons_is_named_before_the_training(
+    cfg, monkeypatch, augmentation
+):
     def without_shapely(self, polygons):
         raise ModuleNotFoundError("No module named 'shapely'", name="shapely")
 
     monkeypatch.setattr(T.CropTransform, "apply_polygons", without_shapely)
-    cfg.INPUT.CUSTOM_AUG = "LargeScaleJitter"
+    cfg.INPUT.CUSTOM_AUG = augmentation
+    cfg.INPUT.CROP.ENABLED = augmentation == "DETR"  # of every other image
     sources = TrainSources.from_config(cfg, 1).entries
     with pytest.raises(InputError, match="install it with `pip install shapely`"):
         build_train_mapper(MapperParams.from_config(cfg), sources)

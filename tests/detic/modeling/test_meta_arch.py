@@ -65,6 +65,11 @@ def test_sampling_classes_excludes_the_federated_loss(build):
         build("MODEL.DYNAMIC_CLASSIFIER", "True", "MODEL.ROI_BOX_HEAD.USE_FED_LOSS", "True")
 
 
+def test_captions_and_names_need_one_text_encoder(build):
+    with pytest.raises(InputError, match=r"WITH_CAPTION True .* is 'other\.pt'"):
+        build("MODEL.WITH_CAPTION", "True", "MODEL.TEXT_ENCODER.WEIGHTS", "other.pt")
+
+
 def test_detection_leaves_the_model_as_it_was(build):
     model = build().eval()
     images = [{"image": x["image"]} for x in make_batch("box", 0)]

@@ -16,7 +16,7 @@ from detic.errors import InputError
 from detic.predictor import Detector
 from detic.predictor import detector as detector_module
 from detic.released_models import ReleasedModel
-from detic.saved_detector import CARD, FILES, SavedDetector
+from detic.saved_detector import CARD, FILES, SavedDetector, write_detector
 from detic.vocabulary import ClassEntry, Vocabulary
 from detic.yaml_files import read_yaml
 from tests.tiny_detector import EMBEDDING_DIM, OVERRIDES, RECIPE, noise
@@ -95,6 +95,29 @@ def test_a_detector_without_a_recipe_is_not_saved(saved, tmp_path):
     assert not (tmp_path / "x").exists()
 
 
+@pytest.mark.parametrize("source", ["open_clip:ViT-B-32:mine.pt", "open_clip:local-dir:mine"])
+def test_open_clip_models_in_files_of_this_machine_are_not_saved(
+    saved, tmp_path, monkeypatch, source
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.pt").touch()
+    detector = saved[0]
+    with pytest.raises(InputError, match=r"lies in files of this machine .*hf-hub:ORGANISATION"):
+        write_detector(
+            *("x", detector.recipe, detector.model.state_dict(), detector.vocabulary, source)
+        )
+    assert not (tmp_path / "x").exists()
+
+
+def test_open_clip_models_that_anybody_fetches_are_named(saved, tmp_path, monkeypatch):
+    monkeypatch.setenv("HF_HOME", str(tmp_path))
+    source, detector = "open_clip:ViT-B-32:openai", saved[0]
+    arguments = (detector.recipe, detector.model.state_dict(), detector.vocabulary, source)
+    write_detector(tmp_path / "x", *arguments)
+    assert read_yaml(tmp_path / "x" / "recipe.yaml")["MODEL"]["TEXT_ENCODER"]["WEIGHTS"] == source
+    assert SavedDetector(tmp_path / "x").text_weights is None
+
+
 def test_a_folder_that_lacks_files_is_refused(tmp_path):
     (tmp_path / "recipe.yaml").write_text("{}")
     with pytest.raises(InputError, match=r"no saved detector: model\.safetensors, vocab"):
@@ -124,7 +147,8 @@ class Hub(BaseHTTPRequestHandler):
             self._send(404, b"{}", {"X-Error-Code": "RepoNotFound"})
         elif path.startswith("/api/models/org/tiny/revision/"):
             siblings = [{"rfilename": name} for name in names]
-            self._send_json({"id": "org/tiny", "sha": COMMIT, "siblings": siblings})
+            counts = {"private": False, "downloads": 0, "likes": 0, "tags": []}
+            self._send_json({"id": "org/tiny", "sha": COMMIT, "siblings": siblings, **counts})
         elif path.startswith("/api/models/org/tiny/tree/"):
             tree = [{"type": "file", "path": n, "size": 1, "oid": f"{n}-1"} for n in names]
             self._send_json(tree)

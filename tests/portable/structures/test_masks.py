@@ -58,6 +58,19 @@ def test_crop_and_resize_of_a_box_without_extent_is_finite():
     assert target.all()
 
 
+def test_masks_of_several_instances_are_drawn_each_in_its_box():
+    polygons = [[SQUARE], [], [TRIANGLE, SQUARE], [TRIANGLE]]
+    boxes = torch.tensor([[0, 0, 8, 8], [0, 0, 4, 4], [1, 1, 7, 5], [0.5, 0, 3, 3]])
+    together = PolygonMasks(polygons).crop_and_resize(boxes, 9)
+    for of_instance, box, mask in zip(polygons, boxes, together, strict=True):
+        expected = np.zeros((9, 9), dtype=bool)
+        scale = 9 / (box[2:] - box[:2]).double().numpy()
+        for polygon in of_instance:
+            local = (np.array(polygon).reshape(-1, 2) - box[:2].double().numpy()) * scale
+            expected |= polygons_to_bitmask([local.reshape(-1)], 9, 9)
+        assert np.array_equal(mask.numpy(), expected)
+
+
 def test_crop_and_resize_of_nothing():
     assert PolygonMasks([]).crop_and_resize(torch.zeros(0, 4), 7).shape == (0, 7, 7)
     assert BitMasks(torch.zeros(0, 5, 5)).crop_and_resize(torch.zeros(0, 4), 7).shape == (0, 7, 7)

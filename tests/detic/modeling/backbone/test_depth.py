@@ -13,6 +13,7 @@ from detic.modeling.backbone.timm import TimmBackbone
         (["patch_embed.w", "layers.0.blocks.1.w", "layers.1.blocks.0.w", "norm1.w"], [0, 1, 2, 3]),
         (["cls_token", "norm_pre.w", "blocks.0.w", "blocks.11.w", "norm.w"], [0, 0, 1, 2, 3]),
         (["stem.w", "layer1.w", "transition1.w", "layer2.w"], [0, 1, 1, 2]),
+        (["conv1.w", "layer1.0.w", "transition1.0.w", "stage2.0.w", "stage3.0.w"], [0, 1, 1, 2, 3]),
         (["conv.w", "head.w"], [0, 0]),  # no stages
         ([], []),
     ],
@@ -21,6 +22,7 @@ def test_depths_follow_the_order_of_running(names, expected):
     found = depths(names)
     assert list(found.by_name.values()) == expected
     assert found.top >= max(expected, default=0)
+    assert found.has_stages == any(expected)
 
 
 @pytest.mark.parametrize(

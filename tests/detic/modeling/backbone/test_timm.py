@@ -3,6 +3,7 @@ import torch
 from torch import nn
 
 from detic.errors import InputError
+from detic.modeling.backbone.depth import depths
 from detic.modeling.backbone.timm import TimmBackbone
 from detic.modeling.backbone.timm_models import ResNet50In21k, UnbiasedLayerNorm2d, create
 
@@ -104,6 +105,19 @@ def test_batch_normalisation_is_fixed_unless_it_is_to_stay():
     assert not any("bn1" in name for name, _ in fixed.named_parameters())
 
 
+@pytest.mark.parametrize("name", ["resnet18", "mobilenetv4_conv_small_035"])
+def test_norms_of_frozen_stages_are_fixed_though_others_are_to_stay(name):
+    model = TimmBackbone(base_name=name, norm="", freeze_at=2).train()
+    before = {n: t.clone() for n, t in model.base.state_dict().items()}
+    with torch.no_grad():
+        model(torch.rand(2, 3, 64, 64))
+    after = model.base.state_dict()
+    moved = {n for n, t in after.items() if "running" in n and not torch.equal(t, before[n])}
+    of_stages = depths(n for n in after if "num_batches" not in n)
+    running = {n for n in after if "running" in n}
+    assert moved == {n for n in running if of_stages.by_name[n] >= 2} != running
+
+
 def test_maps_of_the_21k_resnet_are_chosen_by_level():
     model = ResNet50In21k((5, 1)).eval()
     with torch.no_grad():
@@ -146,6 +160,10 @@ def is_unbiased(module):
             r"volo_d1_224 of timm has no maps \[3, 4, 5\] .*look at MODEL\.FPN\.IN_FEATURES",
         ),
         ({"base_name": "resnet18", "norm": "GN"}, r"unknown MODEL\.TIMM\.NORM 'GN'"),
+        (
+            {"base_name": "dla46_c", "freeze_at": 1},
+            r"FREEZE_AT is 1, but .* of dla46_c tell no stages; set it to 0",
+        ),
     ],
 )
 def test_wrong_names_are_refused(options, message):

@@ -10,7 +10,8 @@ from detic.modeling import build_detector
 from detic.modeling.detr.attention import DeformableAttention
 from detic.modeling.detr.boxes import inverse_sigmoid
 from detic.modeling.request import DetectionRequest, RequestedClasses
-from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier, with_background
+from detic.modeling.roi_heads.classifier import class_columns
+from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from tests.detic.modeling.conftest import NUM_CLASSES, make_batch
 from tests.detic.modeling.detr.conftest import (
     NO_SAMPLING,
@@ -66,6 +67,30 @@ def test_images_with_fewer_cells_than_queries_are_searched(tiny_detr):
     model = tiny_detr()
     outputs = model([{"image": image, "height": 9, "width": 5}])
     assert torch.isfinite(outputs[0]["instances"].pred_boxes.tensor).all()
+
+
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["MODEL.TIMM.BASE_NAME", "test_vit"],
+        [
+            *("MODEL.BACKBONE.NAME", "build_p35_timm_fpn_backbone"),
+            *("MODEL.FPN.IN_FEATURES", "['layer3', 'layer4', 'layer5']"),
+        ],
+    ],
+    ids=["plain transformer", "pyramid"],
+)
+def test_images_of_any_size_suit_backbones_that_need_multiples(tiny_detr, overrides):
+    model = tiny_detr(*overrides)
+    image = torch.zeros(3, 50, 65, dtype=torch.uint8)
+    found = model([{"image": image, "height": 50, "width": 65}])[0]["instances"]
+    assert torch.isfinite(found.pred_boxes.tensor).all()
+
+
+def test_images_are_normalised_as_timm_knows_the_weights(tiny_cfg):
+    overrides = ["MODEL.TIMM.BASE_NAME", "test_vit", "MODEL.TIMM.USE_PIXEL_STATISTICS", "True"]
+    model = build_detector(tiny_cfg(*overrides))
+    assert model.pixel_mean.flatten().tolist() == model.pixel_std.flatten().tolist() == [127.5] * 3
 
 
 def test_released_files_hold_the_heads_twice_and_the_model_once(tiny_detr):
@@ -157,22 +182,22 @@ def test_boxes_near_the_border_survive_the_inverse_sigmoid():
     torch.testing.assert_close(inverse_sigmoid(boxes).sigmoid(), boxes, rtol=0, atol=1e-6)
 
 
-def requested(num_classes, **options):
+def requested(model, num_classes, **options):
     torch.manual_seed(1)
-    embeddings = with_background(torch.randn(num_classes, 512))
-    return DetectionRequest(RequestedClasses(embeddings, **options))
+    columns = class_columns(model.classifier, torch.randn(num_classes, 512))
+    return DetectionRequest(RequestedClasses(columns, **options))
 
 
 def test_text_embeddings_answer_for_other_classes(tiny_detr):
     model = tiny_detr(*ZERO_SHOT)
     assert isinstance(model.classifier, ZeroShotClassifier)
-    found = model.inference(make_batch("box", 0), requested(3))[0]["instances"]
+    found = model.inference(make_batch("box", 0), requested(model, 3))[0]["instances"]
     assert found.pred_classes.max() < 3
 
 
 def test_a_request_for_the_models_own_classes_changes_nothing(tiny_detr):
     model = tiny_detr(*ZERO_SHOT)
-    own = RequestedClasses(model.classifier.zs_weight.t())
+    own = RequestedClasses(model.classifier.zs_weight)
     batch = make_batch("box", 0)
     plain = model.inference(batch)[0]["instances"]
     asked = model.inference(batch, DetectionRequest(own))[0]["instances"]
@@ -193,21 +218,21 @@ def test_requests_limit_detections_and_add_features_and_scores(tiny_detr):
 def test_negative_classes_are_never_reported(tiny_detr):
     model = tiny_detr(*ZERO_SHOT)
     thresholds, negative = torch.zeros(2), torch.tensor([False, True])
-    request = requested(2, score_thresholds=thresholds, negative=negative)
+    request = requested(model, 2, score_thresholds=thresholds, negative=negative)
     found = model.inference(make_batch("box", 0), request)[0]["instances"]
     assert set(found.pred_classes.tolist()) <= {0}
 
 
 def test_one_class_per_query_if_asked_for(tiny_detr):
     model = tiny_detr(*ZERO_SHOT, "MODEL.ROI_HEADS.ONE_CLASS_PER_PROPOSAL", "True")
-    request = requested(5, score_thresholds=torch.zeros(5))
+    request = requested(model, 5, score_thresholds=torch.zeros(5))
     found = model.inference(make_batch("box", 0), request)[0]["instances"]
     assert len(set(found.box_index.tolist())) == len(found)
 
 
 def test_closed_models_refuse_other_classes(tiny_detr):
     with pytest.raises(InputError, match="knows only the classes it was trained on"):
-        tiny_detr().inference(make_batch("box", 0), requested(3))
+        class_columns(tiny_detr().classifier, torch.randn(3, 512))
 
 
 @pytest.mark.parametrize(

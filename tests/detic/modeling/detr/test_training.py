@@ -2,6 +2,7 @@
 
 import copy
 import io
+from importlib.util import find_spec
 
 import pytest
 import torch
@@ -14,6 +15,7 @@ from detic.modeling import build_detector
 from detic.plan.optimization import PrecisionParams
 from tests.detic.modeling.conftest import make_batch
 from tests.detic.modeling.detr.conftest import NO_SAMPLING
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
 
 BOXES, LABELS = make_batch("box", 0), make_batch("image", 1)
 
@@ -83,13 +85,51 @@ def test_averaged_weights_keep_both_names_of_a_head_equal(tiny_cfg):
     assert torch.equal(average["detr.bbox_embed.0.layers.2.bias"], twin)
 
 
-def test_learning_rates_by_name(tiny_cfg):
-    cfg = tiny_cfg("SOLVER.BASE_LR", "1.0")
+@needs_stand_in
+@pytest.mark.skipif(
+    find_spec("detectron2.modeling._rows") is None,
+    reason="Facebook's Detectron2 waits in places of its own",
+)
+@pytest.mark.parametrize(
+    ("kind", "num_images", "overrides", "limit"),
+    [("box", 1, [], 16), ("box", 4, [], 16), ("image", 4, NO_SAMPLING, 1)],
+)
+def test_a_step_waits_for_a_device_no_oftener_for_many_images(
+    tiny_cfg, kind, num_images, overrides, limit
+):
+    """Once for the costs of all pairs, and five times for the sampled classes of each of 3 sets."""
+    model = build_detector(tiny_cfg(*overrides)).train()
+    with StandInDevice() as device:
+        optimizer = torch.optim.SGD(model.to(DEVICE).parameters(), lr=1e-4)
+        step = TrainingStep(model, optimizer, PrecisionParams(), accumulate=1, seed=0)
+        device.waits.clear()
+        device.uploads.clear()
+        step(0, [make_batch(kind, 0, num_images)])
+        waits = device.waits + device.uploads
+    assert waits.total() <= limit, waits
+
+
+def test_stages_nearer_to_the_images_learn_more_slowly(tiny_cfg):
+    cfg = tiny_cfg("SOLVER.BASE_LR", "1.0", "SOLVER.BACKBONE_LAYER_DECAY", "0.5")
+    rates = rates_by_name(cfg)
+    stage1, stage4 = (
+        rates[f"detr.backbone.0.backbone.base.layer{i}.0.conv1.weight"] for i in (1, 4)
+    )
+    assert stage1 == pytest.approx(stage4 / 8)
+    assert rates["detr.input_proj.0.0.weight"] == 1.0
+
+
+def rates_by_name(cfg):
     model = build_detector(cfg)
     names = {id(p): name for name, p in model.named_parameters()}
-    rates = {names[id(g["params"][0])]: g["lr"] for g in build_optimizer(cfg, model).param_groups}
+    groups = build_optimizer(cfg, model).param_groups
+    assert len(groups) == len(names)  # each once
+    return {names[id(g["params"][0])]: g["lr"] for g in groups}
+
+
+def test_learning_rates_by_name(tiny_cfg):
+    rates = rates_by_name(tiny_cfg("SOLVER.BASE_LR", "1.0"))
     attention = "detr.transformer.encoder.layers.0.self_attn"
     assert rates["detr.backbone.0.backbone.base.conv1.0.weight"] == pytest.approx(0.1)
     assert rates[f"{attention}.sampling_offsets.bias"] == pytest.approx(0.1)
     assert rates[f"{attention}.value_proj.weight"] == rates["detr.input_proj.0.0.weight"] == 1.0
-    assert len(rates) == len(names)  # each once

@@ -65,7 +65,7 @@ def test_detections_are_the_plain_ones(monkeypatch, seed, one_class, chunk, kept
 
 def small_scores(probs, **options):
     params = ScoreParams(score_threshold=0.25, **options)
-    return ClassScores([lambda c: probs[:, c]], probs.shape[1], torch.ones(len(probs)), params)
+    return ClassScores([lambda c: probs[:, c]], probs.shape[1], probs.new_ones(len(probs)), params)
 
 
 def test_candidates_of_equal_score_are_in_order_wherever_they_are_cut():

@@ -169,6 +169,15 @@ def one_stage_heads(small_recipe):
     return build_detector(small_recipe("Detic_ViLD_200e")).roi_heads
 
 
+def rows_of_norms(head):
+    """Return a list to which each norm of a head that processes share adds its number of rows."""
+    rows = []
+    for module in head.modules():
+        if isinstance(module, NaiveSyncBatchNorm):
+            module.register_forward_hook(lambda module, inputs, output: rows.append(len(output)))
+    return rows
+
+
 def test_one_stage_has_the_losses_of_one_stage(small_recipe):
     heads = one_stage_heads(small_recipe)
     maps = features() | {"p2": torch.randn(1, 64, SIDE >> 2, SIDE >> 2)}
@@ -187,13 +196,30 @@ def test_norms_of_the_mask_head_meet_those_of_processes_with_masks(
     maps = features() | {"p2": torch.randn(1, 64, SIDE >> 2, SIDE >> 2)}
     monkeypatch.setattr(comm, "get_world_size", lambda: world_size)
     monkeypatch.setattr(batch_norm, "differentiable_all_reduce", lambda x: x)  # alone in its world
-    met = []
-    for module in heads.mask_head.modules():
-        if isinstance(module, NaiveSyncBatchNorm):
-            module.register_forward_hook(lambda module, inputs, output: met.append(len(output)))
+    met = rows_of_norms(heads.mask_head)
     labels = Supervision(AnnotationKind.IMAGE, [(3,)])
     with EventStorage():
         _, losses = heads.train()(None, maps, proposals(), None, supervision=labels)
     assert met == [0] * calls
     assert losses["loss_mask"] == 0
     assert losses["loss_mask"].requires_grad == (calls > 0)  # the backward pass meets them, too
+
+
+@pytest.mark.parametrize("kind", [AnnotationKind.PROPOSAL, AnnotationKind.PROPOSAL_AND_TAGS])
+def test_batches_that_train_no_box_head_meet_the_processes_whose_batches_do(
+    small_recipe, monkeypatch, kind
+):
+    heads = one_stage_heads(small_recipe)
+    maps = features() | {"p2": torch.randn(1, 64, SIDE >> 2, SIDE >> 2)}
+    monkeypatch.setattr(comm, "get_world_size", lambda: 2)
+    monkeypatch.setattr(batch_norm, "differentiable_all_reduce", lambda x: x)  # alone in its world
+    met = rows_of_norms(heads.box_head)
+    targets = [make_batch("box", 0, 1)[0]["instances"]]
+    with EventStorage():
+        _, losses = heads.train()(
+            *(None, maps, proposals(), targets), supervision=Supervision(kind, [(3,)])
+        )
+    assert met == [0] * 4
+    names = {"loss_cls_stage0", "loss_box_reg_stage0", "image_loss_stage0"}
+    assert set(losses) == {*names, "loss_mask"}  # those of other batches
+    assert all(losses[name] == 0 and losses[name].requires_grad for name in names)
