@@ -57,6 +57,12 @@ def argument_parser(prog: str = "detic export") -> argparse.ArgumentParser:
     )
     parser.add_argument("--no-masks", action="store_true", help="boxes alone, which is faster")
     parser.add_argument(
+        "--text-encoder",
+        action="store_true",
+        help="also write the text encoder beside the file, as .text.onnx and .text.json, with which "
+        "detic_lite embeds class names",
+    )
+    parser.add_argument(
         "--size",
         type=positive_int,
         nargs=2,

@@ -8,6 +8,7 @@ import torch
 from detic.demo.arguments import chosen_model
 from detic.export.description import Origin
 from detic.export.exporter import ExportParams, check_export, export_detector
+from detic.export.text_encoder import check_text_encoder_export, export_text_encoder
 from detic.predictor import Detector
 from detic.recipes import load_recipe
 from detic.vocabulary.vocabulary import Vocabulary
@@ -28,6 +29,8 @@ def run_export(args: argparse.Namespace) -> str:
         overwrite=args.overwrite,
     )
     check_export(path, params)  # mistakes show before weights are read
+    if args.text_encoder:
+        check_text_encoder_export(path, args.overwrite)
     model = chosen_model(args)
     names_encoder = "MODEL.TEXT_ENCODER.WEIGHTS" in args.opts[::2]
     width = load_recipe(model.recipe, args.opts).MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM
@@ -43,5 +46,7 @@ def run_export(args: argparse.Namespace) -> str:
         text_weights=None if names_encoder else model.text_weights,
     )
     origin = Origin(model.recipe.stem, weights_sha256(model.weights))
+    if args.text_encoder:
+        export_text_encoder(detector.vocabulary_reader.text_weights, path)
     agreement = export_detector(detector, path, params, origin)
     return f"wrote {path}: {agreement}"

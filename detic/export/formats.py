@@ -6,7 +6,7 @@ Shapes: H x W image, C classes, D embedding width.
 import tempfile
 import warnings
 import zipfile
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -77,25 +77,29 @@ def _open_pt2(path: Path) -> tuple[str | None, Run]:
 
 
 def as_onnx(program: ExportedProgram, metadata: ExportMetadata) -> Any:
-    """Return the program as a model of onnx_ir, without where its nodes are from."""
+    """Return the program of a detector as a model of onnx_ir, with named axes and metadata."""
+    converted = to_onnx(program, Inputs._fields)
+    _name_axes(converted.model)
+    converted.model.metadata_props[KEY] = metadata.to_json()
+    return converted
+
+
+def to_onnx(program: ExportedProgram, input_names: Sequence[str]) -> Any:
+    """Return a program as a model of onnx_ir, without where its nodes are from."""
     from torch import onnx
 
-    names = output_names(program)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)
         converted = onnx.export(
             program,
             dynamo=True,
             opset_version=_OPSET,
-            input_names=Inputs._fields,
-            output_names=names,
+            input_names=input_names,
+            output_names=output_names(program),
             verbose=False,
         )
     assert converted is not None
-    model = converted.model
-    _name_axes(model)
-    _remove_traces(model)
-    model.metadata_props[KEY] = metadata.to_json()
+    _remove_traces(converted.model)
     return converted
 
 

@@ -55,7 +55,7 @@ def trace(graph: nn.Module, embedding_dim: int, fixed_size_hw: tuple[int, int] |
         torch.randn(_EXAMPLE_CLASSES, embedding_dim, generator=torch.Generator().manual_seed(0)),
         torch.zeros(_EXAMPLE_CLASSES),
     )
-    with torch.no_grad(), _sizes_of_one_allowed(), warnings.catch_warnings():
+    with torch.no_grad(), sizes_of_one_allowed(), warnings.catch_warnings():
         warnings.simplefilter("ignore", FutureWarning)  # of torchvision about torch
         drop_unused_weights(graph, example)
         traced = _export(graph, example, is_fixed=fixed_size_hw is not None)
@@ -101,7 +101,7 @@ def check_torch() -> None:
 
 
 @contextmanager
-def _sizes_of_one_allowed() -> Iterator[None]:
+def sizes_of_one_allowed() -> Iterator[None]:
     """Have torch make graphs that hold for sizes of 1, too: for one class, and for small maps."""
     with mock.patch.object(symbolic_shapes, _SIZES_OF_ONE, True):
         yield

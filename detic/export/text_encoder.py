@@ -3,31 +3,25 @@
 Shapes: N texts, L tokens of the longest text, D embedding width.
 """
 
-import json
 import os
-import tempfile
-import warnings
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.export import Dim
-from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from detic.errors import InputError
-from detic.export.formats import find_format, save_onnx
-from detic.files import check_place, refuse_existing, unfinished_path, write_text
-from detic.vocabulary.text_encoder import (
-    NUM_BYTE_TOKENS,
-    CLIPTextEncoder,
-    clip_tokenizer,
-    load_text_encoder,
-)
+from detic.export.formats import find_format, to_onnx
+from detic.export.program import sizes_of_one_allowed
+from detic.files import check_place, refuse_existing, unfinished_path, write_json
+from detic.vocabulary.text_encoder import CLIPTextEncoder, clip_tokenizer, load_text_encoder
 from detic.vocabulary.text_weights import weights_fingerprint
 
 FORMAT = "text encoder 1"
-MAX_DIFFERENCE = 1e-5  # of a feature, as a share of the longest
+_MAX_TEXTS = 2**16
+_MAX_DIFFERENCE = 1e-5  # of a feature, as a share of the longest of the embeddings
 _SENTENCES = ("a red star", "a photo of a very small dog", "")
 
 
@@ -39,8 +33,10 @@ class TextGraph(nn.Module):
         self.encoder = encoder
 
     def forward(self, tokens: Tensor) -> dict[str, Tensor]:
-        """Return ``embeddings`` (N, D), not normalised, of tokens (N, L) int64."""
-        return {"embeddings": self.encoder.encode_tokens(tokens)}
+        """Return ``embeddings`` (N, D), not normalised, of tokens (N, L) int64, padded with zeros."""
+        # One more: torch makes graphs of transformers for several texts alone.
+        several = torch.cat([tokens, tokens[:1]])
+        return {"embeddings": self.encoder.encode_tokens(several)[:-1]}
 
 
 def text_encoder_paths(model: Path) -> tuple[Path, Path]:
@@ -49,10 +45,10 @@ def text_encoder_paths(model: Path) -> tuple[Path, Path]:
 
 
 def check_text_encoder_export(model: Path, overwrite: bool) -> None:
-    """Refuse to write the text encoder beside a model where it may not be, or packages are missing.
+    """Check that the text encoder of a detector can be written beside it.
 
     Raises:
-        InputError: as said.
+        InputError: it cannot, or files may not be replaced, or a package is missing.
     """
     find_format("onnx")
     for path in text_encoder_paths(model):
@@ -68,58 +64,68 @@ def export_text_encoder(source: str | os.PathLike, model: Path) -> None:
         model: path of the detector.
 
     Raises:
-        InputError: it is none of OpenAI's kind, or the file makes other embeddings.
+        InputError: it has a tokenizer of its own, or the file makes other embeddings.
     """
     encoder = load_text_encoder(source)
     if not isinstance(encoder, CLIPTextEncoder):
         raise InputError(
-            f"the text encoder {source} has a tokenizer of its own and cannot be exported; embed class "
-            "names with `detic vocabulary embed` and hand over the .safetensors file"
+            f"the text encoder {source} has a tokenizer of its own and cannot be exported; export "
+            "without --text-encoder, and embed class names with `detic vocabulary embed`"
         )
     graph, tokens = text_encoder_paths(model)
     with unfinished_path(graph) as unfinished:
-        save_onnx(_trace(encoder), unfinished)
+        _as_onnx(encoder).save(unfinished, external_data=False)
         _verify(encoder, unfinished)
-        write_text(tokens, json.dumps(describe_tokens(encoder), separators=(",", ":")) + "\n")
+        write_json(tokens, describe_tokens(encoder))
 
 
 def describe_tokens(encoder: CLIPTextEncoder) -> dict:
     """Return all that a tokenizer needs to know.
 
     ``byte_ids`` are the tokens of the 256 bytes inside a word, at whose end they are 256 larger.
-    ``merges`` are pairs of tokens; the token of the n-th is 512 + n. The start and the end token are
-    the two behind the last.
+    ``merges`` are pairs of tokens; the token of the n-th is 512 + n. The start and the end token
+    follow.
     """
     tokenizer = clip_tokenizer(encoder.vocab_size)
     ids = tokenizer.encoder
-    merges = [
-        [ids[left], ids[right]]
-        for left, right in sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
-    ]
-    byte_ids = [ids[tokenizer.byte_encoder[byte]] for byte in range(256)]
-    assert tokenizer.sot_token_id == NUM_BYTE_TOKENS + len(merges)
+    pairs = sorted(tokenizer.bpe_ranks, key=tokenizer.bpe_ranks.__getitem__)
     return {
         "format": FORMAT,
         "fingerprint": weights_fingerprint(encoder.state_dict()),
         "context_length": encoder.context_length,
-        "byte_ids": byte_ids,
-        "merges": merges,
+        "byte_ids": [ids[tokenizer.byte_encoder[byte]] for byte in range(256)],
+        "merges": [[ids[left], ids[right]] for left, right in pairs],
     }
 
 
-def _trace(encoder: CLIPTextEncoder) -> torch.export.ExportedProgram:
-    texts = Dim("texts", min=1, max=2**16)
-    length = Dim("tokens", min=2, max=encoder.context_length)
-    example = torch.zeros(3, min(7, encoder.context_length), dtype=torch.int64)
-    # The shortcut of torch's transformers has no counterpart in ONNX.
-    torch.backends.mha.set_fastpath_enabled(False)
-    try:
-        with torch.no_grad(), sdpa_kernel(SDPBackend.MATH):
-            return torch.export.export(
-                TextGraph(encoder),
-                (example,),
-                dynamic_shapes={"tokens": {0: texts, 1: length}},
-                strict=False,
-            )
-    finally:
-        torch.backends.mha.set_fastpath_enabled(True)
+def _as_onnx(encoder: CLIPTextEncoder) -> Any:
+    from onnx_ir import Shape
+
+    length = encoder.context_length
+    sizes = {0: Dim("texts", min=1, max=_MAX_TEXTS), 1: Dim("tokens", min=2, max=length)}
+    example = torch.zeros(3, length // 2, dtype=torch.int64)
+    with torch.no_grad(), sizes_of_one_allowed():
+        program = torch.export.export(
+            TextGraph(encoder), (example,), dynamic_shapes={"tokens": sizes}, strict=False
+        )
+    converted = to_onnx(program, ["tokens"])
+    graph = converted.model.graph
+    graph.inputs[0].shape = Shape(["texts", "tokens"])
+    graph.outputs[0].shape = Shape(["texts", graph.outputs[0].shape[1]])
+    return converted
+
+
+def _verify(encoder: CLIPTextEncoder, path: Path) -> None:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    tokens = encoder.tokenize(list(_SENTENCES))
+    (found,) = session.run(None, {"tokens": tokens.numpy()})
+    with torch.no_grad():
+        expected = encoder.encode_tokens(tokens).numpy()
+    difference = np.abs(found - expected).max() / np.linalg.norm(expected, axis=1).max()
+    if not difference <= _MAX_DIFFERENCE:
+        raise InputError(
+            f"the exported text encoder makes other embeddings (by {difference:.1e}); nothing was "
+            "written; other versions of torch, onnxscript and onnxruntime may do better"
+        )
