@@ -39,7 +39,7 @@ test-slow: tools ## Run the tests that take minutes
 EXTRAS := $(VENV)/.extras
 .PHONY: test-extras
 test-extras: $(EXTRAS) ## Run the tests that need the optional packages, minutes
-	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/detic/export
+	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/detic/export tests/lite
 
 $(EXTRAS): $(TOOLS)
 	$(PIP) -e '.[export]'

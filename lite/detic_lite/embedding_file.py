@@ -45,7 +45,7 @@ def read_embeddings(path: Path, metadata: ModelMetadata) -> NamedEmbeddings:
     try:
         origin, embeddings = _parse(path.read_bytes())
         names, model, fingerprint = (origin[key] for key in ("names", "model", "fingerprint"))
-    except (ValueError, KeyError, TypeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InputError(
             f"{path} cannot be read as class embeddings ({first_line(error)}); make it again with "
             "`detic vocabulary embed`"

@@ -43,9 +43,7 @@ def open_graph(path: Path, num_threads: int | None = None) -> Graph:
     try:
         return opener(path, num_threads)
     except Exception as error:  # each program has exceptions of its own
-        raise InputError(
-            f"{path} cannot be read ({first_line(error)}); export it again"
-        ) from error
+        raise InputError(f"{path} cannot be read ({first_line(error)}); export it again") from error
 
 
 def _open_onnxruntime(path: Path, num_threads: int | None) -> Graph:

@@ -9,6 +9,7 @@ import re
 import unicodedata
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
+from itertools import pairwise
 
 _CONTRACTION = re.compile(r"'(?:s|t|re|ve|m|ll|d)")
 _RUN = re.compile(r"L+|N|\.+")  # of kinds of signs: letters, one number, others
@@ -56,7 +57,7 @@ class Tokenizer:
         tokens = [self.byte_ids[byte] for byte in word.encode()]
         tokens[-1] += 256
         while len(tokens) > 1:
-            ranks = [self.ranks.get(pair, len(self.ranks)) for pair in zip(tokens, tokens[1:])]  # noqa: B905
+            ranks = [self.ranks.get(pair, len(self.ranks)) for pair in pairwise(tokens)]
             best = min(ranks)
             if best == len(self.ranks):
                 break
