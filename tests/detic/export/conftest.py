@@ -2,9 +2,19 @@
 
 from functools import cache
 
+import detectron2
 import pytest
+from torch.fx.experimental import _config as symbolic_shapes
 
 from detic import Detector
+
+
+@pytest.fixture(autouse=True)
+def can_export():
+    if "portable" not in detectron2.__version__:
+        pytest.skip("exporting needs the Detectron2 of this project")
+    if not hasattr(symbolic_shapes, "backed_size_oblivious"):
+        pytest.skip("exporting needs a later torch")
 
 
 @pytest.fixture(scope="session")
