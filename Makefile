@@ -32,18 +32,18 @@ $(TOOLS): $(STAMP)
 test: tools ## Run the tests (set-up included)
 	$(BIN)/python -m pytest -q
 
+EXTRAS := $(VENV)/.extras
+.PHONY: test-extras
+test-extras: $(EXTRAS) ## Run the tests that need optional packages
+	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/test_notebooks.py tests/detic/videos tests/detic/test_detections.py tests/detic/export tests/lite
+
+$(EXTRAS): $(TOOLS)
+	$(PIP) -e '.[pandas,video,notebook,export]'
+	@touch $@
+
 .PHONY: test-slow
 test-slow: tools ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow
-
-EXTRAS := $(VENV)/.extras
-.PHONY: test-extras
-test-extras: $(EXTRAS) ## Run the tests that need the optional packages, minutes
-	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/detic/export tests/lite
-
-$(EXTRAS): $(TOOLS)
-	$(PIP) -e '.[export]'
-	@touch $@
 
 .PHONY: test-upstream
 test-upstream: tools ## Run the tests on upstream Detectron2 0.6, fetched from PyPI

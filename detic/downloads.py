@@ -1,4 +1,4 @@
-"""Files from the network, fetched once and kept in the user's cache.
+"""Files from the network: weights, fetched once and kept in the user's cache, and images.
 
 What was cut short, or is another file than was asked for, never gets the name of a file: the length
 and, where it is known, the digest are checked before. What came of a file stays beside its place under
@@ -26,6 +26,7 @@ logger = logging.getLogger(__name__)
 
 DOWNLOADS = "downloads"  # folder in the cache
 TIMEOUT_S = 30.0  # for each step of a connection
+WHOLE_TIME_S = 120.0  # for a file that is not kept
 PAUSES_S = (1.0, 4.0, 10.0)  # before each further try
 BLOCK_BYTES = 2**20
 PARTIAL_CONTENT = 206  # HTTP status: the rest of a file
@@ -58,6 +59,44 @@ def fetch(url: str, sha256: str | None = None) -> Path:
             logger.info("fetching %s to %s", url, path)
             _fetch(url, path, sha256)
     return path
+
+
+def read_url(url: str, max_bytes: int) -> bytes:
+    """Return the content of a file, which is kept nowhere.
+
+    Args:
+        url: starts with http:// or https://.
+        max_bytes: of the content.
+
+    Raises:
+        InputError: it cannot be fetched, is larger, or takes longer than ``WHOLE_TIME_S``.
+    """
+    ends_s = time.monotonic() + WHOLE_TIME_S
+    content = bytearray()
+    try:
+        request = urllib.request.Request(url, headers={"User-Agent": USER_AGENT})
+        with urllib.request.urlopen(request, timeout=TIMEOUT_S) as response:
+            length = int(response.headers.get("Content-Length") or 0)
+            _check_size(url, length, max_bytes)
+            while block := response.read1(BLOCK_BYTES):
+                content += block
+                _check_size(url, len(content), max_bytes)
+                if time.monotonic() > ends_s:
+                    raise TimeoutError(f"not complete after {WHOLE_TIME_S:g} s")
+            if len(content) < length:
+                raise http.client.IncompleteRead(b"", length - len(content))
+    except InputError:
+        raise
+    except (*NETWORK_ERRORS, ValueError) as error:
+        raise InputError(
+            f"cannot fetch {in_short(url)} ({in_short(str(error))}); check the address and the network"
+        ) from error
+    return bytes(content)
+
+
+def _check_size(url: str, num_bytes: int, max_bytes: int) -> None:
+    if num_bytes > max_bytes:
+        raise InputError(f"{in_short(url)} has more than {max_bytes:,} bytes; fetch it first")
 
 
 def cached_path(url: str) -> Path:

@@ -41,6 +41,7 @@ IMAGE_SUFFIXES = frozenset(
     )
 )
 CHANNEL_ORDERS = ("BGR", "RGB")
+_BAND_PIXELS = 2**24  # that are copied at once
 NUM_NAMED = 3  # files that a message names
 PIXEL_LIMIT = "DETIC_MAX_IMAGE_PIXELS"  # environment: larger images are refused
 LARGEST_16_BIT = 65535  # 257 * 255
@@ -120,8 +121,35 @@ def image_pixels(image: Image.Image, channel_order: str) -> np.ndarray:
     """Return the pixels of an image in mode RGB, (H, W, 3) uint8, in a channel order."""
     if channel_order == "RGB":
         return np.asarray(image)
-    pixels = np.frombuffer(bytearray(image.tobytes("raw", channel_order)), np.uint8)
-    return pixels.reshape(image.height, image.width, 3)
+    pixels = np.empty((image.height, image.width, 3), np.uint8)
+    rows = max(1, _BAND_PIXELS // max(1, image.width))
+    for top in range(0, image.height, rows):  # a copy of the whole would double the memory
+        band = pixels[top : top + rows]
+        part = image if rows >= image.height else image.crop((0, top, image.width, top + len(band)))
+        band[...] = np.frombuffer(part.tobytes("raw", channel_order), np.uint8).reshape(band.shape)
+    return pixels
+
+
+def read_header(source: Source, read: Callable[[Image.Image], T]) -> T:
+    """Return what a function reads from an image that is opened and not decoded.
+
+    Args:
+        source: as of ``read_image``.
+
+    Raises:
+        IMAGE_ERRORS, InputError: as of ``decode_image``.
+    """
+
+    def header(file: IO[bytes]) -> T:
+        with Image.open(file) as image:
+            return read(image)
+
+    return _read(source, header)
+
+
+def is_upright(image: Image.Image) -> bool:
+    """Return whether the EXIF data of an image let it be as it is."""
+    return (_orientation(image) or 1) == 1
 
 
 def read_image_size(source: Source) -> tuple[int, int]:
@@ -208,12 +236,12 @@ def _size(file: IO[bytes]) -> tuple[int, int]:
 
 def _pixels(file: IO[bytes], channel_order: str) -> np.ndarray:
     with _loaded(file) as image:
-        return image_pixels(_upright_rgb(image), channel_order)
+        return image_pixels(upright_rgb(image), channel_order)
 
 
 def _decoded(file: IO[bytes]) -> Image.Image:
     with _loaded(file) as image:
-        return _upright_rgb(image)
+        return upright_rgb(image)
 
 
 @contextmanager
@@ -227,7 +255,12 @@ def _loaded(file: IO[bytes]) -> Iterator[Image.Image]:
             raise MemoryError(f"{image.width} x {image.height} pixels") from error
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
+def upright_rgb(image: Image.Image) -> Image.Image:
+    """Return an image of Pillow's in its mode RGB, as ``decode_image`` returns one.
+
+    Raises:
+        IMAGE_ERRORS: its file, which is read only now, is damaged.
+    """
     turn = TURNS.get(_orientation(image) or 0)
     shallow = _eight_bit(image if turn is None else image.transpose(turn))
     return shallow if shallow.mode == "RGB" else shallow.convert("RGB")

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from hotcoco import mask as rle
 
+from detic.compact_masks import CompactMasks
 from detic.detections import Detections
 
 # What is kept of numbers that are rounded: a thousandth of a pixel, a millionth of a score
@@ -87,8 +88,10 @@ def result_rows(
     return ResultRows(image_id, ids, scores, boxes_xywh, masks)
 
 
-def encoded_masks(masks: np.ndarray) -> list[dict]:
+def encoded_masks(masks: np.ndarray | CompactMasks) -> list[dict]:
     """Return masks, (N, H, W) bool, as COCO's compressed run lengths, whose counts are text."""
+    if isinstance(masks, CompactMasks):
+        return masks.run_lengths()
     import cv2
 
     # Runs go down the columns: OpenCV lays these out four times faster than the encoder does.
@@ -97,6 +100,14 @@ def encoded_masks(masks: np.ndarray) -> list[dict]:
     ]
     encoded = [rle.encode(of_mask.T) for of_mask in columns]
     return [{"size": mask["size"], "counts": mask["counts"].decode("ascii")} for mask in encoded]
+
+
+def decoded_masks(coded: Sequence[dict], image_size_hw: tuple[int, int]) -> np.ndarray:
+    """Return the masks, (N, H, W) bool, that ``encoded_masks`` encoded."""
+    masks = np.zeros((len(coded), *image_size_hw), dtype=bool)
+    for mask, of_mask in zip(masks, coded, strict=True):
+        mask[...] = rle.decode(of_mask)
+    return masks
 
 
 def rounded_box(box: Sequence[float]) -> list[float]:

@@ -6,6 +6,7 @@
     %(prog)s --input photos/ --recursive --output drawn/ --json found.json
     %(prog)s --input table.jpg --output out.jpg --custom-vocabulary fruit --expand-parents
     %(prog)s --video-input street.mp4 --output drawn/ --vocabulary coco
+    %(prog)s --video-input rtsp://camera/1 --output street.mp4 --vocabulary coco --track
     %(prog)s --webcam --vocabulary-file kitchen.yaml
     find . -name "*.png" | %(prog)s --input - --format csv --save-to found.csv
     %(prog)s --config-file configs/Detic_LI_CLIP_R5021k_640b64_4x_ft4x_max-size.yaml \\
@@ -27,8 +28,9 @@ from detic_commands.parsing import (
 )
 
 MAIN_RECIPE = "configs/Detic_LCOCOI21k_CLIP_SwinB_896b32_4x_ft4x_max-size.yaml"
-FORMATS = ("jsonl", "csv", "coco", "lvis", "yolo", "voc")
+FORMATS = ("jsonl", "csv", "coco", "lvis", "yolo", "voc", "mot")
 PALETTES = ("vivid", "pastel", "colorblind")
+TRACKERS = ("bytetrack", "botsort")
 PRECISIONS = ("fp32", "fp16", "bf16")
 CANDIDATE_LISTS = ("lvis", "imagenet21k")
 
@@ -54,15 +56,35 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
         "--input",
         nargs="+",
         metavar="PATH",
-        help="images, videos, folders or quoted patterns; - reads paths from standard input",
+        help="images, videos, addresses (http, https, s3, gs), folders or quoted patterns; - reads paths "
+        "from standard input",
     )
-    source.add_argument("--video-input", metavar="FILE", help="a video, whatever its suffix")
+    source.add_argument(
+        "--video-input",
+        metavar="FILE",
+        help="a video, whatever its suffix, or the address of one or of a stream: rtsp://..., http://...",
+    )
     source.add_argument(
         "--webcam",
         nargs="?",
         const="0",
         metavar="N",
-        help="a camera, 0 if no number is given, or 'screen'",
+        help="a camera, 0 if no number is given, 'screen', or the address of a stream",
+    )
+    group.add_argument(
+        "--track",
+        nargs="?",
+        const="bytetrack",
+        choices=TRACKERS,
+        help="follow the objects of videos from frame to frame: ids in JSON, CSV and MOT, trails in "
+        "drawings; bytetrack if none is given, botsort makes up for motion of the camera",
+    )
+    group.add_argument(
+        "--reconnect",
+        type=float,
+        default=60.0,
+        metavar="SECONDS",
+        help="how long a stream that sends nothing more is asked again before it counts as ended",
     )
     group.add_argument(
         "--recursive",
@@ -120,7 +142,9 @@ def _add_results(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--json", metavar="FILE", help="one JSON document")
     group.add_argument("--format", choices=FORMATS, help="format of --save-to")
     group.add_argument(
-        "--save-to", metavar="PATH", help="results in --format: a file; a folder for yolo and voc"
+        "--save-to",
+        metavar="PATH",
+        help="results in --format: a file; a folder for yolo, voc and mot",
     )
     group.add_argument("--features", metavar="FILE", help="a .npz file of the objects' embeddings")
     group.add_argument(
@@ -143,6 +167,20 @@ def _add_drawing(group: argparse._ArgumentGroup) -> None:
         "--boxes-only", action="store_true", help="draw boxes without labels; faster"
     )
     parts.add_argument("--masks-only", action="store_true", help="draw masks alone")
+    group.add_argument(
+        "--mask-opacity",
+        type=float,
+        default=0.15,
+        metavar="SHARE",
+        help="of the inside of masks, 0 to 1; it grows towards their outlines",
+    )
+    group.add_argument(
+        "--line-width",
+        type=positive_int,
+        metavar="PX",
+        help="of outlines and boxes; by default as suits the image",
+    )
+    group.add_argument("--no-scores", action="store_true", help="draw labels without scores")
     group.add_argument("--palette", choices=PALETTES, default="vivid", help="colours of classes")
     group.add_argument(
         "--upscale",
@@ -191,7 +229,20 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         help="compile backbone and heads, which the first image waits minutes for; a CPU gains little",
     )
     group.add_argument(
-        "--batch-size", type=positive_int, default=1, metavar="N", help="images computed together"
+        "--batch-size",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="images, or tiles, computed together",
+    )
+    group.add_argument(
+        "--tiles",
+        nargs="?",
+        type=positive_int,
+        const=0,
+        metavar="SIDE",
+        help="cut larger images into overlapping tiles of this side in pixels, which finds the small "
+        "objects of large images; if none is given, of the side of the images in training",
     )
     group.add_argument(
         "--opts",
@@ -209,7 +260,7 @@ def main(arguments: argparse.Namespace) -> int:
     from detic.extensions import request_imports
 
     logging.basicConfig(format="%(message)s")
-    for name in ("detic.demo", "detic.released_models", "detic.vocabulary.parents"):
+    for name in ("detic.demo", "detic.released_models", "detic.videos", "detic.vocabulary.parents"):
         logging.getLogger(name).setLevel(logging.INFO)
     request_imports(arguments.imports)
     return run_demo(arguments)

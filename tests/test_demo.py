@@ -5,15 +5,17 @@ import subprocess
 import sys
 
 import cv2
+import fsspec
 import numpy as np
 import pytest
 
 import demo
-from detic.demo import run_images
+from detic.demo import detection_run, run_images
 from detic.errors import InputError
 from detic.modeling.precision import PRECISIONS
 from detic.modeling.roi_heads import cascade
 from detic.outputs import WRITERS
+from detic.predictor.tracking import TRACKERS
 from detic.rendering import PALETTES
 from detic.vocabulary import CANDIDATE_LISTS
 from detic_commands import detect
@@ -50,6 +52,19 @@ def run(tiny_files, tmp_path, monkeypatch):
     return run
 
 
+def test_tiles_cut_images_and_wrong_ones_are_told(run, tmp_path, capsys):
+    arguments = ("--input", "in/a.png", "--custom-vocabulary", "cat", "--confidence-threshold", "0")
+    assert run(*arguments, "--tiles", "48", "--batch-size", "4", "--json", "tiles.json") == 0
+    assert run(*arguments, "--tiles", "--json", "one_tile.json") == 0
+    (tiled,), (whole,) = (
+        json.loads((tmp_path / name).read_text()) for name in ("tiles.json", "one_tile.json")
+    )
+    assert (tiled["width"], tiled["height"]) == (whole["width"], whole["height"]) == (80, 60)
+    assert tiled["detections"] != whole["detections"]
+    assert run(*arguments, "--tiles", "8", "--json", "small.json") == 2
+    assert "a side of 16 pixels or more, not 8" in capsys.readouterr().err
+
+
 def test_help_is_complete():
     shown = subprocess.run(
         [sys.executable, ROOT / "demo.py", "--help"], capture_output=True, text=True, check=True
@@ -76,6 +91,7 @@ def test_choices_are_those_of_the_packages():
     assert set(PALETTES) == set(detect.PALETTES)
     assert set(PRECISIONS) == set(detect.PRECISIONS)
     assert CANDIDATE_LISTS == detect.CANDIDATE_LISTS
+    assert set(TRACKERS) == set(detect.TRACKERS)
     assert set(WRITERS) == {*detect.FORMATS, "json", "npz"}
 
 
@@ -218,3 +234,31 @@ def test_what_was_found_before_a_run_ends_early_is_kept(
 def test_batch_size_must_be_positive(run, capsys):
     assert run("--input", "in", "--batch-size", "0") == 2
     assert "0 is too small; choose at least 1" in capsys.readouterr().err
+
+
+def test_drawings_are_as_the_flags_say(run, monkeypatch):
+    styles = []
+    monkeypatch.setattr(
+        detection_run, "draw", lambda image, found, style: styles.append(style) or image
+    )
+    flags = ["--mask-opacity", "0.4", "--line-width", "5", "--no-scores"]
+    assert (
+        run("--input", "in/a.png", "--output", "a.png", "--custom-vocabulary", "cat", *flags) == 0
+    )
+    (style,) = styles
+    assert (style.mask_opacity, style.line_px, style.scores) == (0.4, 5, False)
+
+
+def test_images_at_addresses_are_detected_in(run, tmp_path):
+    with fsspec.open("memory://in/c d.png", "wb") as file:
+        file.write((tmp_path / "in" / "a.png").read_bytes())
+    inputs = ["memory://in/c d.png", "in/a.png", "memory://in/none.png"]
+    arguments = ["--custom-vocabulary", "cat", "--output", "out/", "--json", "found.json"]
+    assert run("--input", *inputs, *arguments) == 0
+    files = {
+        image["file_name"]: image for image in json.loads((tmp_path / "found.json").read_text())
+    }
+    assert files.keys() == {"in/a.png", "memory://in/c d.png"}
+    of_file, of_address = files.values()
+    assert of_file["detections"] == of_address["detections"]
+    assert {path.name for path in (tmp_path / "out").iterdir()} == {"a.png", "c d.png"}

@@ -113,6 +113,8 @@ def data_files(args: argparse.Namespace) -> list[DataFile]:
     """
     if (args.format is None) != (args.save_to is None):
         raise InputError("--format and --save-to belong together; name both")
+    if args.format == "mot" and args.track is None:
+        raise InputError("--format mot holds tracks; add --track")
     wanted = (("json", args.json), ("npz", args.features), (args.format, args.save_to))
     outputs = [(name, at_home(path)) for name, path in wanted if path is not None]
     _refuse_shared_paths(args.output, outputs)

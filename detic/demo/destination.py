@@ -6,17 +6,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-import cv2
-import numpy as np
-
 from detic.demo.inputs import VIDEO_SUFFIXES, InputFile
 from detic.errors import InputError
-from detic.files import check_place, refuse_existing, write_bytes
+from detic.files import check_place, refuse_existing
 from detic.images import IMAGE_SUFFIXES
 from detic.paths import at_home
+from detic.rendering.files import WRITABLE
 
-# Images of other formats are written as PNG.
-_WRITABLE = frozenset((".bmp", ".jpeg", ".jpg", ".png", ".tif", ".tiff", ".webp"))
 _VIDEO = ".mp4"
 
 
@@ -54,7 +50,7 @@ def plan_destination(
     if path.suffix and not (is_file or is_folder):
         raise InputError(
             f"--output {path}: {path.suffix} is no suffix of images or videos that are written; "
-            f"choose {', '.join(sorted(_WRITABLE))} or {_VIDEO}, or end the name of a folder with /"
+            f"choose {', '.join(sorted(WRITABLE))} or {_VIDEO}, or end the name of a folder with /"
         )
     if is_file:
         _check_file(path, files)
@@ -91,7 +87,7 @@ def drawing_names(files: Sequence[InputFile]) -> dict[InputFile, Path]:
         owner = owners.setdefault(name, file)
         if owner is not file:
             raise InputError(
-                f"{owner.path} and {file.path} would both be drawn as {name}; rename one of them"
+                f"{owner.source} and {file.source} would both be drawn as {name}; rename one of them"
             )
     return names
 
@@ -100,7 +96,7 @@ def _drawing_suffix(file: InputFile) -> str:
     if file.is_video:
         return _VIDEO
     suffix = file.name.suffix
-    return suffix if suffix.lower() in _WRITABLE else ".png"
+    return suffix if suffix.lower() in WRITABLE else ".png"  # of GIF and the like
 
 
 def plan_recording(output: str | None, *, overwrite: bool) -> Path | None:
@@ -119,14 +115,6 @@ def plan_recording(output: str | None, *, overwrite: bool) -> Path | None:
     return path
 
 
-def write_image(path: Path, image_bgr: np.ndarray) -> None:
-    """Write an image (H, W, 3) uint8 in the format of its suffix."""
-    is_encoded, content = cv2.imencode(path.suffix, image_bgr)
-    if not is_encoded:
-        raise InputError(f"OpenCV cannot write {path.suffix} images; choose .jpg or .png")
-    write_bytes(path, content.tobytes())
-
-
 def _check_file(path: Path, files: Sequence[InputFile]) -> None:
     if len(files) != 1:
         raise InputError(
@@ -135,9 +123,9 @@ def _check_file(path: Path, files: Sequence[InputFile]) -> None:
     suffix, is_video = path.suffix.lower(), files[0].is_video
     if is_video != (suffix in VIDEO_SUFFIXES):
         kind = "a video" if is_video else "an image"
-        raise InputError(f"--output {path} does not suit {files[0].path}, which is {kind}")
+        raise InputError(f"--output {path} does not suit {files[0].source}, which is {kind}")
     if is_video and suffix != _VIDEO:
         raise InputError(f"videos are written as {_VIDEO}, not {path.suffix}")
-    if not is_video and suffix not in _WRITABLE:
-        choices = ", ".join(sorted(_WRITABLE))
+    if not is_video and suffix not in WRITABLE:
+        choices = ", ".join(sorted(WRITABLE))
         raise InputError(f"images are written as {choices}, not {path.suffix}")

@@ -3,7 +3,7 @@
 import signal
 import threading
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from itertools import islice
@@ -16,8 +16,10 @@ from detic.demo.live import show
 from detic.detections import Detections
 from detic.memory_errors import is_out_of_memory
 from detic.outputs import ImageRecord, Write
-from detic.predictor import Detector
+from detic.predictor import Detector, Tiles
+from detic.predictor.tracking import ObjectTracker
 from detic.rendering import DrawStyle, draw
+from detic.videos import Video
 
 T = TypeVar("T")
 
@@ -34,6 +36,8 @@ class RunOptions:
     masks: bool = True  # drawn or written
     features: bool = False
     all_scores: bool = False
+    tiles: Tiles | None = None  # that images are cut into
+    make_tracker: Callable[[Video], ObjectTracker] | None = None  # of the objects of videos
 
 
 @dataclass
@@ -52,6 +56,7 @@ class DetectionRun:
     def __init__(self, detector: Detector, options: RunOptions):
         self.detector = detector
         self.options = options
+        self.style = options.style  # with the colours of all classes that were drawn
         self.tally = Tally()
         self.has_quit = False  # the user closed the show
         self.is_whole = True  # no record was broken off in the middle of being written
@@ -61,9 +66,11 @@ class DetectionRun:
         options = self.options
         return self.detector(
             list(images),
+            batch_size=options.batch_size,
             masks=options.masks,
             features=options.features,
             all_scores=options.all_scores,
+            tiles=options.tiles,
         )
 
     def record(self, image: ImageRecord, detections: Detections) -> None:
@@ -80,7 +87,8 @@ class DetectionRun:
 
     def draw(self, image_bgr: np.ndarray, detections: Detections) -> np.ndarray:
         """Return the image with its detections."""
-        return draw(image_bgr, detections, self.options.style)
+        self.style = self.style.with_colors_of(detections.names.tolist())
+        return draw(image_bgr, detections, self.style)
 
     def show(self, drawn_bgr: np.ndarray, wait_ms: int) -> None:
         """Show a drawing if there is a window; see ``detic.demo.live.show``."""

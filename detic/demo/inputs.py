@@ -1,18 +1,18 @@
 """The images and videos that a command line names."""
 
-import glob
 import os
 import sys
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
-from itertools import takewhile
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 from detic.errors import InputError
-from detic.files import is_hidden, reason_of
+from detic.file_search import absolute, find_files, has_suffix
+from detic.image_sources import is_address, shown_name
 from detic.images import IMAGE_SUFFIXES, omission
 from detic.outputs import ImageRecord
-from detic.paths import at_home
+from detic.paths import as_file_name, at_home
 
 VIDEO_SUFFIXES = frozenset(
     (
@@ -21,7 +21,7 @@ VIDEO_SUFFIXES = frozenset(
     )
 )
 _STDIN = "-"
-_PATTERN_CHARACTERS = frozenset("*?[")
+_WEB = ("http", "https")
 
 
 @dataclass(frozen=True)
@@ -31,13 +31,19 @@ class InputFile:
     path: Path  # as the user named it
     name: Path  # below the folder that all inputs share: what its results are called
     is_video: bool = False
+    address: str | None = None  # of a file or a stream; None: it is a file of this machine
+
+    @property
+    def source(self) -> str:
+        """Where it is read."""
+        return self.address or str(self.path)
 
     def record(self, image_id: int, frame: int | None = None) -> ImageRecord:
         """Return what results call the image, or a frame of the video, counted from 1.
 
         Bytes of a path that are no UTF-8 are written as their codes, ``caf\\xe9.jpg``.
         """
-        file_name = os.fsencode(self.path.as_posix()).decode("utf-8", "backslashreplace")
+        file_name = shown_name(self.address or self.path.as_posix())
         stem = self.name.with_suffix("").as_posix()
         stem = stem if frame is None else f"{stem}_{frame:06d}"
         return ImageRecord(file_name, image_id, stem, frame)
@@ -62,30 +68,64 @@ def find_inputs(
     """Return the files that the arguments name, each once and in order.
 
     Args:
-        arguments: files, folders, patterns such as ``*.jpg``, or ``-`` for paths on standard
-            input, one a line.
+        arguments: files, addresses, folders, patterns such as ``*.jpg``, or ``-`` for paths on
+            standard input, one a line.
         recursive: look into the folders of folders as well.
         output: folder of drawings; where it lies inside a searched folder, it is left out.
 
     Raises:
         InputError: they name no file.
     """
-    drawings = None if output is None else _absolute(at_home(output))
+    drawings = None if output is None else absolute(at_home(output))
     found = FoundInputs()
     roots: list[str] = []  # absolute folders
     paths: dict[str, Path] = {}  # by absolute path
+    addresses: list[str] = []
     for argument in _with_stdin(arguments):
-        for path, root in _expand(at_home(argument), recursive, drawings, found):
+        if is_address(argument):
+            addresses.append(argument)
+            continue
+        of_argument = find_files(
+            at_home(argument),
+            IMAGE_SUFFIXES | VIDEO_SUFFIXES,
+            recursive=recursive,
+            left_alone=drawings,
+        )
+        found.left_out += of_argument.left_out
+        found.unreadable += of_argument.unreadable
+        for path in of_argument.files:
             paths.setdefault(os.path.abspath(path), path)
-            roots.append(os.path.abspath(root))
-    if not paths:
+            roots.append(os.path.abspath(of_argument.folder or path.parent))
+    if not paths and not addresses:
         raise InputError(_nothing_found(arguments, recursive, found))
-    shared = os.path.commonpath(roots)
-    found.files = [
-        InputFile(path, Path(os.path.relpath(absolute, shared)), _has_suffix(path, VIDEO_SUFFIXES))
-        for absolute, path in paths.items()
-    ]
+    found.files = [*_named_files(paths, roots), *map(_at_address, dict.fromkeys(addresses))]
     return found
+
+
+def _named_files(paths: Mapping[str, Path], roots: Sequence[str]) -> Iterator[InputFile]:
+    """Yield files with their names below the folder that the roots share."""
+    shared = os.path.commonpath(roots) if roots else ""
+    for absolute_path, path in paths.items():
+        name = Path(os.path.relpath(absolute_path, shared))
+        yield InputFile(path, name, has_suffix(path, VIDEO_SUFFIXES))
+
+
+def _at_address(address: str) -> InputFile:
+    """Return the file at an address, which is called as there, ``a.jpg`` of http://b.org/c/a.jpg?d."""
+    last = unquote(urlsplit(address).path).rstrip("/").rpartition("/")[2]
+    name = Path(as_file_name(last or urlsplit(address).netloc))
+    return InputFile(Path(address), name, has_suffix(name, VIDEO_SUFFIXES), address)
+
+
+def is_stream(argument: str) -> bool:
+    """Return whether an argument is the address of a stream: of all but files of the web.
+
+    >>> [is_stream(a) for a in ("rtsp://camera/1.mp4", "http://camera/live", "http://b.org/a.mp4", "a.mp4")]
+    [True, True, False, False]
+    """
+    if not is_address(argument):
+        return False
+    return urlsplit(argument).scheme.lower() not in _WEB or not _at_address(argument).is_video
 
 
 def _nothing_found(arguments: Sequence[str], recursive: bool, found: FoundInputs) -> str:
@@ -97,7 +137,9 @@ def _nothing_found(arguments: Sequence[str], recursive: bool, found: FoundInputs
 
 
 def video_file(argument: str) -> InputFile:
-    """Return a file that is a video whatever its suffix says."""
+    """Return a file, maybe at an address, that is a video whatever its suffix says."""
+    if is_address(argument):
+        return replace(_at_address(argument), is_video=True)
     path = at_home(argument)
     return InputFile(path, Path(path.name), is_video=True)
 
@@ -123,53 +165,3 @@ def _with_stdin(arguments: Sequence[str]) -> Iterator[str]:
             yield from (line.strip() for line in lines if line.strip())
         else:
             yield argument
-
-
-def _expand(
-    path: Path, recursive: bool, drawings: Path | None, found: FoundInputs
-) -> Iterator[tuple[Path, Path]]:
-    """Yield the files of a path or pattern, each with the folder it was looked for in."""
-    if os.path.isdir(path):
-        files = _without(drawings, _files_of(path, recursive, found), path)
-        known = IMAGE_SUFFIXES | VIDEO_SUFFIXES
-        found.left_out += [file for file in files if not _has_suffix(file, known)]
-        yield from ((file, path) for file in files if _has_suffix(file, known))
-    elif _PATTERN_CHARACTERS & set(str(path)) and not os.path.exists(path):
-        matches = [Path(match) for match in sorted(glob.glob(str(path), recursive=True))]
-        files = [match for match in matches if os.path.isfile(match)]
-        searched = Path(*takewhile(lambda part: not _PATTERN_CHARACTERS & set(part), path.parts))
-        yield from ((file, file.parent) for file in _without(drawings, files, searched))
-    else:
-        yield path, path.parent
-
-
-def _without(drawings: Path | None, files: Sequence[Path], searched: Path) -> Sequence[Path]:
-    """Return the files of a searched folder that do not lie in a folder of drawings inside it."""
-    if drawings is None or _absolute(searched) not in drawings.parents:
-        return files
-    return [file for file in files if drawings not in _absolute(file).parents]
-
-
-def _files_of(folder: Path, recursive: bool, found: FoundInputs) -> list[Path]:
-    """Return what is in a folder and is no folder itself, without hidden files, in order.
-
-    Links that lead nowhere and the like are among them: reading tells what they are.
-    """
-
-    def note(error: OSError) -> None:
-        found.unreadable.append(f"cannot look into the folder {error.filename}: {reason_of(error)}")
-
-    files = []
-    for parent, folders, names in os.walk(folder, onerror=note):
-        files += [Path(parent, name) for name in names if not is_hidden(name)]
-        if not recursive:
-            folders.clear()
-    return sorted(files)
-
-
-def _has_suffix(path: Path, suffixes: frozenset[str]) -> bool:
-    return path.suffix.lower() in suffixes
-
-
-def _absolute(path: Path) -> Path:
-    return Path(os.path.abspath(path))

@@ -8,8 +8,9 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from detic.demo.video import Video, open_video, steady_frames
 from detic.errors import InputError
+from detic.image_sources import is_address
+from detic.videos import Reconnection, Video, live_frames, open_video
 
 SCREEN = "screen"
 _SCREEN_FPS = 10.0
@@ -18,8 +19,8 @@ _QUIT_KEYS = (ord("q"), 27)  # 27 is Esc
 
 
 @contextmanager
-def open_live(source: str) -> Iterator[Video]:
-    """Yield the endless video of a camera, by its number, or of the screen.
+def open_live(source: str, reconnection: Reconnection | None = None) -> Iterator[Video]:
+    """Yield the video of a camera, by its number, of the screen, or of an address.
 
     Raises:
         InputError: there is no such source.
@@ -27,11 +28,15 @@ def open_live(source: str) -> Iterator[Video]:
     if source == SCREEN:
         with _open_screen() as video:
             yield video
-    elif source.isdecimal():
-        with open_video(int(source)) as video:
+    elif source.isdecimal() or is_address(source):
+        number_or_address = source if is_address(source) else int(source)
+        with open_video(number_or_address, reconnection) as video:
             yield video
     else:
-        raise InputError(f"unknown camera '{source}'; choose a number from 0, or {SCREEN}")
+        raise InputError(
+            f"unknown camera '{source}'; choose a number from 0, {SCREEN}, or an address such as "
+            "rtsp://camera/1"
+        )
 
 
 @contextmanager
@@ -42,7 +47,8 @@ def _open_screen() -> Iterator[Video]:
         raise InputError("capturing the screen needs mss; install it with `pip install mss`") from e
     with mss.mss() as grabber:
         primary = grabber.monitors[1]  # monitors[0] is all of them together
-        yield Video(_SCREEN_FPS, None, steady_frames(_screenshots(grabber, primary), _SCREEN_FPS))
+        frames = live_frames(_screenshots(grabber, primary), _SCREEN_FPS)
+        yield Video(_SCREEN_FPS, None, frames, is_live=True)
 
 
 def _screenshots(grabber, monitor: dict) -> Iterator[np.ndarray]:

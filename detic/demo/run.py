@@ -6,7 +6,6 @@ import os
 import sys
 from collections.abc import Callable, Sequence
 from contextlib import ExitStack
-from dataclasses import replace
 from functools import partial
 from typing import TextIO
 
@@ -14,15 +13,26 @@ from detic.cli import USER_ERROR
 from detic.demo.arguments import chosen_categories, chosen_model, chosen_vocabulary, data_files
 from detic.demo.destination import Destination, plan_destination, plan_recording
 from detic.demo.detection_run import DetectionRun, RunOptions, Tally
-from detic.demo.inputs import FoundInputs, InputFile, find_inputs, image_ids, video_file
+from detic.demo.inputs import (
+    FoundInputs,
+    InputFile,
+    find_inputs,
+    image_ids,
+    is_stream,
+    video_file,
+)
 from detic.demo.live import check_display, open_live
 from detic.demo.output_checks import DataFile, check_clashes, check_data_files
 from detic.demo.run_images import run_images
 from detic.demo.run_videos import run_live, run_videos
 from detic.errors import InputError
+from detic.image_sources import is_address
 from detic.outputs import FORMATS_WITH_MASKS, WRITERS
-from detic.predictor import Detector
-from detic.rendering import DrawStyle, vocabulary_colors
+from detic.predictor import Detector, Tiles
+from detic.predictor.tracking import tracker_maker
+from detic.rendering import DrawStyle
+from detic.videos import Reconnection
+from detic.videos.streams import shown_address
 from detic.vocabulary.vocabulary_reader import VocabularyLike
 
 LEFT_OUT = 3  # exit status: an input could not be read, with --strict
@@ -42,6 +52,8 @@ def run_demo(args: argparse.Namespace) -> int:
     """
     vocabulary = chosen_vocabulary(args)
     style = _style(args)
+    make_tracker = tracker_maker(args.track or False)
+    tiles = None if args.tiles is None else Tiles(args.tiles or None, batch_size=args.batch_size)
     outputs = data_files(args)
     check_data_files(outputs, args.overwrite)
     has_window = args.output is None and not outputs
@@ -52,14 +64,16 @@ def run_demo(args: argparse.Namespace) -> int:
         detector = _build_detector(args, vocabulary)
         categories = chosen_categories(vocabulary, detector.vocabulary)
         options = RunOptions(
-            style=replace(style, class_colors=vocabulary_colors(detector.vocabulary)),
+            style=style.for_vocabulary(detector.vocabulary),
             destination=destination,
             sinks=[stack.enter_context(WRITERS[name](path, categories)) for name, path in outputs],
             has_window=has_window,
-            batch_size=args.batch_size,
+            batch_size=args.batch_size if tiles is None else 1,
+            tiles=tiles,
             masks=_needs_masks(args, style, outputs),
             features=args.features is not None,
             all_scores=args.all_scores,
+            make_tracker=make_tracker and partial(make_tracker, detector.lowest_score),
         )
         run = DetectionRun(detector, options)
         run.tally.unreadable += unreadable
@@ -102,10 +116,12 @@ def _plan(
         outputs: the files of results, which must replace nothing of these.
         stack: closes the camera if there is one.
     """
-    if args.webcam is not None:
+    live = _live_source(args)
+    if live is not None:
         recording = plan_recording(args.output, overwrite=args.overwrite)
-        video = stack.enter_context(open_live(args.webcam))
-        return partial(run_live, video=video, path=recording), None, []
+        video = stack.enter_context(open_live(live, Reconnection(args.reconnect)))
+        address = shown_address(live) if is_address(live) else None
+        return partial(run_live, video=video, path=recording, address=address), None, []
     if args.video_input is not None:
         found = FoundInputs([video_file(args.video_input)])
     else:
@@ -114,13 +130,22 @@ def _plan(
     if found.left_out:
         logger.info(found.omission())
     if all(map(_is_missing, files)):  # before any weights are fetched
-        raise InputError(f"there is no file {', '.join(str(file.path) for file in files[:3])}")
+        raise InputError(f"there is no file {', '.join(file.source for file in files[:3])}")
     destination = plan_destination(args.output, files, overwrite=args.overwrite)
     check_clashes(outputs, files, destination.paths.values() if destination else ())
     return partial(_run_files, files=files), destination, found.unreadable
 
 
+def _live_source(args: argparse.Namespace) -> str | None:
+    """Return the camera or the stream to look at, None if files are."""
+    if args.video_input is not None and is_stream(args.video_input):
+        return args.video_input
+    return args.webcam
+
+
 def _is_missing(file: InputFile) -> bool:
+    if file.address is not None:  # fetching it will tell
+        return False
     try:
         os.lstat(file.path)
     except (FileNotFoundError, NotADirectoryError):
@@ -160,6 +185,9 @@ def _style(args: argparse.Namespace) -> DrawStyle:
         masks=not (args.hide_masks or args.boxes_only),
         boxes=not args.masks_only,
         labels=not (args.boxes_only or args.masks_only),
+        scores=not args.no_scores,
+        mask_opacity=args.mask_opacity,
+        line_px=args.line_width,
         palette=args.palette,
         upscale=args.upscale,
         font_file=args.font,

@@ -6,15 +6,15 @@ from contextlib import contextmanager
 import cv2
 import numpy as np
 
-from detic.demo.destination import write_image
 from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
 from detic.detections import Detections
 from detic.errors import InputError
+from detic.image_sources import load_image
 from detic.memory_errors import is_out_of_memory
 from detic.predictor.detector import LackOfMemory
-from detic.predictor.input_format import load_image
 from detic.progress import track
+from detic.rendering.files import write_image
 
 Numbered = tuple[InputFile, int]  # an image and its image id
 
@@ -41,7 +41,7 @@ def _detected(
                 yield from _detected(run, [one])
             return
         ((file, _), _) = batch[0]
-        run.tally.unreadable.append(f"{file.path}: {error}")
+        run.tally.unreadable.append(f"{file.source}: {error}")
         return
     yield from zip(batch, found, strict=True)
 
@@ -58,7 +58,7 @@ def _noting_lack_of_memory(
             raise
         size = f"{size_hw[1]} x {size_hw[0]}"
         run.tally.unreadable.append(
-            f"{file.path}: results of {size} pixels need more memory than there is"
+            f"{file.source}: results of {size} pixels need more memory than there is"
         )
 
 
@@ -71,7 +71,7 @@ def _readable(
             run.tally.num_kept += 1
             continue
         try:
-            image = load_image(file.path)
+            image = load_image(file.source)
         except InputError as error:
             run.tally.unreadable.append(str(error))
             continue

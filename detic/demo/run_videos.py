@@ -9,15 +9,16 @@ import numpy as np
 
 from detic.demo.detection_run import DetectionRun
 from detic.demo.inputs import InputFile
-from detic.demo.video import Video, open_video, video_writer
+from detic.detections import Detections
 from detic.errors import InputError
 from detic.progress import counter
+from detic.rendering import Trails
+from detic.videos import Frame, Video, open_video, video_writer
 
 logger = logging.getLogger(__name__)
 
-_CAMERA = InputFile(Path("camera"), Path("camera"), is_video=True)
-
-Put = Callable[[np.ndarray, float], None]  # takes a drawn frame and the second at which it ends
+# Takes a drawn frame and the seconds at which it appears and ends
+Put = Callable[[np.ndarray, float, float], None]
 
 
 def run_videos(run: DetectionRun, files: Sequence[InputFile], first_id: int) -> None:
@@ -36,7 +37,7 @@ def run_videos(run: DetectionRun, files: Sequence[InputFile], first_id: int) -> 
         path = None if destination is None or is_kept else destination.path_of(file)
         with ExitStack() as stack:
             try:
-                video = stack.enter_context(open_video(file.path))
+                video = stack.enter_context(open_video(file.address or file.path))
             except InputError as error:
                 run.tally.unreadable.append(str(error))
                 continue
@@ -45,16 +46,21 @@ def run_videos(run: DetectionRun, files: Sequence[InputFile], first_id: int) -> 
             run.tally.num_read += 1
 
 
-def run_live(run: DetectionRun, video: Video, path: Path | None) -> None:
-    """Detect in the frames of a camera until the user quits by q, Esc or Ctrl-C.
+def run_live(
+    run: DetectionRun, video: Video, path: Path | None, address: str | None = None
+) -> None:
+    """Detect in the frames of a camera or stream until it ends or the user quits by q, Esc or Ctrl-C.
 
     Args:
         path: the video file to record drawings in.
+        address: of a stream, which results name.
     """
+    name = Path("camera" if address is None else "stream")
+    file = InputFile(name, name, is_video=True, address=address)
     run.tally.num_read += 1
     with _drawing(path, video.fps) as put:
         try:
-            _run_frames(run, video, _CAMERA, put, 1)
+            _run_frames(run, video, file, put, 1)
         except KeyboardInterrupt:
             logger.info("stopped by Ctrl-C")
 
@@ -73,17 +79,28 @@ def _run_frames(
     run: DetectionRun, video: Video, file: InputFile, put: Put | None, first_id: int
 ) -> int:
     """Detect in frames; return how many there were."""
-    number = 0
+    number, trails = 0, Trails()
+    make_tracker = run.options.make_tracker
+    tracker = None if make_tracker is None else make_tracker(video)
     with counter(file.path.name, total=video.num_frames, unit="frame") as bar:
         for frames in run.batches(video.frames):
             found = run.detect([frame.image for frame in frames])
             for frame, detections in zip(frames, found, strict=True):
                 number += 1
+                if tracker is not None:
+                    detections = tracker.update(detections, frame.image, frame.start_s)
                 run.record(file.record(first_id + number - 1, frame=number), detections)
                 if put is not None or run.options.has_window:
-                    drawn = run.draw(frame.image, detections)
-                    if put is not None:
-                        put(drawn, frame.end_s)
-                    run.show(drawn, wait_ms=1)
+                    _draw(run, frame, detections, trails, put)
             bar.update(len(frames))
     return number
+
+
+def _draw(
+    run: DetectionRun, frame: Frame, detections: Detections, trails: Trails, put: Put | None
+) -> None:
+    drawn = run.draw(frame.image, detections)
+    trails.paint(drawn, detections, run.options.style)
+    if put is not None:
+        put(drawn, frame.start_s, frame.end_s)
+    run.show(drawn, wait_ms=1)

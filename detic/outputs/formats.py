@@ -6,6 +6,7 @@ from pathlib import Path
 from detic.outputs.coco_results import images_path, write_coco_results, write_lvis_results
 from detic.outputs.features import write_features
 from detic.outputs.json_lines import write_json, write_json_lines
+from detic.outputs.mot import video_paths, write_mot
 from detic.outputs.table import write_csv
 from detic.outputs.voc import annotation_paths, write_voc
 from detic.outputs.writer import ImagePaths, ImageRecord, Writer
@@ -19,12 +20,14 @@ WRITERS: dict[str, Writer] = {
     "lvis": write_lvis_results,
     "yolo": write_yolo,
     "voc": write_voc,
+    "mot": write_mot,
     "npz": write_features,
 }
 
 _IMAGE_PATHS: dict[str, Callable[[Path], ImagePaths]] = {
     "yolo": label_paths,
     "voc": annotation_paths,
+    "mot": video_paths,
 }
 # The others write files of known names.
 FOLDER_FORMATS = tuple(_IMAGE_PATHS)

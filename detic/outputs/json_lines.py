@@ -17,7 +17,7 @@ def write_json_lines(path: Path, categories: Sequence[Category]) -> Iterator[Wri
     with unfinished_text(path) as file:
 
         def write(image: ImageRecord, detections: Detections) -> None:
-            file.write(_dump(image_entry(image, detections)) + "\n")
+            file.write(as_json(image_entry(image, detections)) + "\n")
 
         yield write
 
@@ -37,7 +37,7 @@ def json_list(path: Path) -> Iterator:
 
         def append(entry: dict) -> None:
             nonlocal separator
-            file.write(separator + _dump(entry))
+            file.write(separator + as_json(entry))
             separator = ",\n"
 
         yield append
@@ -70,6 +70,8 @@ def _entries(detections: Detections) -> list[dict]:
             "score": rounded_score(detections.scores[i]),
             "box_xyxy": rounded_box(detections.boxes_xyxy[i]),
         }
+        if detections.track_ids is not None:
+            entry["track_id"] = int(detections.track_ids[i])
         if masks is not None:
             entry["mask"] = masks[i]
         if detections.class_scores is not None:
@@ -78,5 +80,6 @@ def _entries(detections: Detections) -> list[dict]:
     return entries
 
 
-def _dump(entry: dict) -> str:
+def as_json(entry: dict) -> str:
+    """Return an object as one line of JSON."""
     return json.dumps(entry, ensure_ascii=False, separators=(",", ":"))

@@ -13,7 +13,7 @@ from detic.spreadsheet import as_cell
 
 COLUMNS = (
     *("file_name", "frame", "image_width", "image_height"),
-    *("label", "name", "parent", "score", "x1", "y1", "x2", "y2"),
+    *("label", "name", "parent", "score", "x1", "y1", "x2", "y2", "track_id"),
 )
 
 
@@ -21,8 +21,8 @@ COLUMNS = (
 def write_csv(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
     """Yield a function that writes the rows of an image.
 
-    ``frame`` is empty but in videos, ``parent`` is empty for classes without. Texts are cells as
-    ``detic.spreadsheet`` has them.
+    ``frame`` is empty but in videos, ``parent`` for classes without, ``track_id`` for what is not
+    tracked. Texts are cells as ``detic.spreadsheet`` has them.
     """
     with unfinished_text(path) as file:
         rows = csv.writer(file)
@@ -35,7 +35,8 @@ def write_csv(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
                 label, name = int(detections.labels[i]), str(detections.names[i])
                 score, box = detections.scores[i], detections.boxes_xyxy[i]
                 texts = as_cell(name), as_cell(detections.parent(i) or "")
-                values = (label, *texts, rounded_score(score), *rounded_box(box))
+                track = "" if detections.track_ids is None else int(detections.track_ids[i])
+                values = (label, *texts, rounded_score(score), *rounded_box(box), track)
                 rows.writerow((as_cell(image.file_name), frame, width, height, *values))
 
         yield write

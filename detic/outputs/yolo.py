@@ -12,6 +12,7 @@ import cv2
 import numpy as np
 import yaml
 
+from detic.compact_masks import mask_window
 from detic.detections import Detections
 from detic.files import unfinished_text
 from detic.outputs.writer import Category, ImagePaths, ImageRecord, Write
@@ -55,8 +56,10 @@ def label_lines(detections: Detections) -> Iterator[str]:
             x1, y1, x2, y2 = detections.boxes_xyxy[i]
             points = np.array([[(x1 + x2) / 2, (y1 + y2) / 2], [x2 - x1, y2 - y1]])
         else:
-            shape = outline(detections.masks[i])
-            points = _corners(detections.boxes_xyxy[i]) if shape is None else shape
+            mask = mask_window(detections.masks, i)
+            shape = outline(mask.pixels) if mask.pixels.size else None
+            corner = np.array([mask.x, mask.y])
+            points = _corners(detections.boxes_xyxy[i]) if shape is None else shape + corner
         numbers = (points / (width, height)).clip(0, 1).ravel()
         yield " ".join([str(int(label)), *(f"{number:.6f}" for number in numbers)])
 

@@ -4,6 +4,7 @@ Shapes: N detections, H x W image, K enlargement.
 """
 
 from collections.abc import Sequence
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -12,6 +13,7 @@ from detic.detections import Detections
 from detic.errors import InputError
 from detic.rendering.labels import place_labels
 from detic.rendering.masks import paint_masks
+from detic.rendering.names import plain_names
 from detic.rendering.palette import RGB, text_color
 from detic.rendering.style import SMALLEST_TEXT_PX, DrawStyle
 from detic.rendering.text import Font, drawable
@@ -33,7 +35,7 @@ def draw(
     Raises:
         InputError: the detections belong to an image of another size.
     """
-    style = style or DrawStyle()
+    style = (style or DrawStyle()).with_colors_of(detections.names.tolist())
     if image_bgr.shape[:2] != tuple(detections.image_size_hw):
         raise InputError(
             f"detections of an image of {_size(detections.image_size_hw)} cannot be drawn onto "
@@ -44,7 +46,7 @@ def draw(
     colors = [style.color(str(name)) for name in detections.names]
     names, endings = _names(detections, style), _endings(detections, style)
     font = _fitting_font(list(map(str.__add__, names, endings)), canvas.shape[:2], style)
-    line_px = max(1, round(font.px / 7))
+    line_px = style.line_px or max(1, round(font.px / 7))
     masks = detections.masks if style.masks else None
     if masks is not None:
         paint_masks(canvas, masks, colors, style.mask_opacity, line_px, style.upscale)
@@ -64,7 +66,16 @@ def _enlarge(image_bgr: np.ndarray, factor: int) -> np.ndarray:
 
 
 def _names(detections: Detections, style: DrawStyle) -> list[str]:
-    return [drawable(name, style.font_file) for name in detections.shown_names]
+    """Return what each label calls its object: ``cat``, or ``#3 cat`` where it is tracked."""
+    if style.plain_names:
+        plain = plain_names(detections.names.tolist())
+        detections = replace(
+            detections, names=np.array([plain[n] for n in detections.names.tolist()])
+        )
+    ids = [] if detections.track_ids is None else detections.track_ids.tolist()
+    marks = [f"#{id} " if id >= 0 else "" for id in ids] or [""] * len(detections)
+    names = map(str.__add__, marks, detections.shown_names)
+    return [drawable(name, style.font_file) for name in names]
 
 
 def _endings(detections: Detections, style: DrawStyle) -> list[str]:

@@ -1,10 +1,10 @@
 """How detections are drawn."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
 
 from detic.errors import InputError, unknown_choice
-from detic.rendering.palette import PALETTES, RGB, class_color
+from detic.rendering.palette import MOST_APART, PALETTES, RGB, class_color, distinct_colors
 from detic.rendering.text import Font
 from detic.vocabulary import Vocabulary
 
@@ -23,9 +23,11 @@ class DrawStyle:
     boxes: bool = True
     labels: bool = True
     scores: bool = True  # in the labels; False suits ground truth
+    plain_names: bool = True  # crab for crab_(animal), unless two names would become one
     palette: str = "vivid"  # a key of PALETTES
     class_colors: Mapping[str, RGB] = field(default_factory=dict)  # by name, before the palette
-    mask_opacity: float = 0.3
+    mask_opacity: float = 0.15  # 0 to 1, of a mask's inside; it grows towards the outline
+    line_px: int | None = None  # width of outlines and boxes; None: as suits the image
     scale: float = 1.0  # of text and lines
     upscale: int = 1  # enlarges small images before anything is drawn
     font_file: str | None = None  # TrueType; the built-in font lacks few scripts
@@ -33,9 +35,33 @@ class DrawStyle:
     def __post_init__(self):
         if self.palette not in PALETTES:
             raise unknown_choice("palette", self.palette, PALETTES)
+        if not 0 <= self.mask_opacity <= 1:
+            raise InputError(
+                f"the opacity of masks is {self.mask_opacity}; choose a number from 0 to 1"
+            )
+        if self.line_px is not None and not 1 <= self.line_px <= 100:
+            raise InputError(f"lines are 1 to 100 pixels wide, not {self.line_px}")
         if not 1 <= self.upscale <= 16:
             raise InputError(f"images are enlarged 1 to 16 times, not {self.upscale} times")
         Font(SMALLEST_TEXT_PX, self.font_file)  # whether the file is a font shows here
+
+    def with_colors_of(self, names: Collection[str]) -> "DrawStyle":
+        """Return the style with colours of these classes, far apart from each other if they are few.
+
+        A class that has a colour in ``class_colors`` keeps it: the frames of a video are drawn alike by
+        a style that is handed on from frame to frame.
+        """
+        if self.class_colors.keys() >= set(names):
+            return self
+        return replace(self, class_colors=distinct_colors(names, self.palette, self.class_colors))
+
+    def for_vocabulary(self, vocabulary: Vocabulary) -> "DrawStyle":
+        """Return the style with the colours that a vocabulary gives.
+
+        If it has few classes, all have theirs now: the same in all images.
+        """
+        style = replace(self, class_colors={**vocabulary_colors(vocabulary), **self.class_colors})
+        return style.with_colors_of(vocabulary.names) if len(vocabulary) <= MOST_APART else style
 
     def color(self, name: str) -> RGB:
         """Return the colour of a class."""

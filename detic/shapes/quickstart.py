@@ -40,7 +40,7 @@ FIRST_IMAGE = resource("docs/pictures/scene.png")
 FIRST_VOCABULARY = "green gear,yelow mug,blue boat,red star,purple umbrella,yellow key"
 NUM_COMPARED = 6  # images
 SCORE_THRESHOLD = 0.3
-STYLE = DrawStyle(upscale=4, mask_opacity=0.15)
+STYLE = DrawStyle(upscale=4)
 
 
 def quickstart(output: Path, datasets: Path) -> None:
@@ -91,7 +91,9 @@ def compare_images(output: Path, datasets: Path) -> None:
     ]
     for file_name in _images_of_novel_objects(validation)[:NUM_COMPARED]:
         image = read_image(world / file_name, "BGR")
-        seen = [draw(image, detector(image), STYLE) for detector in detectors]
+        found = [detector(image) for detector in detectors]
+        style = STYLE.with_colors_of({name for of_one in found for name in of_one.names.tolist()})
+        seen = [draw(image, of_one, style) for of_one in found]
         titled = [_titled(x, title) for x, title in zip(seen, COMPARISON.values(), strict=True)]
         cv2.imwrite(str(output / f"compared_{Path(file_name).stem}.png"), np.hstack(titled))
 

@@ -4,7 +4,7 @@ Shapes: C classes, D embedding width.
 """
 
 import os
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 
@@ -14,8 +14,9 @@ from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.builtin import builtin_vocabulary
 from detic.vocabulary.embedding import TextEmbedder
 from detic.vocabulary.embedding_file import READERS as EMBEDDING_FILES
-from detic.vocabulary.embedding_file import read_embeddings
-from detic.vocabulary.prompts import DEFAULT_TEMPLATE
+from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings
+from detic.vocabulary.encoder_identity import local_fingerprint
+from detic.vocabulary.prompts import DEFAULT_TEMPLATE, resolve_template
 from detic.vocabulary.text_weights import OPENAI
 from detic.vocabulary.vocabulary import EmbeddedVocabulary, Vocabulary, check_names
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
@@ -65,6 +66,16 @@ def _listed_classes(source: object) -> Vocabulary:
             f"the vocabulary is {source!r}; expected a list of class names, a built-in list "
             f"({', '.join(BUILTIN)}), a file or a Vocabulary"
         )
+    if isinstance(source, set | frozenset):
+        raise InputError(
+            "the vocabulary is a set, which has no order, and labels are places in it; give a list, such "
+            "as sorted(names)"
+        )
+    if isinstance(source, Mapping):
+        raise InputError(
+            "the vocabulary is a dictionary, whose values say nothing here; give a list of its names, or "
+            "a Vocabulary or a file of classes with more than a name"
+        )
     names = list(source)
     for position, name in enumerate(names, start=1):
         if not isinstance(name, str):
@@ -111,6 +122,16 @@ class VocabularyReader:
                 "the detector was trained with"
             )
         return vocabulary
+
+    def as_table(self, vocabulary: EmbeddedVocabulary) -> EmbeddingTable:
+        """Return a vocabulary of the detector as files of embeddings hold it."""
+        return EmbeddingTable(
+            embeddings=vocabulary.embeddings,
+            names=vocabulary.names,
+            model=self.text_weights,
+            templates=(resolve_template(self.prompt),),
+            fingerprint=local_fingerprint(self.text_weights),
+        )
 
     @cached_property
     def embedder(self) -> TextEmbedder:

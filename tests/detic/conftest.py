@@ -9,6 +9,7 @@ from PIL import Image
 
 from centernet.config import add_centernet_config
 from detic.config import add_detic_config, add_extension_config
+from tests.detic.clips import write_clip
 from tests.tiny_detector import write_tiny_files
 
 
@@ -134,3 +135,9 @@ def tiny_files(tmp_path_factory):
 def own_text_cache(tmp_path, monkeypatch):
     """Embedded class names are kept in the folder of the test."""
     monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))
+
+
+@pytest.fixture
+def clip(tmp_path):
+    """A video of ``tests.detic.clips``."""
+    return write_clip(tmp_path / "clip.avi")

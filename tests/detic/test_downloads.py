@@ -8,7 +8,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 
 from detic import downloads
-from detic.downloads import cached_path, fetch
+from detic.downloads import cached_path, fetch, read_url
 from detic.errors import InputError
 
 CONTENT = b"weights" * 1000
@@ -172,3 +172,27 @@ def test_addresses_lead_nowhere_else(tmp_path, monkeypatch):
     path = cached_path("https://example.org/../../%2e%2e/a.pth?v=../1")
     assert tmp_path / "downloads" / "example.org" in path.parents
     assert ".." not in path.parts
+
+
+def test_a_file_can_be_read_without_being_kept(address, tmp_path):
+    assert read_url(f"{address}/a.png", max_bytes=len(CONTENT)) == CONTENT
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "max_bytes", "message"),
+    [
+        ("/a.png", len(CONTENT) - 1, r"/a.png has more than 6,999 bytes"),
+        ("/gone", len(CONTENT), r"cannot fetch .*/gone \(HTTP Error 404"),
+        ("/cut", len(CONTENT), r"cannot fetch .*/cut \(IncompleteRead"),
+    ],
+)
+def test_what_is_not_read_whole_is_refused(address, name, max_bytes, message):
+    with pytest.raises(InputError, match=message):
+        read_url(address + name, max_bytes)
+
+
+def test_a_server_that_is_too_slow_is_given_up(address, monkeypatch):
+    monkeypatch.setattr(downloads, "WHOLE_TIME_S", -1.0)
+    with pytest.raises(InputError, match="not complete after -1 s"):
+        read_url(f"{address}/a.png", max_bytes=len(CONTENT))

@@ -10,6 +10,7 @@ import pytest
 from detectron2.data import detection_utils
 from PIL import Image, ImageFile, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from detic import images
 from detic.errors import InputError
 from detic.images import (
     IMAGE_ERRORS,
@@ -262,3 +263,11 @@ def test_images_are_told_by_their_names():
     names = ["a.JPEG", "b.png", "c.txt", "d.jpg.txt", "e.WebP", "._f.jpg", "g/._h.jpg", "i.jfif"]
     assert [n for n in names if is_image_name(n)] == ["a.JPEG", "b.png", "e.WebP", "i.jfif"]
     assert {".jpe", ".jif", ".avif", ".ppm"} <= IMAGE_SUFFIXES
+
+
+def test_pixels_are_copied_band_by_band(monkeypatch):
+    pixels = np.random.default_rng(0).integers(0, 256, (11, 7, 3), dtype=np.uint8)
+    monkeypatch.setattr(images, "_BAND_PIXELS", 3 * 7)
+    np.testing.assert_array_equal(
+        images.image_pixels(Image.fromarray(pixels), "BGR"), pixels[:, :, ::-1]
+    )

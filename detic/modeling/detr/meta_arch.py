@@ -90,6 +90,10 @@ class DeformableDetr(nn.Module):
     def device(self) -> torch.device:
         return self.pixel_mean.device
 
+    def padded_size_hw(self, image_size_hw: tuple[int, int]) -> tuple[int, int]:
+        """Return the size, pixels, of the batch of an image that is alone: its own."""
+        return image_size_hw
+
     @property
     def backbone(self) -> Backbone:
         return self.detr.maps.backbone

@@ -8,8 +8,6 @@ from detic.demo.detection_run import DetectionRun, RunOptions
 from detic.detections import Detections
 from tests.tiny_detector import noise
 
-NUM_FRAMES, FPS = 5, 12.0
-
 
 class CatDetector:
     """Stands for a Detector; remembers the batch sizes it was called with."""
@@ -17,7 +15,7 @@ class CatDetector:
     def __init__(self):
         self.batch_sizes = []
 
-    def __call__(self, images, *, masks, features, all_scores):
+    def __call__(self, images, *, batch_size, masks, features, all_scores, tiles):
         self.batch_sizes.append(len(images))
         return [self.detect(image.shape[:2], features, all_scores) for image in images]
 
@@ -32,29 +30,6 @@ class CatDetector:
             region_embeddings=np.ones((1, 4), np.float32) if features else None,
             class_scores=np.ones((1, 1), np.float32) if all_scores else None,
         )
-
-
-def variable_rate(times_ms, fps, count):
-    """Return a class like cv2.VideoCapture whose frames come at given times."""
-    real = cv2.VideoCapture
-
-    class Capture:
-        def __init__(self, path):
-            self.real = real(path)
-            self.number = -1
-
-        def __getattr__(self, name):
-            return getattr(self.real, name)
-
-        def read(self):
-            self.number += 1
-            return self.real.read() if self.number < len(times_ms) else (False, None)
-
-        def get(self, key):
-            known = {cv2.CAP_PROP_FPS: fps, cv2.CAP_PROP_FRAME_COUNT: count}
-            return known[key] if key in known else times_ms[self.number]
-
-    return lambda path: Capture(path) if str(path).endswith("clip.avi") else real(path)
 
 
 @pytest.fixture
@@ -72,13 +47,3 @@ def photos(tmp_path):
     (folder / "broken.jpg").write_text("no image")
     (folder / "note.txt").write_text("no image either")
     return folder
-
-
-@pytest.fixture
-def clip(tmp_path):
-    path = tmp_path / "clip.avi"
-    writer = cv2.VideoWriter(str(path), cv2.VideoWriter.fourcc(*"mp4v"), FPS, (64, 48))
-    for number in range(NUM_FRAMES):
-        writer.write(np.full((48, 64, 3), 40 * number, np.uint8))
-    writer.release()
-    return path

@@ -150,3 +150,10 @@ def test_a_saved_detector_brings_its_vocabulary(monkeypatch):
 def test_unknown_models_are_answered_by_names():
     with pytest.raises(InputError, match=r"did you mean 'shapes-detic'.*choose shapes-detic, "):
         choices.chosen_model(Namespace(model="shapes-detc", opts=[]))
+
+
+def test_tracks_need_a_tracker():
+    mot = {"format": "mot", "save_to": "tracks/"}
+    with pytest.raises(InputError, match="--format mot holds tracks; add --track"):
+        data_files(Namespace(**NO_FILES | mot, track=None))
+    assert data_files(Namespace(**NO_FILES | mot, track="botsort")) == [("mot", Path("tracks"))]

@@ -1,18 +1,14 @@
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 from detic.demo.destination import (
     drawing_names,
     plan_destination,
     plan_recording,
-    write_image,
 )
 from detic.demo.inputs import InputFile
 from detic.errors import InputError
-from tests.tiny_detector import noise
 
 
 def file(name):
@@ -122,8 +118,3 @@ def test_recordings_are_videos(tmp_path):
     assert plan_recording(str(tmp_path / "a.mp4"), overwrite=False) == tmp_path / "a.mp4"
     with pytest.raises(InputError, match=r"of a camera must be a \.mp4 file"):
         plan_recording(str(tmp_path), overwrite=False)
-
-
-def test_images_are_written_as_they_are(tmp_path):
-    write_image(tmp_path / "more" / "a.png", noise())
-    np.testing.assert_array_equal(cv2.imread(str(tmp_path / "more" / "a.png")), noise())

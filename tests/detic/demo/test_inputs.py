@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from detic.demo.inputs import InputFile, find_inputs, image_ids, video_file
+from detic.demo.inputs import InputFile, find_inputs, image_ids, is_stream, video_file
 from detic.errors import InputError
 
 
@@ -147,3 +147,30 @@ def test_names_that_are_no_utf8_are_written_as_codes():
 def test_image_ids_are_the_numbers_of_names_or_places(stems, ids):
     files = [InputFile(Path(f"{s}.jpg"), Path(f"{s}.jpg")) for s in stems]
     assert image_ids(files) == ids
+
+
+def test_addresses_are_called_as_their_files_are(photos):
+    image = "https://a.org/photos/desk%20top.jpg?size=large"
+    found = find_inputs(
+        [image, str(photos / "a.png"), "http://b.org/", "s3://c/v.mp4", image]
+    ).files
+    assert [file.name.as_posix() for file in found] == ["a.png", "desk top.jpg", "b.org", "v.mp4"]
+    assert [file.source for file in found[1:]] == [image, "http://b.org/", "s3://c/v.mp4"]
+    assert [file.is_video for file in found] == [False, False, False, True]
+    assert found[1].record(1).file_name == image
+    assert found[1].record(1).stem == "desk top"
+    video = video_file("http://b.org/live")
+    assert (video.source, video.is_video) == ("http://b.org/live", True)
+
+
+@pytest.mark.parametrize(
+    ("argument", "expected"),
+    [
+        ("rtsp://camera/1.mp4", True),
+        ("http://camera/live", True),
+        ("https://example.org/a.mp4?key=1", False),  # a file, which has an end
+        ("a.mp4", False),
+    ],
+)
+def test_streams_are_told_from_files(argument, expected):
+    assert is_stream(argument) is expected

@@ -41,7 +41,8 @@ def test_missing_mss_is_named_with_its_remedy(monkeypatch):
 def test_unknown_cameras_are_refused():
     with (
         pytest.raises(
-            InputError, match="unknown camera 'front'; choose a number from 0, or screen"
+            InputError,
+            match="unknown camera 'front'; choose a number from 0, screen, or an address",
         ),
         open_live("front"),
     ):

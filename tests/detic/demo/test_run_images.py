@@ -1,4 +1,5 @@
 import signal
+from dataclasses import replace
 
 import cv2
 import numpy as np
@@ -154,3 +155,14 @@ def test_drawing_shows_the_detections(make_run):
     image = np.zeros((48, 64, 3), np.uint8)
     (found,) = run.detect([image])
     assert run.draw(image, found).any()
+
+
+def test_a_class_keeps_its_color_in_all_drawings(make_run):
+    run = make_run()
+    image = np.zeros((48, 64, 3), np.uint8)
+    (cat,) = run.detect([image])
+    first = run.draw(image, cat)
+    for number in range(10):
+        run.draw(image, replace(cat, names=np.array([f"class {number}"])))
+    assert len(set(run.style.class_colors.values())) == 11
+    np.testing.assert_array_equal(run.draw(image, cat), first)

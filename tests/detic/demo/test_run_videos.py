@@ -4,8 +4,8 @@ from detic.demo import detection_run
 from detic.demo.destination import plan_destination
 from detic.demo.inputs import find_inputs, video_file
 from detic.demo.run_videos import run_live, run_videos
-from detic.demo.video import open_video
-from tests.detic.demo.conftest import FPS, NUM_FRAMES, variable_rate
+from detic.videos import open_video
+from tests.detic.clips import FPS, NUM_FRAMES, variable_rate
 
 
 def test_video_is_drawn_frame_by_frame(make_run, clip, tmp_path):
@@ -86,5 +86,13 @@ def test_drawing_of_a_variable_rate_keeps_the_times(make_run, clip, tmp_path, mo
     monkeypatch.undo()
     assert run.tally.objects == {"cat": NUM_FRAMES}
     with open_video(tmp_path / "out" / "clip.mp4") as video:
-        assert video.fps == 10
-        assert len(list(video.frames)) == 25
+        assert list(video.frames)[-1].end_s == pytest.approx(2.5, abs=0.04)
+
+
+def test_records_of_a_stream_name_its_address(make_run, clip):
+    records = []
+    run = make_run(sinks=[lambda image, found: records.append(image)])
+    with open_video(clip) as video:
+        run_live(run, video, None, address="rtsp://camera/1")
+    assert records[1].file_name == "rtsp://camera/1"
+    assert records[1].stem == "stream_000002"

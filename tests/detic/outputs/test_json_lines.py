@@ -64,3 +64,10 @@ def test_json_of_no_images_is_an_empty_list(tmp_path, categories):
     with WRITERS["json"](tmp_path / "f.json", categories):
         pass
     assert json.loads((tmp_path / "f.json").read_text()) == []
+
+
+def test_tracked_objects_have_ids(tmp_path, found, image, categories):
+    with WRITERS["jsonl"](tmp_path / "f.jsonl", categories) as write:
+        write(image, replace(found, track_ids=np.array([7, -1])))
+    entry = json.loads((tmp_path / "f.jsonl").read_text(encoding="utf-8"))
+    assert [detection["track_id"] for detection in entry["detections"]] == [7, -1]

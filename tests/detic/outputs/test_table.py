@@ -45,3 +45,12 @@ def test_names_are_no_formulas_and_can_be_read_back(tmp_path, found, image, cate
     for column in ("name", "parent", "file_name"):
         assert not row[column].startswith(FORMULA_STARTS)
         assert from_cell(row[column]) == name
+
+
+def test_track_ids_have_a_column(tmp_path, found, image, categories):
+    path = tmp_path / "found.csv"
+    with WRITERS["csv"](path, categories) as write:
+        write(image, replace(found, track_ids=np.array([7, -1])))
+        write(image, found)
+    with path.open(encoding="utf-8", newline="") as file:
+        assert [row["track_id"] for row in csv.DictReader(file)] == ["7", "-1", "", ""]

@@ -21,6 +21,7 @@ from detic.recipes import load_recipe
 from detic.released_models import ReleasedModel
 from detic.vocabulary import ClassEntry, Vocabulary, builtin_vocabulary, expand_parents
 from detic.vocabulary.model_classes import KEY
+from tests.stand_in_device import DEVICE, StandInDevice, needs_stand_in
 from tests.tiny_detector import EMBEDDING_DIM, OVERRIDES, RECIPE, noise
 
 
@@ -162,17 +163,146 @@ def test_an_assigned_score_threshold_counts_at_once(detector):
     assert detector.score_threshold == threshold
 
 
-def test_pickles_of_a_detector_leave_out_what_it_remembers(detector):
-    sizes = []
-    for count in (1, 400):
-        detector.set_vocabulary([f"thing {i}" for i in range(count)])
-        detector.set_vocabulary(["cat"])
-        sizes.append(len(pickle.dumps(detector)))
-    assert sizes[1] - sizes[0] < 1000
-    copy = pickle.loads(pickle.dumps(detector))
-    copy.set_vocabulary(["cat", "dog", "thing 7", "unheard of"])
+def test_pickles_of_a_detector_hold_what_it_was_built_from(detector, tiny_files, monkeypatch):
+    detector.score_threshold = threshold = float(np.median(detector(noise()).scores))
+    monkeypatch.setattr(detector, "masks", False)
+    pickled = pickle.dumps(detector)
+    assert len(pickled) < 4000 < tiny_files.weights.stat().st_size / 100
+    monkeypatch.chdir("/")
+    copy = pickle.loads(pickled)
+    assert copy.score_threshold == threshold
+    assert_same(copy(noise()), detector(noise()))
+    assert copy(noise()).masks is None
+    copy.set_vocabulary(["dog", "unheard of"])
     detector.set_vocabulary(copy.vocabulary.names)
     assert_same(copy(noise()), detector(noise()))
+
+
+def test_a_detector_of_a_model_in_memory_is_not_pickled(detector):
+    made = detector_module.Detector(
+        detector.model,
+        detector.input_format,
+        detector.vocabulary_reader,
+        detector.vocabulary,
+        score_threshold=0.5,
+    )
+    with pytest.raises(InputError, match="save it by save_pretrained"):
+        pickle.dumps(made)
+
+
+def test_what_a_call_names_counts_for_it_alone(detector):
+    plain = detector(noise())
+    threshold = float(np.median(plain.scores))
+    certain = plain[plain.scores > np.float32(threshold)]
+    assert 0 < len(certain) < len(plain)
+    assert_same(detector(noise(), threshold=threshold), certain)
+    assert_same(detector(noise(), max_detections=3), plain[:3])
+    detector.set_vocabulary(["bird", "sofa"])
+    birds = detector(noise())
+    detector.set_vocabulary(["cat", "dog", "café"])
+    assert_same(detector(noise(), vocabulary=["bird", "sofa"]), birds)
+    prepared = detector.prepare_vocabulary(["bird", "sofa"])
+    assert_same(detector([noise()], vocabulary=prepared)[0], birds)
+    assert_same(detector(noise()), plain)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"threshold": 2}, "the score threshold is 2; choose a number from 0 to 1"),
+        ({"max_detections": 0}, "max_detections is 0; choose a whole number from 1"),
+        ({"batch_size": 1.5}, r"batch_size is 1\.5; choose a whole number from 1"),
+        ({"vocabulary": {"cat", "dog"}}, "the vocabulary is a set, which has no order"),
+        ({"vocabulary": {"cat": 1}}, "the vocabulary is a dictionary, whose values say nothing"),
+        ({"channels": "XYZ"}, "unknown order of channels 'XYZ'; choose BGR or RGB"),
+    ],
+)
+def test_wrong_options_of_a_call_are_refused(detector, options, message):
+    with pytest.raises(InputError, match=message):
+        detector(noise(), **options)
+
+
+def test_a_vocabulary_of_another_detector_is_refused(detector):
+    prepared = detector.prepare_vocabulary(["cat"])
+    wide = replace(prepared, columns=torch.zeros(EMBEDDING_DIM + 1, 2))
+    with pytest.raises(InputError, match="its embeddings are 9 wide, those of this one 8"):
+        detector(noise(), vocabulary=wide)
+
+
+def test_threads_may_look_for_different_classes(detector):
+    vocabularies = [detector.prepare_vocabulary(names) for names in (["cat"], ["dog", "sofa"])]
+    expected = [detector(noise(), vocabulary=vocabulary) for vocabulary in vocabularies]
+    found = [None] * 6
+
+    def detect(i):
+        found[i] = detector(noise(), vocabulary=vocabularies[i % 2])
+
+    threads = [threading.Thread(target=detect, args=(i,)) for i in range(len(found))]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    for i, of_thread in enumerate(found):
+        assert_same(of_thread, expected[i % 2])
+
+
+def test_a_stream_is_read_as_its_results_are_asked_for(detector):
+    asked = []
+
+    def images():
+        for seed in range(5):
+            asked.append(seed)
+            yield noise(seed=seed)
+
+    stream = detector(images(), stream=True)
+    assert asked == []
+    assert_same(next(stream), detector(noise(seed=0)))
+    assert asked == [0]
+    in_pairs = detector(images(), stream=True, batch_size=2)
+    next(in_pairs)
+    assert asked == [0, 0, 1]
+    assert len(list(in_pairs)) == 4
+    assert len(list(detector(noise(), stream=True))) == 1
+
+
+def test_generators_and_folders_give_lists(detector, tmp_path):
+    for seed, name in enumerate(("a.png", "b.png")):
+        cv2.imwrite(str(tmp_path / name), noise(seed=seed))
+    in_folder = detector(tmp_path)
+    assert [found.image.name for found in in_folder] == [
+        str(tmp_path / n) for n in ("a.png", "b.png")
+    ]
+    generated = detector(noise(seed=seed) for seed in range(2))
+    for found, expected in zip(in_folder, generated, strict=True):
+        assert_same(found, expected)
+
+
+def test_channels_of_arrays_may_be_named(detector):
+    assert_same(detector(noise()[:, :, ::-1], channels="rgb"), detector(noise()))
+
+
+def test_a_detector_says_where_it_is_and_moves(detector):
+    assert detector.device == torch.device("cpu")
+    assert detector.to("cpu") is detector
+    with pytest.raises(InputError, match="unknown device 'gpu'; choose cpu, cuda or cuda:N"):
+        detector.to("gpu")
+    if not torch.backends.mps.is_available():
+        with pytest.raises(InputError, match="device 'mps' cannot be used here"):
+            detector.to("mps")
+
+
+@needs_stand_in
+def test_a_detector_works_where_it_was_moved_to(detector, monkeypatch):
+    prepared = detector.prepare_vocabulary(["cat", "dog"])
+    expected = detector(noise(), vocabulary=prepared)
+    with StandInDevice():
+        monkeypatch.setattr(detector_module, "choose_device", lambda _: torch.device(DEVICE))
+        detector.to(DEVICE)
+        assert detector.device.type == torch.device(DEVICE).type
+        assert_same(detector(noise(), vocabulary=prepared), expected)
+        monkeypatch.undo()
+        detector.to("cpu")
+    assert_same(detector(noise(), vocabulary=prepared), expected)
 
 
 def test_forked_processes_can_use_a_detector_that_was_used(detector):

@@ -1,5 +1,6 @@
 """Deformable DETR with text embeddings, asked for any classes."""
 
+import numpy as np
 import pytest
 import torch
 from detectron2.modeling import build_model
@@ -58,12 +59,15 @@ def test_boxes_end_at_the_border(detr):
     assert (boxes <= [80, 60, 80, 60]).all()
 
 
-def test_images_of_different_sizes_are_one_batch(detr):
+def test_images_give_together_what_they_give_alone(detr):
     detector = detr(["cat"])
-    images = [noise(60, 80), noise(90, 50, seed=1)]
+    images = [noise(60, 80), noise(90, 50, seed=1), noise(60, 80, seed=2)]
     together = detector(images)
-    assert [found.image_size_hw for found in together] == [(60, 80), (90, 50)]
-    assert all(len(found) for found in together)
+    assert [found.image_size_hw for found in together] == [(60, 80), (90, 50), (60, 80)]
+    for found, image in zip(together, images, strict=True):
+        alone = detector(image)
+        np.testing.assert_allclose(found.boxes_xyxy, alone.boxes_xyxy, atol=1e-3)
+        np.testing.assert_allclose(found.scores, alone.scores, atol=1e-5)
 
 
 def test_features_and_scores_of_all_classes(detr):

@@ -70,6 +70,14 @@ def test_parents_are_drawn_like_longer_names():
     np.testing.assert_array_equal(draw(GREY, kinds, style), expected)
 
 
+def test_ids_of_tracks_stand_before_names():
+    style = DrawStyle(**NOTHING_BUT | {"labels": True})
+    tracked = replace(detections(), track_ids=np.array([3, -1]))
+    colors = {"#3 cat": class_color("cat")}
+    expected = draw(GREY, detections(("#3 cat", "dog")), replace(style, class_colors=colors))
+    np.testing.assert_array_equal(draw(GREY, tracked, style), expected)
+
+
 def test_labels_without_scores_are_shorter():
     style = DrawStyle(**NOTHING_BUT | {"labels": True})
     assert changed(replace(style, scores=False)).sum() < changed(style).sum()
@@ -127,6 +135,9 @@ def test_vocabulary_chooses_colors():
     ("field", "message"),
     [
         ({"palette": "vivd"}, "unknown palette 'vivd'; choose vivid, pastel or colorblind"),
+        ({"mask_opacity": 1.5}, "the opacity of masks is 1.5; choose a number from 0 to 1"),
+        ({"mask_opacity": float("nan")}, "the opacity of masks is nan"),
+        ({"line_px": 0}, "lines are 1 to 100 pixels wide, not 0"),
         ({"upscale": 0}, "enlarged 1 to 16 times, not 0 times"),
         ({"font_file": "none.ttf"}, "cannot read the font"),
     ],
@@ -134,3 +145,40 @@ def test_vocabulary_chooses_colors():
 def test_wrong_styles_are_refused(field, message):
     with pytest.raises(InputError, match=message):
         DrawStyle(**field)
+
+
+def test_names_of_lvis_are_drawn_plain():
+    style = DrawStyle(**NOTHING_BUT | {"labels": True})
+    colors = dict.fromkeys(("crab_(animal)", "crab", "dog"), (9, 9, 9))
+    style = replace(style, class_colors=colors)
+    drawn = draw(GREY, detections(("crab_(animal)", "dog")), style)
+    np.testing.assert_array_equal(drawn, draw(GREY, detections(("crab", "dog")), style))
+    whole = draw(GREY, detections(("crab_(animal)", "dog")), replace(style, plain_names=False))
+    assert (whole != drawn).any()
+
+
+def test_lines_have_the_width_that_is_asked_for():
+    found = replace(detections(), masks=None)
+    style = DrawStyle(**NOTHING_BUT | {"boxes": True})
+    widths = [changed(replace(style, line_px=px), found)[70, :45].sum() for px in (1, 7)]
+    assert widths[0] == 1
+    assert widths[1] == pytest.approx(7, abs=2)  # OpenCV rounds their ends
+
+
+def test_frames_share_the_colors_of_a_style_that_is_handed_on():
+    first = DrawStyle().with_colors_of(["class 2"])
+    second = first.with_colors_of([f"class {i}" for i in range(8)])
+    assert second.color("class 2") == first.color("class 2")
+    assert second.with_colors_of(["class 3", "class 7"]) is second
+
+
+def test_classes_of_a_small_vocabulary_keep_their_colors_in_all_images():
+    entries = [ClassEntry(f"class {i}") for i in range(8)]
+    entries[0] = replace(entries[0], color=(1, 2, 3))
+    small = DrawStyle().for_vocabulary(Vocabulary(tuple(entries)))
+    assert len(set(small.class_colors.values())) == 8
+    assert small.color("class 0") == (1, 2, 3)
+    large = [*entries, *(ClassEntry(f"other {i}") for i in range(50))]
+    assert DrawStyle().for_vocabulary(Vocabulary(tuple(large))).class_colors == {
+        "class 0": (1, 2, 3)
+    }

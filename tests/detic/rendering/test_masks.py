@@ -1,4 +1,5 @@
 import numpy as np
+import pytest
 
 from detic.rendering.masks import paint_masks
 
@@ -50,3 +51,12 @@ def test_empty_masks_paint_nothing():
     for upscale in (1, 2):
         paint_masks(canvas, masks, [RED, BLUE], opacity=1.0, line_px=2, upscale=upscale)
     assert not canvas.any()
+
+
+def test_the_middle_keeps_the_colors_of_the_object_and_the_rim_has_those_of_the_class():
+    canvas = np.full((60, 60, 3), 100, np.uint8)
+    paint_masks(canvas, square(60, 10, 50)[None], [RED], opacity=0.1, line_px=1)
+    reds = canvas[30, 10:31, 2].astype(int)
+    assert reds[-1] == pytest.approx(100 + 0.1 * 155, abs=1)
+    assert reds[2] > reds[3] > reds[4] > reds[-1]  # behind the outline
+    assert (canvas[5:8] == 100).all()
