@@ -5,8 +5,8 @@ Shapes: N detections, H x W image, D embedding width.
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, replace
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -45,6 +45,7 @@ class Detections:
     masks: np.ndarray | None = None  # (N, H, W) bool; None: not predicted
     region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length
     file_name: str = ""  # of the image, "" if it was none of a file
+    class_colors: Mapping[str, tuple[int, int, int]] = field(default_factory=dict)  # RGB, by name
 
     def __len__(self) -> int:
         return len(self.scores)

@@ -4,7 +4,7 @@ Shapes: C classes, D embedding width, N detections, H x W image.
 """
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import NamedTuple, overload
@@ -12,16 +12,17 @@ from typing import NamedTuple, overload
 import numpy as np
 
 from detic_lite.detections import Detections
-from detic_lite.embedding_file import NamedEmbeddings, read_embeddings
+from detic_lite.embedding_file import read_embeddings
 from detic_lite.errors import InputError
 from detic_lite.images import ImageLike, load_image, network_input
 from detic_lite.masks import paste_masks
 from detic_lite.metadata import parse_metadata
 from detic_lite.runtimes import open_graph
 from detic_lite.text_encoder import TextEncoder
-from detic_lite.vocabulary import check_names, read_names
+from detic_lite.vocabulary import ClassEntry, check_names, merge_texts, read_vocabulary
 
 VocabularyLike = str | os.PathLike | Sequence[str]
+_UNREACHABLE = 2.0  # score of what is never reported
 
 
 class _Classes(NamedTuple):
@@ -30,6 +31,7 @@ class _Classes(NamedTuple):
     names: np.ndarray  # (C,) str
     embeddings: np.ndarray  # (C, D) float32
     thresholds: np.ndarray  # (C,) float32
+    colors: Mapping[str, tuple[int, int, int]]  # RGB of drawings, of classes that have their own
 
 
 class LiteDetector:
@@ -80,16 +82,22 @@ class LiteDetector:
         """Look for the classes of a vocabulary from now on.
 
         Args:
-            vocabulary: a list of class names; a ``.txt`` file of names, one a line; or a
-                ``.safetensors`` file of embeddings, which `detic vocabulary embed` writes. Names need
-                the text encoder beside the model, which `detic export --text-encoder` writes.
+            vocabulary: a list of class names; a ``.txt``, ``.json`` or ``.yaml`` file of them, as
+                docs/vocabularies.md describes it; or a ``.safetensors`` file of embeddings, which
+                `detic vocabulary embed` writes. Names need the text encoder beside the model, which
+                `detic export --text-encoder` writes.
 
         Raises:
             InputError: there is no such vocabulary, it is malformed, or of another text encoder.
         """
-        names, embeddings = self._read(vocabulary)
-        thresholds = np.full(len(names), self.score_threshold, dtype=np.float32)
-        self._classes = _Classes(np.array(names), embeddings, thresholds)
+        entries, embeddings = self._read(vocabulary)
+        thresholds = [self._threshold(entry) for entry in entries]
+        self._classes = _Classes(
+            np.array([entry.name for entry in entries]),
+            embeddings,
+            np.array(thresholds, dtype=np.float32),
+            {entry.name: entry.color for entry in entries if entry.color is not None},
+        )
 
     def embed(self, names: Sequence[str]) -> np.ndarray:
         """Return the embeddings of class names (C, D) float32, each in the detector's prompt.
@@ -97,7 +105,7 @@ class LiteDetector:
         Raises:
             InputError: there is no text encoder beside the model.
         """
-        return self.text_encoder(check_names(names, "class list"))
+        return self._embed(list(map(ClassEntry, check_names(names, "class list"))))
 
     @overload
     def __call__(self, images: ImageLike, *, masks: bool = True) -> Detections: ...
@@ -113,9 +121,13 @@ class LiteDetector:
         """Return the detections of an image, or of each image of a list.
 
         Args:
-            images: a path, an image of Pillow's, or (H, W, 3) uint8 in BGR order as OpenCV reads it;
-                or a list of them.
-            masks: report masks, where the file has them.
+            images: a path, an image of Pillow's, or an array (H, W, 3) of uint8 in BGR order, as OpenCV
+                reads it; or a list of them. Files are turned as their EXIF data say; arrays may also
+                be grey (H, W), or have a fourth channel, which is left out.
+            masks: report masks, (N, H, W) bool, where the file has them; False is faster.
+
+        Returns:
+            Boxes in XYXY, in pixels of the image as it was given, the highest score first.
 
         Raises:
             InputError: an image cannot be read.
@@ -124,14 +136,27 @@ class LiteDetector:
             return [self._detect(image, self._classes, masks) for image in images]
         return self._detect(images, self._classes, masks)
 
-    def _read(self, vocabulary: VocabularyLike) -> NamedEmbeddings:
-        if isinstance(vocabulary, str | os.PathLike):
-            path = Path(vocabulary)
-            if path.suffix == ".safetensors":
-                return read_embeddings(path, self.metadata)
-            vocabulary = read_names(path)
-        names = check_names(list(vocabulary), "class list")
-        return NamedEmbeddings(tuple(names), self.text_encoder(names))
+    def _read(self, vocabulary: VocabularyLike) -> tuple[list[ClassEntry], np.ndarray]:
+        """Return the classes of a vocabulary and their embeddings (C, D)."""
+        if not isinstance(vocabulary, str | os.PathLike):
+            entries = list(map(ClassEntry, check_names(list(vocabulary), "class list")))
+            return entries, self._embed(entries)
+        path = Path(vocabulary)
+        if path.suffix == ".safetensors":
+            names, embeddings = read_embeddings(path, self.metadata)
+            return list(map(ClassEntry, names)), embeddings
+        entries = read_vocabulary(path)
+        return entries, self._embed(entries)
+
+    def _embed(self, entries: Sequence[ClassEntry]) -> np.ndarray:
+        texts = [entry.texts(self.metadata.prompt) for entry in entries]
+        embeddings = self.text_encoder([text for of_class in texts for text in of_class])
+        return merge_texts(embeddings, list(map(len, texts)))
+
+    def _threshold(self, entry: ClassEntry) -> float:
+        if entry.negative:
+            return _UNREACHABLE
+        return self.score_threshold if entry.score_threshold is None else entry.score_threshold
 
     def _detect(self, image: ImageLike, classes: _Classes, masks: bool) -> Detections:
         pixels = load_image(image)
@@ -155,7 +180,8 @@ class LiteDetector:
             image_size_hw=size_hw,
             masks=paste_masks(found["masks"][rows], boxes, size_hw) if has_masks else None,
             region_embeddings=found["region_embeddings"][rows],
-            file_name=os.fspath(image) if isinstance(image, str | os.PathLike) else "",
+            file_name=Path(image).as_posix() if isinstance(image, str | os.PathLike) else "",
+            class_colors=classes.colors,
         )
 
 

@@ -8,13 +8,23 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, UnidentifiedImageError
 
 from detic_lite.errors import InputError, first_line
 from detic_lite.metadata import ModelMetadata
 
 ImageLike = str | os.PathLike | Image.Image | np.ndarray
 _LARGEST_16_BIT = 65535
+_ORIENTATION = 0x0112  # EXIF tag
+_TURNS = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
 
 
 class NetworkInput(NamedTuple):
@@ -28,7 +38,8 @@ def load_image(image: ImageLike) -> Image.Image:
     """Return an image of Pillow's in mode RGB, upright as its EXIF data say.
 
     Args:
-        image: a path, an image of Pillow's, or (H, W, 3) uint8 in BGR order as OpenCV reads it.
+        image: a path, an image of Pillow's, or an array of uint8: (H, W, 3) in BGR order as OpenCV reads
+            it, (H, W, 4), whose last channel is left out, or (H, W) or (H, W, 1), which is grey.
 
     Raises:
         InputError: it cannot be read, or is of another kind.
@@ -36,15 +47,18 @@ def load_image(image: ImageLike) -> Image.Image:
     if isinstance(image, np.ndarray):
         return _from_array(image)
     if isinstance(image, Image.Image):
-        return _upright_rgb(image)
+        return _decoded(image, "the image")
     path = Path(image)
     if not path.is_file():
         raise InputError(f"there is no image {path}")
     try:
-        with Image.open(path) as opened:
-            return _upright_rgb(opened)
-    except Exception as error:  # decoders raise errors of all kinds for damaged files
+        opened = Image.open(path)
+    except UnidentifiedImageError as error:
+        raise InputError(f"{path} is no image, or it is damaged") from error
+    except Exception as error:
         raise InputError(f"cannot read the image {path}: {first_line(error)}") from error
+    with opened:
+        return _decoded(opened, f"the image {path}")
 
 
 def network_input(image: Image.Image, metadata: ModelMetadata) -> NetworkInput:
@@ -84,19 +98,41 @@ def resized_hw(height: int, width: int, metadata: ModelMetadata) -> tuple[int, i
 
 
 def _from_array(image: np.ndarray) -> Image.Image:
-    if image.ndim != 3 or image.shape[2] != 3 or image.dtype != np.uint8 or image.size == 0:
+    pixels = image[:, :, None] if image.ndim == 2 else image
+    is_image = pixels.ndim == 3 and pixels.shape[2] in (1, 3, 4) and pixels.size > 0
+    if not is_image or image.dtype != np.uint8:
         raise InputError(
             "an image must be a path, an image of Pillow's, or an array (height, width, 3) of uint8 in "
             f"BGR order, not an array {image.shape} of {image.dtype}"
         )
-    return Image.fromarray(np.ascontiguousarray(image[:, :, ::-1]))
+    if pixels.shape[2] == 1:
+        return Image.fromarray(np.ascontiguousarray(pixels[:, :, 0])).convert("RGB")
+    return Image.fromarray(np.ascontiguousarray(pixels[:, :, 2::-1]))
 
 
-def _upright_rgb(image: Image.Image) -> Image.Image:
-    upright = ImageOps.exif_transpose(image)
-    if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
-        upright = _eight_bit(upright)
-    return upright.convert("RGB")
+def _decoded(image: Image.Image, name: str) -> Image.Image:
+    """Return an image upright and in mode RGB.
+
+    Raises:
+        InputError: it is damaged.
+    """
+    try:
+        image.load()
+        turn = _TURNS.get(_orientation(image))
+        upright = image if turn is None else image.transpose(turn)
+        if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
+            upright = _eight_bit(upright)
+        return upright.convert("RGB")
+    except Exception as error:  # decoders raise errors of all kinds for damaged files
+        raise InputError(f"cannot read {name}: {first_line(error)}") from error
+
+
+def _orientation(image: Image.Image) -> int:
+    """Return how the EXIF data say that an image is turned; 1, upright, where they are damaged."""
+    try:
+        return image.getexif().get(_ORIENTATION, 1)
+    except Exception:  # they raise errors of many kinds, and the pixels need none
+        return 1
 
 
 def _eight_bit(image: Image.Image) -> Image.Image:

@@ -19,7 +19,7 @@ _TEXTS_AT_ONCE = 256
 
 
 class TextEncoder:
-    """Class names to embeddings.
+    """Texts to embeddings.
 
     Args:
         model: path of the detector. The text encoder is in ``m.text.onnx`` beside ``m.onnx`` or
@@ -38,13 +38,12 @@ class TextEncoder:
                 f"class names need the text encoder {graph} and its tokens {tokens.name}; write them "
                 "with `detic export --text-encoder`, or hand over a .safetensors file of embeddings"
             )
-        self.prompt = metadata.prompt
         self.tokenizer = _read_tokenizer(tokens, metadata)
         self.graph = open_graph(graph, num_threads)
 
-    def __call__(self, names: Sequence[str]) -> np.ndarray:
-        """Return the embeddings of class names (N, D) float32, each in the detector's prompt."""
-        tokens = [self.tokenizer(self.prompt.replace("{}", name)) for name in names]
+    def __call__(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the embeddings of texts (N, D) float32, not normalised."""
+        tokens = [self.tokenizer(text) for text in texts]
         starts = range(0, len(tokens), _TEXTS_AT_ONCE)
         return np.concatenate([self._embed(tokens[i : i + _TEXTS_AT_ONCE]) for i in starts])
 

@@ -1,3 +1,5 @@
+import json
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -47,6 +49,21 @@ def test_the_graph_gets_embeddings_and_thresholds(detector_of):
     assert given["image"].shape == (20, 20, 3)
     assert given["class_embeddings"].tolist() == [[1, 0, 0], [0, 1, 0]]
     assert given["thresholds"] == pytest.approx([0.2, 0.2])
+
+
+def test_files_of_names_set_thresholds_and_colours(detector_of, tmp_path):
+    given = {}
+    detector = detector_of(lambda inputs: given.update(inputs) or outputs([[0, 0, 9, 9]]))
+    detector.text_encoder = lambda texts: np.array([[len(t), 0, 0] for t in texts], np.float32)
+    entries = ["cat", {"name": "ox", "negative": True, "color": [1, 2, 3], "score_threshold": 0.7}]
+    (tmp_path / "c.json").write_text(json.dumps([*entries, {"name": "a", "score_threshold": 0.1}]))
+    detector.set_vocabulary(tmp_path / "c.json")
+    found = detector(Image.new("RGB", (40, 40)))
+    assert detector.names == ("cat", "ox", "a")
+    assert given["class_embeddings"][:, 0].tolist() == [5, 4, 3]  # "a cat", "a ox", "a a"
+    assert given["thresholds"][1] > 1
+    assert given["thresholds"][[0, 2]] == pytest.approx([0.5, 0.1])
+    assert found.class_colors == {"ox": (1, 2, 3)}
 
 
 def test_lists_give_lists_and_masks_can_be_left_out(detector_of):

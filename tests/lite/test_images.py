@@ -5,6 +5,7 @@ import pytest
 from detectron2.data.transforms import ResizeShortestEdge
 from PIL import Image
 
+from detic.image_arrays import array_to_bgr
 from detic.images import read_image
 from detic_lite.errors import InputError
 from detic_lite.images import load_image, network_input, resized_hw
@@ -55,19 +56,59 @@ def save_deep(path):
     Image.fromarray(np.arange(0, 60000, 5000, dtype=np.uint16).reshape(3, 4)).save(path)
 
 
-def save_palette(path):
-    Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).convert("P").save(path)
+def save_in_mode(mode):
+    def save(path):
+        Image.fromarray(np.arange(16, dtype=np.uint8).reshape(4, 4)).convert(mode).save(path)
+
+    return save
 
 
-@pytest.mark.parametrize("save", [save_turned, save_deep, save_palette])
+def save_with_alpha(path):
+    Image.fromarray(np.arange(48, dtype=np.uint8).reshape(3, 4, 4)).save(path)
+
+
+def save_with_damaged_exif(path):
+    Image.new("RGB", (4, 3), "red").save(path, exif=b"Exif\0\0II*\0\xff\xff\xff\xff")
+
+
+@pytest.mark.filterwarnings("ignore:Corrupt EXIF data")
+@pytest.mark.parametrize(
+    "save",
+    [
+        save_turned,
+        save_deep,
+        save_with_alpha,
+        save_with_damaged_exif,
+        *map(save_in_mode, ("1", "L", "LA", "P", "F", "CMYK")),
+    ],
+)
 def test_files_are_read_as_the_detector_reads_them(tmp_path, save):
-    save(tmp_path / "a.png")
-    assert np.array_equal(load_image(tmp_path / "a.png"), read_image(tmp_path / "a.png", "RGB"))
+    path = (
+        tmp_path / "a.tif"
+        if save not in (save_turned, save_with_damaged_exif)
+        else tmp_path / "a.png"
+    )
+    save(path)
+    assert np.array_equal(load_image(path), read_image(path, "RGB"))
+
+
+@pytest.mark.parametrize("shape", [(4, 5), (4, 5, 1), (4, 5, 3), (4, 5, 4)])
+def test_arrays_are_read_as_the_detector_reads_them(shape):
+    array = np.arange(np.prod(shape), dtype=np.uint8).reshape(shape)
+    assert np.array_equal(np.asarray(load_image(array))[:, :, ::-1], array_to_bgr(array))
+
+
+def test_files_that_end_too_early_are_refused(tmp_path):
+    Image.effect_noise((90, 90), 50).save(tmp_path / "a.jpg")
+    content = (tmp_path / "a.jpg").read_bytes()
+    (tmp_path / "a.jpg").write_bytes(content[: len(content) // 2])
+    with pytest.raises(InputError, match=r"cannot read the image .*a\.jpg: .*truncated"):
+        load_image(tmp_path / "a.jpg")
 
 
 def test_what_is_no_image_is_refused(tmp_path):
     (tmp_path / "a.jpg").write_text("no image")
-    with pytest.raises(InputError, match="cannot read the image"):
+    with pytest.raises(InputError, match="is no image, or it is damaged"):
         load_image(tmp_path / "a.jpg")
     with pytest.raises(InputError, match="there is no image"):
         load_image(tmp_path / "b.jpg")

@@ -1,15 +1,21 @@
 import json
-from dataclasses import replace
+import sys
+from dataclasses import fields, replace
 
 import numpy as np
 import pytest
 import torch
+import yaml
 
+from detic.paths import resource
 from detic.vocabulary import EmbeddingTable, write_embeddings
+from detic.vocabulary.embedding import class_prompts, merge_prompts
+from detic.vocabulary.prompts import fill_template
+from detic.vocabulary.vocabulary_file import read_vocabulary_file
 from detic_lite.embedding_file import read_embeddings
 from detic_lite.errors import InputError
 from detic_lite.text_encoder import FORMAT, TextEncoder
-from detic_lite.vocabulary import check_names, read_names
+from detic_lite.vocabulary import ClassEntry, check_names, merge_texts, read_vocabulary
 
 
 @pytest.fixture
@@ -63,7 +69,80 @@ def test_damaged_embedding_files_are_refused(tmp_path, metadata, content):
 
 def test_name_files_have_comments(tmp_path):
     (tmp_path / "c.txt").write_text("# animals\ncat  # small\n\n dog\n")
-    assert read_names(tmp_path / "c.txt") == ["cat", "dog"]
+    assert read_vocabulary(tmp_path / "c.txt") == [ClassEntry("cat"), ClassEntry("dog")]
+
+
+def test_files_are_read_as_the_detector_reads_them(tmp_path):
+    things = resource("docs/things.yaml")
+    in_json = tmp_path / "things.json"
+    in_json.write_text(json.dumps(yaml.safe_load(things.read_text())))
+    for path in (things, in_json):
+        expected = read_vocabulary_file(path).entries
+        entries = read_vocabulary(path)
+        for field in fields(ClassEntry):
+            read = [getattr(entry, field.name) for entry in entries]
+            assert read == [getattr(entry, field.name) for entry in expected]
+
+
+@pytest.mark.parametrize(
+    ("entry", "message"),
+    [
+        (3, "entry 1: expected a name"),
+        ({"synonyms": ["kitty"]}, "entry 1: expected a name"),
+        (
+            {"name": "cat", "parent": "animal"},
+            "there is no field 'parent' without torch; name, syn",
+        ),
+        ({"name": "cat", "score_threshold": 2}, "'score_threshold' is 2; expected a number from 0"),
+        ({"name": "cat", "color": [1, 2]}, "'color' is .*; expected red, green and blue"),
+    ],
+)
+def test_slips_in_files_are_told(tmp_path, entry, message):
+    (tmp_path / "c.json").write_text(json.dumps([entry]))
+    with pytest.raises(InputError, match=message):
+        read_vocabulary(tmp_path / "c.json")
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("c.json", "{", "c.json cannot be read: Expecting"),
+        ("c.json", "{}", "expected a list"),
+        ("c.json", "[]", "at least one class"),
+        ("c.yaml", "- [", "c.yaml cannot be read"),
+        ("c.csv", "", "a vocabulary file is a .txt"),
+    ],
+)
+def test_other_files_are_refused(tmp_path, name, content, message):
+    (tmp_path / name).write_text(content)
+    with pytest.raises(InputError, match=message):
+        read_vocabulary(tmp_path / name)
+
+
+def test_yaml_needs_a_package(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "yaml", None)  # importing it raises ImportError
+    (tmp_path / "c.yaml").write_text("[cat]")
+    with pytest.raises(InputError, match="needs the package PyYAML"):
+        read_vocabulary(tmp_path / "c.yaml")
+
+
+def test_texts_are_those_of_the_detector():
+    entries = [
+        ClassEntry("cup", synonyms=("mug", "cup")),
+        ClassEntry("cup", synonyms=("mug",), prompts=("one {}", "a yellow thing")),
+        ClassEntry("cup"),
+    ]
+    for entry in entries:
+        of_detector = class_prompts(entry, ["a {}"])
+        assert entry.texts("a {}") == [fill_template(*pair) for pair in of_detector]
+
+
+def test_classes_of_several_texts_have_the_mean_of_unit_vectors():
+    vectors = np.random.default_rng(0).normal(size=(6, 4)).astype(np.float32)
+    counts = [1, 3, 2]
+    expected = merge_prompts(torch.from_numpy(vectors), counts).numpy()
+    assert merge_texts(vectors, counts) == pytest.approx(expected, abs=1e-6)
+    assert merge_texts(vectors, counts)[0].tolist() == vectors[0].tolist()
 
 
 @pytest.mark.parametrize(
