@@ -1,6 +1,8 @@
 """What a file says about itself, and detectors whose graph is a function."""
 
 from dataclasses import replace
+from functools import cache
+from importlib.util import find_spec
 
 import numpy as np
 import pytest
@@ -9,6 +11,8 @@ from detic_lite import LiteDetector, detector
 from detic_lite.embedding_file import NamedEmbeddings
 from detic_lite.metadata import ModelMetadata
 from detic_lite.runtimes import Graph
+
+NEEDED = {"onnx": "onnxruntime", "openvino": "openvino"}  # to run an exported file
 
 
 @pytest.fixture
@@ -41,3 +45,23 @@ def detector_of(metadata, monkeypatch):
         return LiteDetector("m.onnx", "c.safetensors", score_threshold=score_threshold)
 
     return build
+
+
+@pytest.fixture(scope="session")
+def exported(tmp_path_factory):
+    """A function that returns an exported detector of drawn shapes, with its text encoder."""
+
+    @cache
+    def export(name):
+        for package in ("onnx", "onnxscript", "onnxruntime", NEEDED[name]):
+            if find_spec(package) is None:
+                pytest.skip(f"needs the package {package}, of detic[export]")
+        from detic.export.command import run_export
+        from detic_commands.export import argument_parser
+
+        path = tmp_path_factory.mktemp(name) / f"m.{'onnx' if name == 'onnx' else 'xml'}"
+        command = ["--model", "shapes-detic", "--format", name, "--output", str(path)]
+        run_export(argument_parser().parse_args([*command, "--text-encoder"]))
+        return path
+
+    return export
