@@ -92,15 +92,17 @@ export function pasteMask(mask, box, width, height) {
 // Draws detections onto a canvas that shows their image.
 export function draw(canvas, found) {
   const context = canvas.getContext("2d");
+  const side = Math.sqrt(canvas.width * canvas.height);
+  const textSize = Math.max(10, Math.round(0.03 * side));
   for (const { name, label, score, box, mask } of found) {
     const hue = (label * 222.5) % 360;
     const [x1, y1, x2, y2] = box;
     if (mask) paint(context, pasteMask(mask, box, canvas.width, canvas.height), hue);
     context.strokeStyle = context.fillStyle = `hsl(${hue} 85% 55%)`;
-    context.lineWidth = 2;
+    context.lineWidth = Math.max(1, Math.round(side / 250));
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);
-    context.font = "14px sans-serif";
-    context.fillText(`${name} ${Math.round(100 * score)}%`, x1, y1 > 18 ? y1 - 4 : y1 + 14);
+    context.font = `${textSize}px sans-serif`;
+    context.fillText(`${name} ${Math.round(100 * score)}%`, x1, y1 > textSize + 4 ? y1 - 4 : y1 + textSize);
   }
 }
 

@@ -23,14 +23,25 @@ export function readEmbeddings(bytes, metadata) {
   const header = JSON.parse(text(bytes.subarray(8, start)));
   const { dtype, shape, data_offsets } = header.embeddings;
   const { names, fingerprint } = JSON.parse(header.__metadata__.origin);
-  if (dtype !== "F32") throw new Error(`embeddings of type ${dtype}; expected F32`);
+  if (!["F16", "F32"].includes(dtype)) throw new Error(`embeddings of type ${dtype}; expected F16 or F32`);
   const known = metadata.text_encoder_fingerprint;
   const isOther = fingerprint && known && fingerprint !== known;
   if (shape[1] !== metadata.embedding_dim || isOther) {
     throw new Error("the embeddings are of another text encoder than the detector's; embed them again");
   }
   const data = bytes.slice(start + data_offsets[0], start + data_offsets[1]);
-  return { names, embeddings: new Float32Array(data.buffer) };
+  const embeddings = dtype === "F32" ? new Float32Array(data.buffer) : fromHalves(new Uint16Array(data.buffer));
+  return { names, embeddings };
+}
+
+// Returns finite numbers of 16 bits as Float32Array.
+function fromHalves(halves) {
+  return Float32Array.from(halves, (bits) => {
+    const exponent = (bits >> 10) & 31;
+    const fraction = bits & 1023;
+    const size = exponent ? (1 + fraction / 1024) * 2 ** (exponent - 15) : fraction * 2 ** -24;
+    return bits >> 15 ? -size : size;
+  });
 }
 
 // Returns the contents of a field of a message of Protocol Buffers, as bytes.

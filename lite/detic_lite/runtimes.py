@@ -46,13 +46,18 @@ def open_graph(path: Path, num_threads: int | None = None) -> Graph:
         raise InputError(f"{path} cannot be read ({first_line(error)}); export it again") from error
 
 
-def _open_onnxruntime(path: Path, num_threads: int | None) -> Graph:
+def onnxruntime_session(path: Path, num_threads: int | None = None) -> Any:
+    """Return a session of ONNX Runtime, which raises exceptions of its own."""
     import onnxruntime
 
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = num_threads or 0
     options.log_severity_level = 3  # errors alone
-    session = onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+    return onnxruntime.InferenceSession(path, options, providers=["CPUExecutionProvider"])
+
+
+def _open_onnxruntime(path: Path, num_threads: int | None) -> Graph:
+    session = onnxruntime_session(path, num_threads)
     names = [output.name for output in session.get_outputs()]
 
     def run(inputs: dict[str, np.ndarray]) -> dict[str, np.ndarray]:

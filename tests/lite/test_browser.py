@@ -9,6 +9,7 @@ import os
 import shutil
 import subprocess
 import threading
+from dataclasses import replace
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -44,6 +45,8 @@ PAGE = """<script type="module">
     told.embeddings = Array.from(await detector.embed(NAMES));
     await detector.setVocabulary("classes.safetensors");
     told.fromFile = Array.from(detector.classes.embeddings);
+    await detector.setVocabulary("halves.safetensors");
+    told.fromHalves = Array.from(detector.classes.embeddings);
     await detector.setVocabulary(NAMES);
     told.images = [];
     for (let i = 0; i < NUM_IMAGES; i++) {
@@ -106,20 +109,22 @@ def told(model, lite, tmp_path_factory) -> dict:
     scene = Image.open(resource("docs/pictures/scene.png")).convert("RGB")
     for i, size_wh in enumerate(SIZES_WH):
         scene.resize(size_wh or scene.size).save(folder / f"{i}.png")
-    write_classes(folder / "classes.safetensors", lite)
+    write_classes(folder, lite)
     page = PAGE.replace("NUM_IMAGES", str(len(SIZES_WH))).replace("NAMES", json.dumps(NAMES))
     (folder / "page.html").write_text(page)
     return shown(folder) | {"folder": folder}
 
 
-def write_classes(path: Path, lite: LiteDetector) -> None:
+def write_classes(folder: Path, lite: LiteDetector) -> None:
     import torch
 
     from detic.vocabulary import EmbeddingTable, write_embeddings
 
     about = (lite.metadata.text_encoder, (), lite.metadata.text_encoder_fingerprint)
-    embeddings = torch.from_numpy(lite.embed(NAMES))
-    write_embeddings(path, EmbeddingTable(embeddings, tuple(NAMES), *about))
+    table = EmbeddingTable(torch.from_numpy(lite.embed(NAMES)), tuple(NAMES), *about)
+    write_embeddings(folder / "classes.safetensors", table)
+    halves = replace(table, embeddings=table.embeddings.half())
+    write_embeddings(folder / "halves.safetensors", halves)
 
 
 def shown(folder: Path) -> dict:
@@ -156,7 +161,8 @@ def test_metadata_are_read_from_the_file(told, lite):
 def test_names_have_the_same_embeddings(told, lite):
     expected = lite.embed(NAMES).ravel()
     assert np.abs(np.array(told["embeddings"]) - expected).max() < 1e-5
-    assert np.abs(np.array(told["fromFile"]) - expected).max() == 0
+    assert told["fromFile"] == expected.tolist()
+    assert told["fromHalves"] == expected.astype(np.float16).tolist()
 
 
 @pytest.mark.parametrize("i", range(len(SIZES_WH)))
