@@ -102,8 +102,8 @@ def main() -> None:
 def _detect(arguments: argparse.Namespace) -> int:
     """Detect in all images; return the exit status."""
     target = arguments.json or (_STDOUT if arguments.output is None else None)
-    if target not in (None, _STDOUT) and Path(target).exists() and not arguments.overwrite:
-        raise InputError(f"{target} exists; --overwrite replaces it")
+    if target not in (None, _STDOUT):
+        _check_place(Path(target), arguments.overwrite)
     images = find_images(arguments.input, recursive=arguments.recursive)
     output = None if arguments.output is None else Path(arguments.output)
     drawings = plan_drawings(images, output, overwrite=arguments.overwrite)
@@ -129,6 +129,13 @@ def _detect(arguments: argparse.Namespace) -> int:
     if target != _STDOUT:
         sys.stdout.write(_summary(objects, len(images) - unreadable) + "\n")
     return _LEFT_OUT if unreadable else 0
+
+
+def _check_place(path: Path, overwrite: bool) -> None:
+    if not path.parent.is_dir():
+        raise InputError(f"there is no folder {path.parent} for {path.name}; make it first")
+    if path.is_dir() or (path.exists() and not overwrite):
+        raise InputError(f"{path} exists; --overwrite replaces it, unless it is a folder")
 
 
 def _vocabulary(arguments: argparse.Namespace) -> VocabularyLike:

@@ -59,6 +59,8 @@ def test_files_are_kept_unless_told(run, tmp_path, capfd):
     (tmp_path / "found.json").write_text("mine")
     assert run("--input", "a.png", "--json", "found.json") == 2
     assert "--overwrite" in capfd.readouterr().err
+    assert run("--input", "a.png", "--json", "lost/found.json") == 2
+    assert "there is no folder lost" in capfd.readouterr().err
     assert run("--input", "a.png", "--json", "found.json", "--overwrite") == 0
     assert len(json.loads((tmp_path / "found.json").read_text())) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "found.json"]
