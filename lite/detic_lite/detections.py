@@ -28,8 +28,12 @@ class Detection:
     label: int  # index into the vocabulary
     mask: np.ndarray | None = None  # (H, W) bool
 
+    def __repr__(self) -> str:
+        box = ", ".join(f"{side:.1f}" for side in self.box_xyxy)
+        return f"Detection(name={self.name!r}, score={self.score:.2f}, box_xyxy=({box}))"
 
-@dataclass(frozen=True, eq=False)
+
+@dataclass(frozen=True, eq=False, repr=False)
 class Detections:
     """Objects of one image, highest score first; row i of every array is the i-th object.
 
@@ -49,6 +53,9 @@ class Detections:
 
     def __len__(self) -> int:
         return len(self.scores)
+
+    def __repr__(self) -> str:
+        return f"Detections({len(self)}: {dict(self.count())})"
 
     def __getitem__(
         self, rows: int | slice | str | list[int] | list[str] | np.ndarray

@@ -56,3 +56,7 @@ def test_objects_come_one_by_one(found):
     assert names == ["größe", "cat", "größe"]
     assert next(iter(found)).mask.sum() == 35
     assert found.count() == {"größe": 2, "cat": 1}
+    assert repr(found) == "Detections(3: {'größe': 2, 'cat': 1})"
+    assert repr(next(iter(found))) == (
+        "Detection(name='größe', score=0.91, box_xyxy=(3.0, 2.0, 8.0, 9.0))"
+    )
