@@ -1,5 +1,6 @@
 """What the pages for users say: links, configuration keys, commands, sentences."""
 
+import os
 import re
 import shlex
 import subprocess
@@ -72,7 +73,12 @@ def understands(program, arguments):
     flags = [argument for argument in arguments if argument.startswith("--")]
     first = arguments.index(flags[0]) if flags else len(arguments)
     words = [*arguments[:first], "--help", *arguments[first:]]
-    done = subprocess.run([*program, *words], cwd=ROOT, capture_output=True, text=True)
+    # detic_lite is a package of its own, which need not be installed
+    path = os.pathsep.join([str(ROOT / "lite"), os.environ.get("PYTHONPATH", "")])
+    environment = os.environ | {"PYTHONPATH": path}
+    done = subprocess.run(
+        [*program, *words], cwd=ROOT, env=environment, capture_output=True, text=True
+    )
     return done.returncode == 0 and set(flags) <= set(re.findall(r"--[\w-]+", done.stdout))
 
 
