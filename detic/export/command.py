@@ -8,9 +8,11 @@ import torch
 from detic.demo.arguments import chosen_model
 from detic.export.description import Origin
 from detic.export.exporter import ExportParams, check_export, export_detector
+from detic.export.recipe import check_recipe
 from detic.export.text_encoder import check_text_encoder_export, export_text_encoder
 from detic.predictor import Detector
 from detic.recipes import load_recipe
+from detic.released_models import find_model
 from detic.vocabulary.vocabulary import Vocabulary
 from detic.weight_files import weights_sha256
 
@@ -31,9 +33,12 @@ def run_export(args: argparse.Namespace) -> str:
     check_export(path, params)  # mistakes show before weights are read
     if args.text_encoder:
         check_text_encoder_export(path, args.overwrite)
+    recipe = args.config_file if args.model is None else find_model(args.model).recipe
+    cfg = load_recipe(recipe, args.opts)
+    check_recipe(cfg, params.fixed_size_hw)
     model = chosen_model(args)
     names_encoder = "MODEL.TEXT_ENCODER.WEIGHTS" in args.opts[::2]
-    width = load_recipe(model.recipe, args.opts).MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM
+    width = cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM
     detector = Detector.from_config(
         model.recipe,
         model.weights,

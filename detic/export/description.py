@@ -53,7 +53,7 @@ def describe(
         short_side_px=short,
         max_side_px=longest,
         min_side_px=min_side_px,
-        size_divisibility=getattr(model.backbone, "size_divisibility", 1),
+        size_divisibility=max(getattr(model.backbone, "size_divisibility", 1), 1),
         fixed_size_hw=fixed_size_hw,
         fill_rgb=fill,
         pixel_mean=mean,

@@ -6,21 +6,23 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
-import detectron2
 import numpy as np
 import torch
 from torch import Tensor, nn
 
 from detic.errors import InputError
 from detic.export.description import Origin, describe
+from detic.export.detr_graph import DetrGraph
 from detic.export.exported_detector import open_exported
 from detic.export.formats import Format, find_format
 from detic.export.graph import TwoStageGraph
 from detic.export.program import check_torch, trace
+from detic.export.recipe import check_detectron2
 from detic.export.verification import Agreement, compare, typical_classes
 from detic.files import check_place, refuse_existing, unfinished_path
 from detic.images import read_image
 from detic.modeling.build import DetectionModel
+from detic.modeling.detr.meta_arch import DeformableDetr
 from detic.modeling.meta_arch import CustomRCNN
 from detic.paths import resource
 from detic.predictor import Detector
@@ -89,11 +91,9 @@ def build_graph(model: DetectionModel, masks: bool) -> nn.Module:
     Raises:
         InputError: there is none for models like this one.
     """
-    if "portable" not in detectron2.__version__:
-        raise InputError(
-            "exporting needs the Detectron2 of this project, the folder `portable`; upstream's cannot be "
-            "made a graph"
-        )
+    check_detectron2()
+    if isinstance(model, DeformableDetr):
+        return DetrGraph(model).eval()
     part = model.roi_heads if isinstance(model, CustomRCNN) else model
     if not hasattr(part, "classify_boxes"):
         raise InputError(

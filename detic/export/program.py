@@ -15,7 +15,7 @@ from torch.export import Dim, ExportedProgram
 from torch.fx.experimental import _config as symbolic_shapes
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from detic.errors import InputError
+from detic.errors import InputError, in_short
 
 MAX_SIDE_PX = 8192
 MAX_CLASSES = 2**20
@@ -48,6 +48,9 @@ def trace(graph: nn.Module, embedding_dim: int, fixed_size_hw: tuple[int, int] |
         graph: called with `Inputs`.
         embedding_dim: D.
         fixed_size_hw: of all images; None: images of all sizes.
+
+    Raises:
+        InputError: torch cannot make a program of it.
     """
     height, width = fixed_size_hw or _EXAMPLE_HW
     example = Inputs(
@@ -75,7 +78,11 @@ def _export(graph: nn.Module, example: Inputs, is_fixed: bool) -> Traced:
             program = torch.export.export(graph, tuple(example), dynamic_shapes=sizes, strict=False)
         except RuntimeError as error:
             if min_side_px == SEVERAL_CELLS_PX or "Constraints violated" not in str(error):
-                raise
+                reason = in_short(str(error).strip().partition("\n")[0])
+                remedy = "choose another backbone" if is_fixed else "--size HEIGHT WIDTH may do"
+                raise InputError(
+                    f"torch cannot make a graph of this model ({reason}); {remedy}"
+                ) from error
         else:
             return Traced(program, min_side_px)
     raise AssertionError("the last size is tried or raises")

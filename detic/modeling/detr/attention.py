@@ -6,6 +6,7 @@ F channels of a head, d = M * F width of the model.
 
 import math
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 
 import torch
 from torch import Tensor, nn
@@ -39,17 +40,24 @@ def deformable_attention(
     """
     num_queries = locations.shape[1]
     samples_per_query = locations.shape[3] * locations.shape[4]
-    chunk = max(1, _MAX_SAMPLED // (values[:, 0].numel() * samples_per_query))
     maps = _maps(values, shapes_hw)
     locations = locations.transpose(1, 2).flatten(0, 1)  # (B * M, N, L, P, 2)
     weights = weights.transpose(1, 2).flatten(0, 1)  # (B * M, N, L, P)
+    if torch.compiler.is_compiling():  # a graph is made before the number of chunks is known
+        return _as_queries(_sample_and_sum(locations, weights, *maps), len(values))
+    chunk = max(1, _MAX_SAMPLED // (values[:, 0].numel() * samples_per_query))
     again = chunk < num_queries and torch.is_grad_enabled()
     sample: Callable[..., Tensor] = _sampled_again if again else _sample_and_sum
     sums = [
         sample(*of_chunk, *maps)
         for of_chunk in zip(locations.split(chunk, dim=1), weights.split(chunk, dim=1), strict=True)
     ]  # (B * M, F, n) each
-    return torch.cat(sums, dim=2).reshape(len(values), -1, num_queries).transpose(1, 2)
+    return _as_queries(torch.cat(sums, dim=2), len(values))
+
+
+def _as_queries(sums: Tensor, batch_size: int) -> Tensor:
+    """Return sums (B * M, F, N) as (B, N, M * F)."""
+    return sums.reshape(batch_size, -1, sums.shape[2]).transpose(1, 2)
 
 
 def _maps(values: Tensor, shapes_hw: Sequence[tuple[int, int]]) -> list[Tensor]:
@@ -123,7 +131,7 @@ class DeformableAttention(nn.Module):
         values = self.value_proj(levels.tokens).masked_fill(levels.padding[..., None], 0)
         offsets = self.sampling_offsets(queries).unflatten(-1, (*self.layout, 2))
         weights = self.attention_weights(queries).unflatten(-1, (num_heads, -1)).softmax(dim=-1)
-        with torch.autocast(queries.device.type, enabled=False):
+        with _in_full_precision(queries.device):
             gathered = deformable_attention(
                 at_least_float32(values).unflatten(-1, (num_heads, -1)),
                 levels.shapes_hw,
@@ -131,6 +139,12 @@ class DeformableAttention(nn.Module):
                 at_least_float32(weights).unflatten(-1, (num_levels, num_points)),
             )
         return self.output_proj(gathered)
+
+
+def _in_full_precision(device: torch.device) -> AbstractContextManager:
+    if torch.compiler.is_compiling():  # graphs are made in float32, and know no such regions
+        return nullcontext()
+    return torch.autocast(device.type, enabled=False)
 
 
 def at_least_float32(x: Tensor) -> Tensor:

@@ -11,7 +11,6 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from detic.modeling.detr.position_encoding import PositionEncoding
-from detic.transfer import send
 
 
 @dataclass(frozen=True, eq=False)
@@ -47,9 +46,8 @@ class TokenLevels:
 def padding_of(image_sizes_hw: Sequence[tuple[int, int]], images: Tensor) -> Tensor:
     """Return where images (B, 3, H, W) are padded, (B, H, W) bool."""
     rows, columns = (torch.arange(side, device=images.device) for side in images.shape[2:])
-    sizes = send(torch.tensor(image_sizes_hw), images.device)  # (B, 2)
-    below = rows >= sizes[:, :1]  # (B, H)
-    right = columns >= sizes[:, 1:]  # (B, W)
+    below = torch.stack([rows >= height for height, _ in image_sizes_hw])  # (B, H)
+    right = torch.stack([columns >= width for _, width in image_sizes_hw])  # (B, W)
     return below[:, :, None] | right[:, None, :]
 
 
@@ -86,7 +84,10 @@ def join_levels(
 
 def sizes_of(shapes_hw: Sequence[tuple[int, int]], device: torch.device) -> Tensor:
     """Return shapes of L maps as widths and heights, (L, 2) float32."""
-    return send(torch.tensor([(float(w), float(h)) for h, w in shapes_hw]), device)
+    sides = [side for height, width in shapes_hw for side in (width, height)]
+    # In exported graphs sides are symbols, of which no tensor of numbers can be made.
+    ones = torch.ones(1, device=device)
+    return torch.cat([ones * side for side in sides]).unflatten(0, (-1, 2))
 
 
 def _valid(padding: Tensor) -> Tensor:

@@ -122,7 +122,7 @@ class DeformableDetr(nn.Module):
         """
         if not self.training:
             return self.inference(batched_inputs)
-        images, padding = self._preprocess(batched_inputs)
+        images, padding = self.preprocess(batched_inputs)
         transformed = self.detr(images, padding)
         layers = self.detr.predictions(transformed)
         targets = self._targets(batched_inputs)
@@ -147,7 +147,7 @@ class DeformableDetr(nn.Module):
             InputError: other classes are requested of a model with a closed vocabulary.
         """
         request = request or DetectionRequest()
-        images, padding = self._preprocess(batched_inputs)
+        images, padding = self.preprocess(batched_inputs)
         last = self.detr(images, padding, request.precision.backbone).layers[-1]
         scores = self._scores(last.content, request)
         of_queries = torch.cat([c for _, c in scores.reportable_chunks()], dim=1)  # (B * Q, C)
@@ -173,7 +173,7 @@ class DeformableDetr(nn.Module):
         """Return what the losses of a training batch are normalised by, (1,)."""
         return count_objects(self._targets(batched_inputs), self.device)
 
-    def _preprocess(self, batched_inputs: list[dict]) -> tuple[Tensor, Tensor]:
+    def preprocess(self, batched_inputs: list[dict]) -> tuple[Tensor, Tensor]:
         """Return normalised images (B, 3, H, W) and where they are padded, (B, H, W) bool.
 
         H and W are the largest of the batch, or multiples of what the backbone needs; Detectron2's

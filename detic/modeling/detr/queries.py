@@ -57,6 +57,6 @@ def best_proposals(class_logits: Tensor, box_logits: Tensor, limit: int) -> Tens
         Centre and size, 0 to 1, without gradient.
     """
     scores = class_logits[..., OBJECT]
-    best = scores.topk(min(limit, scores.shape[1]), dim=1).indices  # (B, Q)
+    best = scores.topk(torch.sym_min(limit, scores.shape[1]), dim=1).indices  # (B, Q)
     chosen = box_logits.gather(1, best[..., None].expand(-1, -1, 4))
     return chosen.detach().sigmoid()

@@ -3,6 +3,7 @@
 They need the packages of `pip install 'detic[export]'`; `make test-extras` runs them.
 """
 
+from copy import deepcopy
 from functools import cache
 from importlib.util import find_spec
 
@@ -10,25 +11,28 @@ import cv2
 import numpy as np
 import pytest
 import torch
+from detectron2.layers import paste_masks_in_image
 
 from detic.export.description import Origin, describe
 from detic.export.exported_detector import open_exported
 from detic.export.exporter import build_graph
-from detic.export.formats import FORMATS
+from detic.export.formats import FORMATS, onnx_to_openvino
 from detic.export.program import trace
 from detic.export.verification import compare
+from detic.modeling.request import DetectionRequest, RequestedClasses
+from detic.modeling.roi_heads.classifier import class_columns
 from detic.paths import resource
+from detic.vocabulary.builtin import builtin_vocabulary
 
 pytestmark = pytest.mark.slow
 
 THRESHOLD = 0.02
+SHAPES = ["green gear", "yellow mug", "red star", "blue boat"]
 SIZES_HW = ((128, 128), (128, 171), (33, 47), (200, 96))
 
 
 @pytest.fixture(scope="module")
 def program(shapes_detector):
-    from copy import deepcopy
-
     graph = build_graph(deepcopy(shapes_detector().model), masks=True)
     return trace(graph, 64, None).program
 
@@ -36,6 +40,7 @@ def program(shapes_detector):
 @pytest.fixture(scope="module")
 def exported(program, shapes_detector, tmp_path_factory):
     """A function that returns the exported detector of a format."""
+    metadata = describe(shapes_detector(), Origin("Detic", "ab12"), masks=True)
 
     @cache
     def export(name):
@@ -43,8 +48,10 @@ def exported(program, shapes_detector, tmp_path_factory):
             if find_spec(package) is None:
                 pytest.skip(f"needs the package {package}, of detic[export]")
         path = tmp_path_factory.mktemp(name) / f"m{FORMATS[name].suffix}"
-        metadata = describe(shapes_detector(), Origin("Detic", "ab12"), masks=True)
-        FORMATS[name].write(program, metadata, path)
+        if name == "openvino":  # a program becomes ONNX once
+            onnx_to_openvino(export("onnx").path, metadata, path)
+        else:
+            FORMATS[name].write(program, metadata, path)
         return open_exported(path)
 
     return export
@@ -59,27 +66,55 @@ def image_of(size_hw):
 
 @cache
 def embeddings_of(detector, count):
-    names = ["green gear", "yellow mug", "red star", "blue boat"][:count]
-    names += [f"{i} things" for i in range(count - len(names))]
-    return detector.embed(names).embeddings.float()
+    """Of names: random vectors have nearly the same scores in all boxes."""
+    things = builtin_vocabulary("imagenet21k").names
+    names = dict.fromkeys([*SHAPES, *things, *(f"small {name}" for name in things)])
+    return detector.embed(list(names)[:count]).embeddings.float()
 
 
-@pytest.mark.parametrize("count", [1, 96, 1203])
+@pytest.mark.parametrize("count", [1, 96, 1203, 22047])
 @pytest.mark.parametrize("name", FORMATS)
 def test_all_objects_are_equal(exported, shapes_detector, name, count):
     detector, run = shapes_detector(), exported(name).run
+    embeddings = embeddings_of(detector, count)
+    assert len(embeddings) == count
     images = [image_of(size) for size in SIZES_HW]
-    agreement = compare(detector.model, run, images, embeddings_of(detector, count), THRESHOLD)
+    agreement = compare(detector.model, run, images, embeddings, THRESHOLD)
     assert agreement.num_matched == agreement.num_objects > 0
 
 
+@pytest.mark.parametrize("size", SIZES_HW)
 @pytest.mark.parametrize("name", FORMATS)
-def test_no_object_gives_empty_outputs(exported, shapes_detector, name):
-    embeddings = embeddings_of(shapes_detector(), 4).numpy()
-    image = np.zeros((64, 96, 3), np.uint8)
-    found = exported(name)(image, embeddings, np.ones(4, np.float32))
-    assert found["boxes"].shape == (0, 4)
-    assert found["masks"].shape == (0, 28, 28)
+def test_masks_are_equal(exported, shapes_detector, name, size):
+    model, embeddings = shapes_detector().model, embeddings_of(shapes_detector(), len(SHAPES))
+    image, thresholds = image_of(size), torch.full((len(SHAPES),), THRESHOLD)
+    request = DetectionRequest(
+        classes=RequestedClasses(class_columns(model.classifier, embeddings), thresholds)
+    )
+    inputs = [{"image": image.permute(2, 0, 1), "height": size[0], "width": size[1]}]
+    expected = model.inference(inputs, request)[0]["instances"]
+    found = exported(name).run(image.numpy(), embeddings.numpy(), thresholds.numpy())
+    np.testing.assert_array_equal(found["classes"], expected.pred_classes)
+    masks = paste_masks_in_image(
+        torch.from_numpy(found["masks"]), torch.from_numpy(found["boxes"]), size
+    )
+    assert expected.pred_masks.any()
+    assert (masks != expected.pred_masks).double().mean() <= 1e-5
+
+
+@pytest.mark.parametrize(("threshold", "count"), [(1.0, 0), (0.5, 1)])
+@pytest.mark.parametrize("name", FORMATS)
+def test_outputs_of_no_object_and_of_one(exported, shapes_detector, name, threshold, count):
+    red_star = embeddings_of(shapes_detector(), 3)[2:].numpy()
+    image = image_of((128, 128)).numpy()
+    found = exported(name)(image, red_star, np.full(1, threshold, np.float32))
+    assert {key: x.shape for key, x in found.items()} == {
+        "boxes": (count, 4),
+        "scores": (count,),
+        "classes": (count,),
+        "region_embeddings": (count, 64),
+        "masks": (count, 28, 28),
+    }
 
 
 @pytest.mark.parametrize("name", FORMATS)

@@ -27,11 +27,11 @@ def detector(shapes_detector):
 def format_of(monkeypatch):
     """A function that makes a format of a function from the inputs to outputs."""
 
-    def make(run):
-        def write(program, metadata, path):
-            path.write_text(metadata.to_json())
+    def write_metadata(program, metadata, path):
+        path.write_text(metadata.to_json())
 
-        made = Format(".pt2", (), write, lambda path: (path.read_text(), run))
+    def make(run, write=write_metadata):
+        made = Format(".pt2", (), write, lambda path: (path.read_text() or None, run))
         monkeypatch.setattr("detic.export.formats.FORMATS", {"pt2": made})
         monkeypatch.setattr("detic.export.exported_detector.FORMATS", {"pt2": made})
         monkeypatch.setattr(exporter, "trace", lambda *args: (None, 1))
@@ -63,6 +63,43 @@ def test_a_file_that_finds_the_same_appears(tmp_path, detector, format_of):
     assert agreement.num_matched == agreement.num_objects > 10
     assert [path.name for path in tmp_path.iterdir()] == ["m.pt2"]
     assert open_exported(tmp_path / "m.pt2").metadata.has_masks
+
+
+def full_disk(program, metadata, path):
+    path.write_text("half")
+    raise OSError("no space left")
+
+
+def in_two_files(program, metadata, path):
+    path.with_suffix(".bin").write_text("weights")
+    path.write_text(metadata.to_json())
+
+
+@pytest.mark.parametrize(
+    ("write", "error"), [(full_disk, "no space left"), (in_two_files, "finds other objects")]
+)
+def test_a_failure_leaves_what_was_there_and_no_parts(tmp_path, detector, format_of, write, error):
+    format_of(nothing, write)
+    (tmp_path / "m.pt2").write_text("precious")
+    params = ExportParams("pt2", overwrite=True)
+    with pytest.raises((InputError, OSError), match=error):
+        export_detector(detector, tmp_path / "m.pt2", params, ORIGIN)
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pt2"]
+    assert (tmp_path / "m.pt2").read_text() == "precious"
+
+
+def test_a_file_without_metadata_is_refused(tmp_path, format_of):
+    format_of(nothing)
+    (tmp_path / "m.pt2").touch()
+    with pytest.raises(InputError, match=r"m\.pt2 does not say how its input is made.*export it"):
+        open_exported(tmp_path / "m.pt2")
+
+
+def test_a_file_is_replaced_if_told(tmp_path):
+    (tmp_path / "m.pt2").write_text("precious")
+    with pytest.raises(InputError, match=r"m\.pt2 exists and is kept; --overwrite replaces it"):
+        check_export(tmp_path / "m.pt2", ExportParams("pt2"))
+    check_export(tmp_path / "m.pt2", ExportParams("pt2", overwrite=True))
 
 
 @pytest.mark.parametrize("taken", ["m.xml", "m.bin"])

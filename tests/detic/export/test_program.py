@@ -4,7 +4,7 @@ from torch import nn
 from torch.fx.experimental import _config as symbolic_shapes
 
 from detic.errors import InputError
-from detic.export.program import Inputs, check_torch, drop_unused_weights
+from detic.export.program import Inputs, check_torch, drop_unused_weights, trace
 
 
 class Used(nn.Module):
@@ -32,3 +32,17 @@ def test_an_older_torch_is_named(monkeypatch):
     monkeypatch.delattr(symbolic_shapes, "backed_size_oblivious")
     with pytest.raises(InputError, match=r"exporting needs torch 2\.9 or later, and .* installed"):
         check_torch()
+
+
+class Branching(nn.Module):
+    """What it computes depends on the image."""
+
+    def forward(self, image, class_embeddings, thresholds):
+        return image if image.sum() > 0 else thresholds
+
+
+@pytest.mark.parametrize("size_hw", [None, (32, 32)])
+def test_what_has_no_graph_is_refused(size_hw):
+    remedy = "choose another backbone" if size_hw else "--size HEIGHT WIDTH may do"
+    with pytest.raises(InputError, match=f"cannot make a graph of this model .*; {remedy}"):
+        trace(Branching(), 8, size_hw)
