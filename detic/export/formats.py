@@ -158,15 +158,19 @@ def _open_onnx(path: Path) -> tuple[str | None, Run]:
 
 
 def _write_openvino(program: ExportedProgram, metadata: ExportMetadata, path: Path) -> None:
-    """Write the .xml, and its weights as .bin beside it."""
-    import openvino
-
     with tempfile.TemporaryDirectory() as folder:
         onnx_file = Path(folder, "model.onnx")
         _write_onnx(program, metadata, onnx_file)
-        model = openvino.convert_model(onnx_file)
-        model.set_rt_info(metadata.to_json(), [KEY])
-        openvino.save_model(model, path, compress_to_fp16=False)
+        onnx_to_openvino(onnx_file, metadata, path)
+
+
+def onnx_to_openvino(onnx_file: Path, metadata: ExportMetadata, path: Path) -> None:
+    """Write the .xml, and its weights as .bin beside it."""
+    import openvino
+
+    model = openvino.convert_model(onnx_file)
+    model.set_rt_info(metadata.to_json(), [KEY])
+    openvino.save_model(model, path, compress_to_fp16=False)
 
 
 def _open_openvino(path: Path) -> tuple[str | None, Run]:
