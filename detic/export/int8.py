@@ -43,9 +43,14 @@ _MIN_LINEAR_WIDTH = 2048
 _PASS_INTEGERS_ON = {"Relu", "MaxPool", "Add"}
 _LINEAR = {"Gemm", "MatMul"}
 
+
+def _copy(quantised: Path, metadata: ExportMetadata, path: Path) -> None:
+    shutil.copyfile(quantised, path)
+
+
 # From the quantised ONNX file to that of a format
 _FINISH: dict[str, Callable[[Path, ExportMetadata, Path], None]] = {
-    "onnx": lambda quantised, _, path: shutil.copyfile(quantised, path),
+    "onnx": _copy,
     "openvino": onnx_to_openvino,
 }
 INT8_FORMATS = tuple(_FINISH)
@@ -65,9 +70,10 @@ class RoughAgreement:
 def compare_roughly(
     model: DetectionModel, run: Run, images: Sequence[Tensor], embeddings: Tensor
 ) -> RoughAgreement:
-    """Return whether the objects that score at least half as much as the best of an image are found by both.
+    """Return how many of the best objects of each are found by the other, too.
 
-    The other one's has the same class, and overlaps. Its score differs by a fifth of the best at most.
+    They score at least half as much as the best of their image. The other's object has the same class,
+    and overlaps. Its score differs by a fifth of the best at most.
 
     Args:
         images: (H, W, 3) uint8 in the model's channel order.
@@ -110,7 +116,7 @@ def sample_files(folder: Path) -> list[Path]:
     files = several_images(folder)
     if files is None:
         raise InputError(f"{folder} is no folder; --int8 takes a folder of sample images")
-    paths = list(map(Path, files))
+    paths = [Path(str(file)) for file in files]
     chosen = np.linspace(0, len(paths) - 1, min(len(paths), MAX_SAMPLES)).round().astype(int)
     return [paths[i] for i in chosen]
 
@@ -184,7 +190,8 @@ def nodes_in_integers(graph: Any) -> list[str]:
         graph: of onnx, its nodes in order.
     """
     widths = {weight.name: max(weight.dims, default=0) for weight in graph.initializer}
-    names, results = [], set()
+    names: list[str] = []
+    results: set[str] = set()
     for node in graph.node:
         if node.op_type in _PASS_INTEGERS_ON:
             is_chosen = results.issuperset(node.input)
