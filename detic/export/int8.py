@@ -143,9 +143,22 @@ def write_int8(
         format_name: onnx or openvino.
     """
     with TemporaryDirectory() as folder:
-        exact, quantised = Path(folder, "exact.onnx"), Path(folder, "int8.onnx")
+        exact = Path(folder, "exact.onnx")
         metadata = replace(metadata, precision="int8", verified=_VERIFIED)
         FORMATS["onnx"].write(program, metadata, exact)
+        with_integers(exact, metadata, samples, format_name, path)
+
+
+def with_integers(
+    exact: Path,
+    metadata: ExportMetadata,
+    samples: Sequence[tuple[np.ndarray, ...]],
+    format_name: str,
+    path: Path,
+) -> None:
+    """Write an ONNX file with integers, in one of `INT8_FORMATS`."""
+    with TemporaryDirectory() as folder:
+        quantised = Path(folder, "int8.onnx")
         _quantise(exact, samples, quantised)
         _FINISH[format_name](quantised, metadata, path)
 
