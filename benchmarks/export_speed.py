@@ -1,16 +1,19 @@
 """Measure how long exported files take for an image, beside their detector.
 
+    python benchmarks/export_speed.py --model shapes-detic
+    python benchmarks/export_speed.py --recipe Detic_LI_CLIP_R5021k_640b64_4x_ft4x_max-size --size 480 640
     python benchmarks/export_speed.py --model shapes-detic --files shapes.onnx shapes.xml shapes.pt2
-    python benchmarks/export_speed.py --config-file configs/Detic_LI_CLIP_R5021k_640b64_4x_ft4x_max-size.yaml \\
-        --files detic.onnx detic.xml --size 480 640 --opts MODEL.WEIGHTS models/my_weights.pth
 
-All take turns in one process, and the least time of all rounds counts. Masks are pasted into the image by
-the same function. The ratio is that of the detector's time to the file's.
+Without --files, the detector is exported in all formats first. A --recipe has random weights, and
+hardly any NMS, so that it finds many objects. All take turns in one process, and the least time of all rounds counts.
+Masks are pasted into the image by the same function. Ratios are those of the detector's times to the file's.
 """
 
 import argparse
+import tempfile
 import time
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from functools import partial
 from pathlib import Path
 
@@ -18,11 +21,17 @@ import cv2
 import numpy as np
 import torch
 from detectron2.layers import paste_masks_in_image
+from random_models import CONFIGS, random_detector, random_recipe
 from torch import Tensor
 
 from detic import Detector
 from detic.detections import from_instances
+from detic.export.description import Origin, describe
 from detic.export.exported_detector import open_exported
+from detic.export.exporter import build_graph
+from detic.export.formats import FORMATS, onnx_to_openvino
+from detic.export.int8 import INT8_FORMATS, with_integers
+from detic.export.program import trace
 from detic.export.verification import detect, typical_classes
 from detic.images import read_image
 from detic.modeling.build import DetectionModel
@@ -30,7 +39,6 @@ from detic.modeling.precision import PRECISIONS
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads.classifier import class_columns
 from detic.paths import resource
-from detic.recipes import load_recipe
 from detic.vocabulary.vocabulary import Vocabulary
 
 # (image, class embeddings, thresholds) -> number of detections
@@ -41,39 +49,59 @@ def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--model", help="as of `detic export`")
-    parser.add_argument("--config-file", help="recipe, in place of --model")
-    parser.add_argument("--files", nargs="+", type=Path, required=True, help="exported files")
+    parser.add_argument("--model", default="shapes-detic", help="as of `detic export`")
+    parser.add_argument("--recipe", help="of configs/, with random weights, in place of --model")
+    parser.add_argument("--files", nargs="+", type=Path, help="exported files of the model")
     parser.add_argument("--size", nargs=2, type=int, default=(128, 171), help="height, width")
     parser.add_argument("--detections", nargs="+", type=int, default=(17, 300))
     parser.add_argument("--rounds", type=int, default=5)
-    parser.add_argument(
-        "--bf16", action="store_true", help="also bf16 of the detector and OpenVINO"
-    )
-    parser.add_argument("--opts", nargs=argparse.REMAINDER, default=[], help="keys and values")
+    parser.add_argument("--bf16", action="store_true", help="also of the detector and OpenVINO")
     args = parser.parse_args()
-    torch.set_grad_enabled(False)
-    detector = build(args)
-    scene = read_image(resource("docs/pictures/scene.png"), "RGB")
-    image = torch.from_numpy(cv2.resize(scene, tuple(args.size[::-1])))
-    classes = typical_classes(detector.model, image, detector.vocabulary_reader.embedding_dim)
-    ways = dict(all_ways(detector.model, args.files, args.bf16))
-    for count in args.detections:
-        thresholds = torch.full(
-            (len(classes),), threshold_for(detector.model, image, classes, count)
-        )
-        report(ways, (image, classes, thresholds), args.rounds)
+    with tempfile.TemporaryDirectory() as folder:
+        detector = build(args, Path(folder))
+        scene = read_image(resource("docs/pictures/scene.png"), "RGB")
+        image = torch.from_numpy(cv2.resize(scene, tuple(args.size[::-1])))
+        classes = typical_classes(detector.model, image, detector.vocabulary_reader.embedding_dim)
+        files = args.files or export_all(detector, image, classes, Path(folder))
+        ways = dict(all_ways(detector.model, files, args.bf16))
+        torch.set_grad_enabled(False)
+        for count in args.detections:
+            threshold = threshold_for(detector.model, image, classes, count)
+            inputs = image, classes, torch.full((len(classes),), threshold)
+            report(ways, inputs, args.rounds)
 
 
-def build(args: argparse.Namespace) -> Detector:
-    if args.model:
+def build(args: argparse.Namespace, folder: Path) -> Detector:
+    if not args.recipe:
         return Detector.from_pretrained(args.model, ["any"], device="cpu")
-    cfg = load_recipe(args.config_file, args.opts)
+    weights = folder / "weights.pth"
+    cfg = random_recipe(args.recipe, folder)
+    torch.save({"model": random_detector(cfg).state_dict()}, weights)
     width = cfg.MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_DIM
     classes = Vocabulary.from_names(["any"]).with_embeddings(torch.ones(1, width))
-    return Detector.from_config(
-        args.config_file, cfg.MODEL.WEIGHTS, classes, device="cpu", overrides=args.opts
-    )
+    recipe = CONFIGS / f"{args.recipe}.yaml"
+    # Random boxes overlap: NMS would leave few.
+    keep_boxes = ["MODEL.ROI_HEADS.NMS_THRESH_TEST", "0.99"]
+    return Detector.from_config(recipe, weights, classes, device="cpu", overrides=keep_boxes)
+
+
+def export_all(detector: Detector, image: Tensor, classes: Tensor, folder: Path) -> list[Path]:
+    """Return files of all formats, with floats and with integers."""
+    graph = build_graph(deepcopy(detector.model), masks=True)
+    program = trace(graph, classes.shape[1], None).program
+    metadata = describe(detector, Origin("measured", ""), masks=True)
+    exact, *_ = files = [folder / f"fp32{of.suffix}" for of in FORMATS.values()]
+    FORMATS["pt2"].write(program, metadata, folder / "fp32.pt2")
+    FORMATS["onnx"].write(program, metadata, exact)  # torch converts a program but once
+    onnx_to_openvino(exact, metadata, folder / "fp32.xml")
+    samples = [
+        (view.contiguous().numpy(), classes.numpy(), np.zeros(len(classes), np.float32))
+        for view in (image, image.flip(1))
+    ]
+    for name in INT8_FORMATS:
+        files.append(folder / f"int8{FORMATS[name].suffix}")
+        with_integers(exact, metadata, samples, name, files[-1])
+    return files
 
 
 def all_ways(
@@ -132,18 +160,20 @@ def threshold_for(model: DetectionModel, image: Tensor, classes: Tensor, count: 
 
 def report(ways: dict[str, Way], inputs: tuple[Tensor, Tensor, Tensor], rounds: int) -> None:
     counts = {name: way(*inputs) for name, way in ways.items()}  # the first call is slower
-    least = dict.fromkeys(ways, (np.inf, np.inf))
+    least = {name: np.full(2, np.inf) for name in ways}
     for _ in range(rounds):
         for name, way in ways.items():
             wall_s, cpu_s = time.perf_counter(), time.process_time()
             way(*inputs)
             cost = time.perf_counter() - wall_s, time.process_time() - cpu_s
-            least[name] = tuple(map(min, least[name], cost))
-    print(f"\n{'':24} {'detections':>10} {'wall ms':>8} {'CPU ms':>8} {'ratio':>6}")
-    first = least[next(iter(ways))][1]
-    for name, (wall_s, cpu_s) in least.items():
-        numbers = f"{1e3 * wall_s:8.1f} {1e3 * cpu_s:8.1f} {first / cpu_s:6.2f}"
-        print(f"{name:24} {counts[name]:10} {numbers}", flush=True)
+            least[name] = np.minimum(least[name], cost)
+    print(f"\n{'':24} {'detections':>10} {'wall ms':>8} {'ratio':>6} {'CPU ms':>8} {'ratio':>6}")
+    first = next(iter(least.values()))
+    for name, cost in least.items():
+        columns = [
+            f"{1e3 * s:8.1f} {ratio:6.2f}" for s, ratio in zip(cost, first / cost, strict=True)
+        ]
+        print(f"{name:24} {counts[name]:10} {' '.join(columns)}", flush=True)
 
 
 if __name__ == "__main__":

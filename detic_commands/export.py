@@ -11,6 +11,7 @@ detector finds.
 
 import argparse
 import logging
+from pathlib import Path
 
 from detic_commands.detect import MAIN_RECIPE
 from detic_commands.parsing import (
@@ -56,6 +57,13 @@ def argument_parser(prog: str = "detic export") -> argparse.ArgumentParser:
         help="an object may have several classes, not the likeliest alone",
     )
     parser.add_argument("--no-masks", action="store_true", help="boxes alone, which is faster")
+    parser.add_argument(
+        "--int8",
+        type=Path,
+        metavar="FOLDER",
+        help="convolutions with integers of 8 bits, which is faster and not exact: images of the kind to "
+        "come, some dozens, which they are fitted to; onnx and openvino",
+    )
     parser.add_argument(
         "--text-encoder",
         action="store_true",

@@ -28,6 +28,7 @@ def run_export(args: argparse.Namespace) -> str:
         args.format,
         masks=not args.no_masks,
         fixed_size_hw=None if args.size is None else tuple(args.size),
+        int8_images=args.int8,
         overwrite=args.overwrite,
     )
     check_export(path, params)  # mistakes show before weights are read

@@ -8,6 +8,7 @@ from detectron2.data import transforms as T
 from detic import __version__
 from detic.errors import InputError
 from detic.export.metadata import ExportMetadata
+from detic.export.verification import EXACTLY_VERIFIED
 from detic.loading.augmentation import KeepSides
 from detic.predictor import Detector
 from detic.vocabulary.encoder_identity import encoder_name, local_fingerprint
@@ -62,6 +63,8 @@ def describe(
         detections_per_image=scores.max_detections,
         one_class_per_box=scores.one_class_per_proposal,
         has_masks=masks,
+        precision="fp32",
+        verified=EXACTLY_VERIFIED,
     )
 
 

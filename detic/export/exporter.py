@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.export import ExportedProgram
 
 from detic.errors import InputError
 from detic.export.description import Origin, describe
@@ -16,10 +17,21 @@ from detic.export.detr_graph import DetrGraph
 from detic.export.exported_detector import open_exported
 from detic.export.formats import Format, find_format
 from detic.export.graph import TwoStageGraph
+from detic.export.int8 import (
+    MAX_VERIFIED,
+    MIN_MATCHED_SHARE,
+    RoughAgreement,
+    check_int8,
+    compare_roughly,
+    sample_files,
+    write_int8,
+)
+from detic.export.metadata import ExportMetadata
 from detic.export.program import check_torch, trace
 from detic.export.recipe import check_detectron2
-from detic.export.verification import Agreement, compare, typical_classes
+from detic.export.verification import VERIFIED_SHARE, Agreement, compare, typical_classes
 from detic.files import check_place, refuse_existing, unfinished_path
+from detic.image_sources import load_image
 from detic.images import read_image
 from detic.modeling.build import DetectionModel
 from detic.modeling.detr.meta_arch import DeformableDetr
@@ -29,7 +41,6 @@ from detic.predictor import Detector
 
 logger = logging.getLogger(__name__)
 
-_VERIFIED_SHARE = 0.98  # of the objects, which have to be equal
 _WEIGHTS_SUFFIX = ".bin"  # of the second file of a format that has one
 
 
@@ -40,13 +51,14 @@ class ExportParams:
     format: str
     masks: bool = True  # if the model knows masks
     fixed_size_hw: tuple[int, int] | None = None  # of images; None: any
+    int8_images: Path | None = None  # folder of sample images for integers of 8 bits; None: floats
     overwrite: bool = False
 
 
 def export_detector(
     detector: Detector, path: Path, params: ExportParams, origin: Origin
-) -> Agreement:
-    """Write a file that finds what a detector finds; return how well it does in two images.
+) -> Agreement | RoughAgreement:
+    """Write a file that finds what a detector finds; return how well it does in some images.
 
     The file appears when it is complete and verified.
 
@@ -75,9 +87,14 @@ def export_detector(
         weights = unfinished.with_suffix(_WEIGHTS_SUFFIX)
         try:
             logger.info("writing it as %s", params.format)
-            file_format.write(program, metadata, unfinished)
-            logger.info("comparing it with the detector")
-            agreement = _verify(detector, unfinished, params.fixed_size_hw)
+            if params.int8_images is None:
+                file_format.write(program, metadata, unfinished)
+                logger.info("comparing it with the detector")
+                agreement: Agreement | RoughAgreement = _verify(
+                    detector, unfinished, params.fixed_size_hw
+                )
+            else:
+                agreement = _write_int8(detector, program, metadata, params, unfinished)
             if weights.exists():
                 weights.replace(path.with_suffix(_WEIGHTS_SUFFIX))
         finally:
@@ -122,6 +139,9 @@ def check_export(path: Path, params: ExportParams) -> Format:
         )
     check_place(path)
     refuse_existing(path, params.overwrite)
+    if params.int8_images is not None:
+        check_int8(params.format)
+        sample_files(params.int8_images)
     if path.suffix == ".xml":
         refuse_existing(path.with_suffix(_WEIGHTS_SUFFIX), params.overwrite)
     return file_format
@@ -132,11 +152,38 @@ def _verify(detector: Detector, path: Path, fixed_size_hw: tuple[int, int] | Non
     width = detector.vocabulary_reader.embedding_dim
     classes = typical_classes(detector.model, images[0], width)
     agreement = compare(detector.model, open_exported(path).run, images, classes, 0.0)
-    if agreement.num_matched < _VERIFIED_SHARE * agreement.num_objects:
+    if agreement.num_matched < VERIFIED_SHARE * agreement.num_objects:
         raise InputError(
             f"the exported program finds other objects than the detector: only {agreement}; nothing "
             "was written; other versions of torch, onnxscript and the program that runs the file "
             "may do better"
+        )
+    return agreement
+
+
+def _write_int8(
+    detector: Detector,
+    program: ExportedProgram,
+    metadata: ExportMetadata,
+    params: ExportParams,
+    path: Path,
+) -> RoughAgreement:
+    assert params.int8_images is not None
+    images = [
+        _network_input(detector, load_image(file), params.fixed_size_hw)
+        for file in sample_files(params.int8_images)
+    ]
+    classes = typical_classes(detector.model, images[0], metadata.embedding_dim)
+    thresholds = np.zeros(len(classes), np.float32)
+    samples = [(image.numpy(), classes.numpy(), thresholds) for image in images]
+    write_int8(program, metadata, samples, params.format, path)
+    logger.info("comparing it with the detector")
+    run = open_exported(path).run
+    agreement = compare_roughly(detector.model, run, images[:MAX_VERIFIED], classes)
+    if agreement.num_matched < MIN_MATCHED_SHARE * agreement.num_objects:
+        raise InputError(
+            f"with integers of 8 bits other objects are found: only {agreement}; nothing was written; "
+            "name images that are more like those of use, or leave --int8 out"
         )
     return agreement
 

@@ -40,6 +40,8 @@ class ExportMetadata:
     detections_per_image: int
     one_class_per_box: bool  # a box is reported as its likeliest class
     has_masks: bool
+    precision: str  # fp32, or int8 of convolutions
+    verified: str  # what held before the file appeared
     format_version: int = FORMAT_VERSION
 
     def to_json(self) -> str:

@@ -20,6 +20,11 @@ from detic.modeling.roi_heads.classifier import class_columns
 
 MAX_SCORE_DIFFERENCE = 1e-4
 MAX_BOX_DIFFERENCE_PX = 0.02
+VERIFIED_SHARE = 0.98  # of the objects, which have to be equal
+EXACTLY_VERIFIED = (
+    f"{VERIFIED_SHARE:.0%} of the objects in two images are those of the detector: of the same class, "
+    f"with scores within {MAX_SCORE_DIFFERENCE} and boxes within {MAX_BOX_DIFFERENCE_PX} pixels"
+)
 _NUM_CLASSES = 8  # that images are looked through for
 _HIGHEST_LOGIT = 2.0  # of a class: scores of higher ones would hardly differ
 

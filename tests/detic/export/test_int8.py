@@ -1,0 +1,103 @@
+"""Files with integers of 8 bits are fitted to sample images, and find the best objects."""
+
+import json
+import shutil
+
+import pytest
+import torch
+from PIL import Image
+
+from detic.errors import InputError
+from detic.export.description import Origin
+from detic.export.exported_detector import open_exported
+from detic.export.exporter import ExportParams, check_export, export_detector
+from detic.export.int8 import MAX_SAMPLES, _found_by_both, nodes_in_integers, sample_files
+from detic.paths import resource
+
+BOX, BOX_BESIDE, FAR_BOX = [0.0, 0, 10, 10], [0.0, 0, 10, 9], [50.0, 50, 60, 60]
+
+
+def objects(*rows):
+    boxes, scores, classes = zip(*rows, strict=True) if rows else ((), (), ())
+    return torch.tensor(boxes).reshape(-1, 4), torch.tensor(scores), torch.tensor(classes)
+
+
+@pytest.mark.parametrize(
+    ("row", "is_found"),
+    [
+        ((BOX_BESIDE, 0.7, 3), True),
+        ((FAR_BOX, 0.8, 3), False),
+        ((BOX, 0.8, 4), False),  # another class
+        ((BOX, 0.6, 3), False),  # more than a fifth less
+    ],
+)
+def test_an_object_is_found_by_both_roughly(row, is_found):
+    assert _found_by_both(objects((BOX, 0.8, 3)), objects(row)).tolist() == [is_found] * 2
+
+
+def test_objects_that_score_less_than_half_of_the_best_may_be_found_by_one():
+    assert _found_by_both(objects((BOX, 0.8, 3), (FAR_BOX, 0.3, 3)), objects()).tolist() == [False]
+    assert _found_by_both(objects(), objects()).tolist() == []
+
+
+def test_ranges_are_measured_on_images_from_all_over_a_folder(tmp_path):
+    for i in range(2 * MAX_SAMPLES):
+        Image.new("RGB", (1, 1)).save(tmp_path / f"{i:03}.png")
+    names = [file.name for file in sample_files(tmp_path)]
+    assert len(names) == MAX_SAMPLES
+    assert (names[0], names[-1]) == ("000.png", f"{2 * MAX_SAMPLES - 1}.png")
+
+
+def test_it_needs_images_and_a_format_that_has_integers(tmp_path):
+    with pytest.raises(InputError, match="there are no images in"):
+        sample_files(tmp_path)
+    with pytest.raises(InputError, match="no folder; --int8 takes a folder of sample images"):
+        sample_files(tmp_path / "none.png")
+    with pytest.raises(
+        InputError, match="no int8 in files of format pt2; choose one of onnx, openv"
+    ):
+        check_export(tmp_path / "m.pt2", ExportParams("pt2", int8_images=tmp_path))
+
+
+def test_convolutions_what_follows_them_and_wide_layers_compute_with_integers():
+    helper = pytest.importorskip("onnx", reason="needs the packages of detic[export]").helper
+    weights = {"w": [4, 3, 1, 1], "wide": [8, 4096], "narrow": [8, 64]}
+    rows = [
+        ("Conv", ["image", "w"], "a"),
+        ("Relu", ["a"], "b"),
+        ("Add", ["a", "b"], "sum"),
+        ("Add", ["a", "image"], "other_sum"),
+        ("Sigmoid", ["sum"], "c"),
+        ("Relu", ["c"], "d"),
+        ("Gemm", ["d", "wide"], "e"),
+        ("Gemm", ["d", "narrow"], "f"),
+        ("MatMul", ["d", "image"], "g"),
+    ]
+    nodes = [helper.make_node(kind, of, [name], name=name) for kind, of, name in rows]
+    initializers = [
+        helper.make_tensor(name, 1, dims, b"\0" * 4 * torch.tensor(dims).prod().item(), raw=True)
+        for name, dims in weights.items()
+    ]
+    graph = helper.make_graph(nodes, "g", [], [], initializers)
+    assert nodes_in_integers(graph) == ["a", "b", "sum", "e"]
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("name", "suffix"), [("onnx", ".onnx"), ("openvino", ".xml")])
+def test_a_file_with_integers_finds_the_best_objects(tmp_path, shapes_detector, name, suffix):
+    for package in ("onnxscript", "onnxruntime", "openvino"):
+        pytest.importorskip(package, reason="needs the packages of detic[export]")
+    images = tmp_path / "images"
+    images.mkdir()
+    shutil.copy(resource("docs/pictures/scene.png"), images)
+    Image.new("RGB", (60, 40)).save(images / "nothing.png")
+    path = tmp_path / f"m{suffix}"
+    params = ExportParams(name, int8_images=images)
+    agreement = export_detector(shapes_detector(), path, params, Origin("Detic", ""))
+    assert agreement.num_objects > 5
+    metadata = open_exported(path).metadata
+    assert metadata.precision == "int8"
+    assert metadata.verified.startswith("90% of the objects that score at least half")
+    assert str(tmp_path) not in json.dumps(metadata.verified)
+    weights = path if name == "onnx" else path.with_suffix(".bin")
+    assert weights.stat().st_size < 4e6  # 2.3 million weights
