@@ -158,6 +158,8 @@ def _verify(detector: Detector, path: Path, fixed_size_hw: tuple[int, int] | Non
             "was written; other versions of torch, onnxscript and the program that runs the file "
             "may do better"
         )
+    if agreement.num_objects == 0:
+        logger.warning("the detector finds nothing in the sample images, so nothing was compared")
     return agreement
 
 

@@ -12,6 +12,7 @@ from detic.export.description import Origin
 from detic.export.exported_detector import ExportedDetector, open_exported
 from detic.export.exporter import ExportParams, check_export, export_detector
 from detic.export.formats import FORMATS, Format, find_format
+from detic.export.verification import Agreement
 from detic.vocabulary import EmbeddingTable, write_embeddings
 from detic_commands import export
 
@@ -63,6 +64,14 @@ def test_a_file_that_finds_the_same_appears(tmp_path, detector, format_of):
     assert agreement.num_matched == agreement.num_objects > 10
     assert [path.name for path in tmp_path.iterdir()] == ["m.pt2"]
     assert open_exported(tmp_path / "m.pt2").metadata.has_masks
+
+
+def test_nothing_compared_is_told(tmp_path, detector, format_of, monkeypatch, caplog):
+    format_of(nothing)
+    monkeypatch.setattr(exporter, "compare", lambda *_: Agreement(0, 0, 0.0, 0.0))
+    with caplog.at_level("WARNING"):
+        export_detector(detector, tmp_path / "m.pt2", ExportParams("pt2"), ORIGIN)
+    assert "nothing was compared" in caplog.text
 
 
 def full_disk(program, metadata, path):
