@@ -83,4 +83,4 @@ benchmark-shapes: install ## Train all of the embedded benchmark from scratch: S
 
 .PHONY: shapes-weights
 shapes-weights: install ## Remake the weights in models/shapes
-	$(BIN)/python -m detic.shapes.benchmark --seed 0 --ship models/shapes
+	$(BIN)/python -m detic.shapes.benchmark --seed 0 --start random --ship models/shapes

@@ -7,7 +7,7 @@
 
 Backbone, FPN and box heads together become an image tower beside the text encoder, which stays as it
 is. They learn from captioned crops of all nouns, as the tiny CLIP did. It takes two minutes on one core.
-This is an experiment beside the benchmark (docs/benchmark.md); the shipped weights have no part in it.
+The benchmark starts here (docs/benchmark.md); the shipped weights have no part in it.
 
 Shapes: B crops of a batch, S side of the canvas in pixels, D embedding width.
 """
@@ -32,9 +32,9 @@ from detic.recipes import load_recipe
 from detic.shapes.classes import every_class
 from detic.shapes.clip_model import contrastive_loss
 from detic.shapes.crops import PLAIN_CONTEXT, draw_objects
-from detic.shapes.runs import CONFIGS, SHIPPED, TEXT_WEIGHTS
+from detic.shapes.runs import CONFIGS, SHIPPED
 from detic.shapes.streams import Stream, generator
-from detic.shapes.tiny_clip import BACKBONE_FILE, Recipe, draw_batch
+from detic.shapes.tiny_clip import BACKBONE_FILE, TEXT_FILE, Recipe, draw_batch
 from detic.vocabulary.model_classes import KEY, SET_LATER
 from detic.vocabulary.text_encoder import load_text_encoder
 from detic.weight_files import write_checkpoint
@@ -98,19 +98,20 @@ def embed_crops(model: Any, crops: Tensor, side_px: int) -> list[Tensor]:
     ]
 
 
-def make_clip_heads(output: Path, seed: int, recipe: Recipe = RECIPE) -> None:
+def make_clip_heads(output: Path, seed: int, clip: Path = SHIPPED, recipe: Recipe = RECIPE) -> None:
     """Write the weights that a training on boxes can start from.
 
     Args:
         output: file of weights (.pth).
         seed: decides crops, captions and the heads' first weights.
+        clip: folder of a tiny CLIP.
         recipe: how to train.
     """
     torch.manual_seed(seed)
     cfg = with_values(load_recipe(CONFIGS / "BoxSup.yaml"), {**WITHOUT_TRAINING, KEY: SET_LATER})
     model = build_detector(cfg)
-    load_weights(model, SHIPPED / BACKBONE_FILE, purpose=Purpose.TRAIN)
-    train_clip_heads(model.train(), load_text_encoder(TEXT_WEIGHTS).eval(), recipe, seed)
+    load_weights(model, clip / BACKBONE_FILE, purpose=Purpose.TRAIN)
+    train_clip_heads(model.train(), load_text_encoder(clip / TEXT_FILE).eval(), recipe, seed)
     tensors = {name: t for name, t in model.state_dict().items() if _is_taught(name)}
     write_checkpoint(output, {"model": tensors})
 
