@@ -1,0 +1,140 @@
+"""The service from its parsed arguments to its end."""
+
+import argparse
+import logging
+import os
+import socket
+from importlib import import_module
+from pathlib import Path
+
+from detic.demo.arguments import chosen_vocabulary
+from detic.demo.run import build_detector
+from detic.errors import InputError
+from detic.serving.addresses import check_prefix
+from detic.serving.limits import MIB, Limits
+from detic.serving.served_detector import LocalDetector
+from detic.serving.service import Service, ServiceOptions
+
+TOKEN = "DETIC_TOKEN"  # environment: what requests have to bring
+LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
+PACKAGES = ("fastapi", "uvicorn", "python_multipart")
+MIN_TOKEN_LENGTH = 8
+_BACKLOG = 2048  # connections that the system holds back
+
+logger = logging.getLogger(__name__)
+
+
+def serve(args: argparse.Namespace) -> int:
+    """Answer requests until a signal ends it; return the exit status.
+
+    Args:
+        args: of ``detic serve``.
+
+    Raises:
+        InputError: a package is missing, or the arguments contradict each other.
+    """
+    check_packages()
+    token = read_token()
+    options = service_options(args)
+    with _listening(
+        args.host, args.port
+    ) as listener:  # a port in use shows before weights are read
+        detector = build_detector(args, chosen_vocabulary(args))
+        name = args.model or Path(args.config_file).stem
+        service = Service(LocalDetector(detector, name), options)
+        _tell(listener, args.host, token)
+        _run(service, listener, args.host, token)
+    return 0
+
+
+def check_packages() -> None:
+    """Raise InputError if a package is missing."""
+    for package in PACKAGES:
+        try:
+            import_module(package)
+        except ImportError as error:
+            raise InputError(
+                f"serving needs the package {package.replace('_', '-')}; install all it needs with "
+                "`pip install fastapi uvicorn python-multipart`"
+            ) from error
+
+
+def read_token() -> str | None:
+    """Return the token that requests have to bring, None if there is none.
+
+    Raises:
+        InputError: it is one that is guessed, or that no header can hold.
+    """
+    token = os.environ.get(TOKEN)
+    if token is None:
+        return None
+    if (
+        len(token) < MIN_TOKEN_LENGTH
+        or not token.isascii()
+        or not token.isprintable()
+        or " " in token
+    ):
+        raise InputError(
+            f"{TOKEN} is no token; expected {MIN_TOKEN_LENGTH} or more printable ASCII characters "
+            "without spaces, such as `openssl rand -hex 16` prints"
+        )
+    return token
+
+
+def service_options(args: argparse.Namespace) -> ServiceOptions:
+    """Return how the service works by its arguments."""
+    limits = Limits(
+        max_body_bytes=args.max_body * MIB,
+        max_pixels=args.max_pixels,
+        max_texts=args.max_names,
+        max_requests=args.max_requests,
+        max_per_client=args.max_per_client,
+        timeout_s=args.timeout,
+    )
+    return ServiceOptions(
+        limits=limits,
+        max_batch=args.max_batch,
+        vocabulary_folder=args.vocabularies and args.vocabularies.expanduser(),
+        url_prefixes=tuple(map(check_prefix, args.allow_url)),
+    )
+
+
+def _listening(host: str, port: int) -> socket.socket:
+    """Return a socket that listens.
+
+    Raises:
+        InputError: the address is none of this machine's, or is in use.
+    """
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    try:
+        return socket.create_server((host, port), family=family, backlog=_BACKLOG)
+    except (OSError, OverflowError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise InputError(
+            f"cannot answer on {host}, port {port}: {reason}; choose others with --host and --port"
+        ) from error
+
+
+def _tell(listener: socket.socket, host: str, token: str | None) -> None:
+    name = f"[{host}]" if ":" in host else host
+    address = f"http://{name}:{listener.getsockname()[1]}"
+    logger.info("ready: the page is %s, the API %s/openapi.json", address, address)
+    if host not in LOOPBACK and token is None:
+        logger.warning("anyone who reaches this machine can use it: no %s is set", TOKEN)
+
+
+def _run(service: Service, listener: socket.socket, host: str, token: str | None) -> None:
+    import uvicorn
+
+    from detic.serving.app import create_app
+
+    app = create_app(service, token=token, hosts=LOOPBACK if host in LOOPBACK else None)
+    config = uvicorn.Config(
+        app,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,  # anyone can send them
+        timeout_graceful_shutdown=int(service.options.limits.timeout_s) + 1,
+    )
+    uvicorn.Server(config).run(sockets=[listener])
