@@ -36,9 +36,7 @@ def serve(args: argparse.Namespace) -> int:
     check_packages()
     token = read_token()
     options = service_options(args)
-    with _listening(
-        args.host, args.port
-    ) as listener:  # a port in use shows before weights are read
+    with listening(args.host, args.port) as listener:  # a port in use shows before weights are read
         detector = build_detector(args, chosen_vocabulary(args))
         name = args.model or Path(args.config_file).stem
         service = Service(LocalDetector(detector, name), options)
@@ -99,7 +97,7 @@ def service_options(args: argparse.Namespace) -> ServiceOptions:
     )
 
 
-def _listening(host: str, port: int) -> socket.socket:
+def listening(host: str, port: int) -> socket.socket:
     """Return a socket that listens.
 
     Raises:

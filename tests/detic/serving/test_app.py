@@ -2,6 +2,8 @@
 
 import asyncio
 import random
+import re
+from pathlib import Path
 
 import pytest
 
@@ -352,3 +354,11 @@ def test_the_page_loads_nothing_from_elsewhere():
         assert " style=" not in response.text  # the policy lets no such attribute be
 
     in_service(test)
+
+
+def test_python_of_the_page_makes_an_application():
+    page = Path(__file__).resolve().parents[3] / "docs" / "serve.md"
+    (block,) = re.findall(r"^```python\n(.*?)^```", page.read_text(), re.MULTILINE | re.DOTALL)
+    names = {}
+    exec(compile(block, "serve.md", "exec"), names)
+    assert names["app"].title == "Detic"

@@ -4,6 +4,7 @@ import json
 import re
 import shutil
 import threading
+import time
 from contextlib import contextmanager
 
 import pytest
@@ -37,11 +38,18 @@ def served(token=None):
     try:
         while not server.started:
             assert thread.is_alive()
+            time.sleep(0.01)
         port = server.servers[0].sockets[0].getsockname()[1]
         yield f"http://127.0.0.1:{port}/"
     finally:
         server.should_exit = True
         thread.join()
+
+
+@pytest.fixture(scope="module")
+def address():
+    with served() as address:
+        yield address
 
 
 @pytest.fixture(scope="module")
@@ -76,8 +84,8 @@ def downloaded(page, button):
     return download.value.suggested_filename, download.value.path().read_bytes()
 
 
-def test_from_an_image_to_its_results(browser):
-    with served() as address, opened(browser, address) as page:
+def test_from_an_image_to_its_results(browser, address):
+    with opened(browser, address) as page:
         asked = []
         page.on("request", lambda request: asked.append(request.method))
         page.get_by_label("Add a name").fill("red  star, blu mug,")
@@ -119,16 +127,16 @@ def test_from_an_image_to_its_results(browser):
         page.get_by_label("Save these names as").fill("kitchen")
         page.get_by_role("button", name="Save", exact=True).click()
         wait_for_status(page, "Saved as kitchen")
-        assert page.get_by_label("Look for").input_value() == "kitchen"
+        assert page.get_by_role("combobox", name="Look for").input_value() == "kitchen"
         assert page.get_by_text("red star, blu mug", exact=True).is_visible()
-        page.get_by_label("Look for").select_option("default")
+        page.get_by_role("combobox", name="Look for").select_option("default")
         wait_for_status(page, "^1 object: thing in")
 
 
 @pytest.mark.parametrize("scheme", ["light", "dark"])
-def test_it_fits_a_phone(browser, scheme):
+def test_it_fits_a_phone(browser, address, scheme):
     phone = {"width": 340, "height": 700}
-    with served() as address, opened(browser, address, viewport=phone, color_scheme=scheme) as page:
+    with opened(browser, address, viewport=phone, color_scheme=scheme) as page:
         page.get_by_label("Add a name").fill(
             "a very long name that has no end and no meaning at all,"
         )
@@ -139,7 +147,7 @@ def test_it_fits_a_phone(browser, scheme):
 
 def test_mistakes_and_tokens_are_told(browser):
     with served("right-token") as address, opened(browser, address) as page:
-        page.get_by_label("This service asks for a token").fill("right-token")
+        page.get_by_role("textbox", name="This service asks for a token").fill("right-token")
         page.keyboard.press("Enter")
         page.get_by_text("fake · 1").wait_for()
         page.locator("#file").set_input_files(IMAGE | {"buffer": b"text"})
