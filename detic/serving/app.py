@@ -54,7 +54,7 @@ def create_app(
     """Return the application that answers for a service.
 
     Args:
-        service: is closed with the application.
+        service: is drained with the application's end.
         token: that requests have to bring; None: none.
         hosts: names that it answers to, without ports; None: any.
     """
@@ -62,7 +62,7 @@ def create_app(
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
-        await asyncio.to_thread(service.close)
+        await service.drain()
 
     app = FastAPI(
         title="Detic",

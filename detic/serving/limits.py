@@ -62,6 +62,7 @@ class Admission:
 
     def __init__(self, limits: Limits):
         self.limits = limits
+        self.is_closed = False  # the service ends
         self.num_requests = 0
         self.held_bytes = 0
         self.seconds_per_answer = 0.0  # a moving mean
@@ -77,6 +78,8 @@ class Admission:
         Raises:
             Refusal: there are too many requests, or too many of this client.
         """
+        if self.is_closed:
+            raise self.busy("the service ends")
         if self.num_requests >= self.limits.max_requests:
             raise self.busy(f"{self.num_requests} requests are in progress")
         most = self.limits.max_per_client

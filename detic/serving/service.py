@@ -24,6 +24,7 @@ from detic.serving.served_detector import ServedDetector
 from detic.serving.vocabularies import DEFAULT, ServedVocabulary, Vocabularies
 
 MAX_DECODERS = 4  # threads
+_DRAINING_S = 0.01  # between two looks at what is in progress
 
 
 @dataclass(frozen=True)
@@ -78,7 +79,6 @@ class Service:
             wait_s=options.wait_s,
             on_batch=self._note_batch,
         )
-        self.is_draining = False
         self._decoders = ThreadPoolExecutor(min(MAX_DECODERS, os.cpu_count() or 1), "images")
         for name, help, value in (
             ("detic_queue_images", "Images that wait.", lambda: len(self.batcher)),
@@ -94,7 +94,7 @@ class Service:
 
     @property
     def is_ready(self) -> bool:
-        return self.batcher.is_alive and not self.is_draining
+        return self.batcher.is_alive and not self.admission.is_closed
 
     async def vocabulary_of(self, id: str | None, names: Sequence[str]) -> ServedVocabulary:
         """Return the vocabulary of a request, as it is now.
@@ -150,9 +150,15 @@ class Service:
         except LackOfMemory as error:
             raise Refusal(413, str(error)) from error
 
+    async def drain(self) -> None:
+        """Take no more requests, answer those that are in progress, and close."""
+        self.admission.is_closed = True
+        while self.admission.num_requests:
+            await asyncio.sleep(_DRAINING_S)
+        await asyncio.to_thread(self.close)
+
     def close(self) -> None:
-        """Answer what waits, and end all threads."""
-        self.is_draining = True
+        """End all threads; no request may be in progress."""
         self.batcher.close()
         self.vocabularies.close()
         self._decoders.shutdown()

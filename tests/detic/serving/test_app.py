@@ -248,13 +248,15 @@ def test_what_was_taken_is_answered_before_the_end():
         waiting = [asyncio.create_task(client.post(DETECT, content=BODY)) for _ in range(3)]
         while len(service.batcher) < 2:
             await asyncio.sleep(0.001)
-        closing = asyncio.create_task(asyncio.to_thread(service.close))
-        while not service.is_draining:
+        draining = asyncio.create_task(service.drain())
+        while service.is_ready:
             await asyncio.sleep(0.001)
         assert (await client.get("/readyz")).status_code == 503
+        assert (await client.post(DETECT, content=BODY)).status_code == 503
         detector.may_go.set()
         assert [r.status_code for r in await asyncio.gather(*waiting)] == [200] * 3
-        await closing
+        await draining
+        assert not service.batcher.is_alive
 
     in_service(test, detector, max_batch=1)
 
