@@ -2,6 +2,8 @@
 
 from typing import Any
 
+Answers = dict[int | str, dict[str, Any]]  # by status
+
 ANSWER = {
     "model": {"name": "shapes-detic", "version": "db40326786b8"},
     "vocabulary": {"id": None, "version": "0b1d2f0a9c33", "size": 2},
@@ -44,7 +46,7 @@ def _error(description: str, message: str) -> dict[str, Any]:
     return json_answer(description, {"error": message})
 
 
-ERRORS: dict[int | str, dict[str, Any]] = {
+ERRORS: Answers = {
     400: _error("Malformed: no image, no form, no JSON.", "the form has no file `image`"),
     401: _error("The token is missing or wrong.", "send the header Authorization: Bearer TOKEN"),
     404: _error("There is no such vocabulary.", "there is no vocabulary 'kitchn'"),

@@ -12,6 +12,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import HTMLResponse, JSONResponse, PlainTextResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
+from starlette.requests import ClientDisconnect
 
 from detic.errors import InputError
 from detic.serving.api_examples import (
@@ -22,6 +23,7 @@ from detic.serving.api_examples import (
     MODELS,
     SUMMARY,
     VOCABULARY_BODY,
+    Answers,
     json_answer,
 )
 from detic.serving.limits import Refusal, Reservation
@@ -118,6 +120,10 @@ def _add_errors(app: FastAPI) -> None:
     def refuse_http(request: Request, error: StarletteHTTPException) -> Response:
         return _error(error.status_code, str(error.detail), error.headers)
 
+    @app.exception_handler(ClientDisconnect)
+    def give_up(request: Request, error: ClientDisconnect) -> Response:
+        return _error(400, "the client went away")  # which no one reads
+
     @app.exception_handler(Exception)
     def fail(request: Request, error: Exception) -> Response:
         return _error(500, "the service has a defect; its log has more")
@@ -140,7 +146,7 @@ def _add_open_routes(app: FastAPI, service: Service) -> None:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    not_ready = {503: ERRORS[503]}
+    not_ready: Answers = {503: ERRORS[503]}
 
     @app.get("/readyz", summary="Whether it takes requests", tags=["state"], responses=not_ready)
     async def ready() -> Response:
@@ -150,7 +156,10 @@ def _add_open_routes(app: FastAPI, service: Service) -> None:
 
 
 def _add_detection(app: FastAPI, service: Service, checked: list) -> None:
-    responses = {200: json_answer("What was found, highest score first.", ANSWER), **ERRORS}
+    responses: Answers = {
+        200: json_answer("What was found, highest score first.", ANSWER),
+        **ERRORS,
+    }
 
     @app.post(
         "/v1/detect",
@@ -209,17 +218,20 @@ def _add_vocabularies(app: FastAPI, service: Service, checked: list) -> None:
     vocabularies = service.vocabularies
     common: dict[str, Any] = {"dependencies": checked, "tags": ["vocabularies"]}
     path = "/v1/vocabularies/{id}"
-    listed = {200: json_answer("All of them.", {"vocabularies": [SUMMARY]}), 401: ERRORS[401]}
+    listed: Answers = {
+        200: json_answer("All of them.", {"vocabularies": [SUMMARY]}),
+        401: ERRORS[401],
+    }
     stored = json_answer("It replaces an older one, at once.", SUMMARY)
-    put_answers = {200: stored, 201: json_answer("It is new.", SUMMARY), **ERRORS}
-    one = json_answer("As it was stored.", {**SUMMARY, "classes": CLASSES})
-    missing = {401: ERRORS[401], 404: ERRORS[404]}
+    put_answers: Answers = {200: stored, 201: json_answer("It is new.", SUMMARY), **ERRORS}
+    one: Answers = {200: json_answer("As it was stored.", {**SUMMARY, "classes": CLASSES})}
+    missing: Answers = {401: ERRORS[401], 404: ERRORS[404]}
 
     @app.get("/v1/vocabularies", summary="List the vocabularies", responses=listed, **common)
     async def list_all() -> dict[str, Any]:
         return {"vocabularies": vocabularies.summaries()}
 
-    @app.get(path, summary="Read a vocabulary", responses={200: one, **missing}, **common)
+    @app.get(path, summary="Read a vocabulary", responses=one | missing, **common)
     async def read(id: str) -> dict[str, Any]:
         vocabulary = vocabularies.get(id)
         return {**vocabulary.summary(), "classes": as_file_items(vocabulary.classes)}
@@ -266,7 +278,7 @@ async def _vocabulary_file(
 
 
 def _add_facts(app: FastAPI, service: Service, checked: list) -> None:
-    models = {200: json_answer("What answers here.", MODELS), 401: ERRORS[401]}
+    models: Answers = {200: json_answer("What answers here.", MODELS), 401: ERRORS[401]}
 
     @app.get("/v1/models", dependencies=checked, responses=models, tags=["state"])
     async def list_models() -> dict[str, Any]:

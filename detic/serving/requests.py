@@ -1,6 +1,6 @@
 """Requests for detection: an image and what is wanted of it, however they were sent."""
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -100,7 +100,7 @@ def content_type(request: Request) -> str:
 
 def limited_body(
     request: Request, max_bytes: int, reservation: Reservation
-) -> AsyncIterator[bytes]:
+) -> AsyncGenerator[bytes, None]:
     """Return the parts of a body as they come.
 
     Raises:
@@ -112,7 +112,9 @@ def limited_body(
     return within(request.stream(), max_bytes, reservation)
 
 
-async def _read_form(request: Request, body: AsyncIterator[bytes], query: DetectOptions) -> Wanted:
+async def _read_form(
+    request: Request, body: AsyncGenerator[bytes, None], query: DetectOptions
+) -> Wanted:
     parser = MultiPartParser(
         request.headers, body, max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
     )

@@ -22,7 +22,7 @@ class FakeDetector:
 
     def __init__(self):
         self.batches = []
-        self.may_go = threading.Event()
+        self.started, self.may_go = threading.Event(), threading.Event()
         self.may_go.set()
 
     def prepare(self, classes):
@@ -32,6 +32,7 @@ class FakeDetector:
         return image_size_hw
 
     def detect(self, images, vocabulary, *, threshold, masks):
+        self.started.set()
         self.may_go.wait(20)
         self.batches.append([image.shape for image in images])
         return [found_in(image, vocabulary, masks) for image in images]
