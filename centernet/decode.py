@@ -15,6 +15,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from centernet.image_nms import nms_of_images
+from centernet.nms_in_graphs import nms_of_fixed_size, on_a_square, take_or_zero
 
 # Boxes keep at least this side, in pixels.
 _MIN_SIDE_PX = 0.01
@@ -98,6 +99,20 @@ def decode_proposals(
     ]
 
 
+def decode_in_graph(levels: Sequence[LevelPrediction], p: DecodeParams) -> tuple[Tensor, Tensor]:
+    """Return the same for one image by operations whose shapes do not depend on it.
+
+    Returns:
+        Boxes (N, 4) and scores (N,) of ``p.post_nms_topk`` proposals, best first. Those that there
+        are not have score 0 and no area.
+    """
+    c = _candidates(levels, p)
+    scores = c.scores.clamp(min=0)
+    iou = p.nms_threshold if p.apply_nms else 1.0  # no box overlaps another by more
+    best = nms_of_fixed_size(on_a_square(c.boxes, c.classes), scores, iou, p.post_nms_topk)
+    return take_or_zero(c.boxes, best), take_or_zero(scores, best)
+
+
 def ltrb_to_xyxy(grid_xy: Tensor, ltrb: Tensor) -> Tensor:
     """Return boxes (..., 4) from inner points (..., 2) and distances (..., 4), all in pixels.
 
@@ -115,7 +130,7 @@ def keep_peaks(heat: Tensor) -> Tensor:
 def _candidates(levels: Sequence[LevelPrediction], p: DecodeParams) -> Candidates:
     """Return the candidates of all images; on a GPU also cells that are none, with score -1.
 
-    Most cells are candidates. To know which, a GPU would be waited for.
+    Most cells are candidates. To know which, a GPU would be waited for. A graph has them, too.
     """
     per_level = [_best_of_level(level, p) for level in levels]
     boxes, heat, classes = (torch.cat(parts, dim=1) for parts in zip(*per_level, strict=True))
@@ -124,7 +139,7 @@ def _candidates(levels: Sequence[LevelPrediction], p: DecodeParams) -> Candidate
     all_cells = Candidates(
         boxes.flatten(0, 1), scores.flatten(), classes.flatten(), images.flatten()
     )
-    if heat.device.type == "cpu":
+    if heat.device.type == "cpu" and not torch.compiler.is_compiling():
         return all_cells.at((all_cells.scores >= 0).nonzero()[:, 0])
     return all_cells
 
@@ -144,16 +159,30 @@ def _best_of_level(level: LevelPrediction, p: DecodeParams) -> tuple[Tensor, Ten
     if level.gate is not None:
         heat = heat * level.gate.flatten(1).repeat_interleave(num_classes, dim=1)
     heat = heat.masked_fill(~is_candidate, -1)
-    index = torch.arange(heat.shape[1], device=heat.device).expand_as(heat)
-    if heat.shape[1] > p.pre_nms_topk:
-        index = heat.topk(p.pre_nms_topk, dim=1, sorted=False).indices.sort(dim=1).values
-        heat = heat.gather(1, index)
+    heat, index = _hottest(heat, p.pre_nms_topk)
     cells = index // num_classes
     ltrb = level.ltrb.flatten(2).transpose(1, 2) * level.stride_px  # (B, M, 4)
     ltrb = ltrb.gather(1, cells[..., None].expand(-1, -1, 4))
     boxes = ltrb_to_xyxy(level.grid_xy[cells], ltrb)
     boxes[..., 2:] = torch.maximum(boxes[..., 2:], boxes[..., :2] + _MIN_SIDE_PX)
     return boxes, heat, index % num_classes
+
+
+def _hottest(heat: Tensor, limit: int) -> tuple[Tensor, Tensor]:
+    """Return the ``limit`` highest of heat (B, N) and their places, both (B, T), in their order.
+
+    If there are not more, all are returned. In a graph that does not know, others of heat -1 are
+    added.
+    """
+    if torch.compiler.is_compiling():
+        last = heat.shape[1] - 1
+        heat, index = F.pad(heat, (0, limit), value=-1.0).topk(limit, dim=1)
+        return heat, index.clamp(max=last)
+    index = torch.arange(heat.shape[1], device=heat.device).expand_as(heat)
+    if heat.shape[1] <= limit:
+        return heat, index
+    index = heat.topk(limit, dim=1, sorted=False).indices.sort(dim=1).values
+    return heat.gather(1, index), index
 
 
 def _best_first(c: Candidates, num_images: int, p: DecodeParams) -> Candidates:

@@ -119,8 +119,22 @@ class CenterNet(nn.Module):
 
     def compute_grids(self, features: Sequence[Tensor]) -> list[Tensor]:
         """Return the cell centres (H_l * W_l, 2) in pixels of maps (B, F, H_l, W_l)."""
+        shapes_hw, device = _shapes_hw(features), features[0].device
         strides_px = self.target_params.strides_px
-        return list(_kept_grids(_shapes_hw(features), strides_px, features[0].device))
+        if torch.compiler.is_compiling():  # what a graph is made with is no tensor to keep
+            return compute_grids(shapes_hw, strides_px, device)
+        return list(_kept_grids(shapes_hw, strides_px, device))
+
+    def level_predictions(
+        self, outputs: Sequence[HeadOutput], grids: Sequence[Tensor]
+    ) -> list[LevelPrediction]:
+        """Return what proposals are decoded from."""
+        return [
+            _level_prediction(output, grid, stride)
+            for output, grid, stride in zip(
+                outputs, grids, self.target_params.strides_px, strict=True
+            )
+        ]
 
     def _get_ground_truth(
         self, grids: Sequence[Tensor], shapes_hw: Tensor, gt_instances: Sequence[Instances]
@@ -190,12 +204,7 @@ class CenterNet(nn.Module):
         grids: Sequence[Tensor],
         image_sizes_hw: Sequence[tuple[int, int]],
     ) -> list[Instances]:
-        levels = [
-            _level_prediction(output, grid, stride)
-            for output, grid, stride in zip(
-                outputs, grids, self.target_params.strides_px, strict=True
-            )
-        ]
+        levels = self.level_predictions(outputs, grids)
         proposals = decode_proposals(levels, image_sizes_hw, self.decode_params[self.training])
         for p in proposals:
             p.proposal_boxes = p.pred_boxes

@@ -133,7 +133,7 @@ class CustomRCNN(GeneralizedRCNN):
                 instances.gt_classes = torch.zeros_like(instances.gt_classes)
 
         on_gpu = self.device.type == "cuda"
-        features = self._backbone_features(
+        features = self.backbone_features(
             images, torch.float16 if self.half_precision_backbone and on_gpu else None
         )
         counts = {} if object_counts is None else {"object_counts": object_counts}
@@ -157,7 +157,7 @@ class CustomRCNN(GeneralizedRCNN):
         """
         request = request or DetectionRequest()
         images = self.preprocess_image(batched_inputs)
-        features = self._backbone_features(images, request.precision.backbone)
+        features = self.backbone_features(images, request.precision.backbone)
         with computing_in(request.precision.heads, self.device):
             proposals, _ = self.proposal_generator(images, features, None)
         if self.box_only_heads:
@@ -240,7 +240,9 @@ class CustomRCNN(GeneralizedRCNN):
             return self.roi_heads(images, features, proposals, gt_instances)[1]
         return self.roi_heads(images, features, proposals, gt_instances, supervision=supervision)[1]
 
-    def _backbone_features(self, images: ImageList, dtype: torch.dtype | None) -> dict[str, Tensor]:
+    def backbone_features(
+        self, images: ImageList, dtype: torch.dtype | None = None
+    ) -> dict[str, Tensor]:
         """Return float32 feature maps by name, computed in mixed precision if a dtype is given."""
         if dtype is None:
             return self.backbone(self._laid_out(images.tensor))
@@ -258,6 +260,8 @@ class CustomRCNN(GeneralizedRCNN):
         A processor sums the statistics of a batch in double precision in planes only.
         """
         if self.device.type != "cpu" or (self.training and _has_batch_statistics(self.backbone)):
+            return images
+        if torch.compiler.is_compiling():  # other programs choose for themselves
             return images
         return images.contiguous(memory_format=torch.channels_last)
 

@@ -33,7 +33,7 @@ def is_same_name(one: str | os.PathLike, other: str | os.PathLike) -> bool:
     >>> is_same_name("openai", "/models/ViT-B-32.pt"), is_same_name("openai", "tiny/clip.pt")
     (True, False)
     """
-    names = {_short_name(one), _short_name(other)}
+    names = {encoder_name(one), encoder_name(other)}
     return len(names) == 1 or names.issubset(_OPENAI_NAMES)
 
 
@@ -61,7 +61,8 @@ def _fingerprint(source: str, path: Path, written_ns: int, num_bytes: int) -> st
     return load_open_clip(source).fingerprint if is_open_clip(source) else weights_fingerprint(path)
 
 
-def _short_name(model: str | os.PathLike) -> str:
+def encoder_name(model: str | os.PathLike) -> str:
+    """Return what a text encoder is called, wherever its file lies."""
     model = os.fspath(model)
     return OpenClipName.parse(model).short if is_open_clip(model) else Path(model).name
 

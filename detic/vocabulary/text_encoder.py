@@ -131,7 +131,7 @@ class CLIPTextEncoder(nn.Module):
         x = self.token_embedding(tokens) + self.positional_embedding[:length]  # (N, L, W)
         x = self.transformer(x, attn_mask=self.causal_mask[:length, :length])
         x = self.ln_final(x)
-        rows = torch.arange(len(tokens), device=tokens.device)
+        rows = torch.arange(tokens.shape[0], device=tokens.device)
         return x[rows, tokens.argmax(dim=1)] @ self.text_projection
 
     def tokenize(self, texts: list[str]) -> torch.Tensor:

@@ -12,7 +12,7 @@ import torch
 from detectron2.utils.file_io import PathManager
 from torch import Tensor
 
-from detic.downloads import fetch
+from detic.downloads import fetch, sha256_of
 from detic.errors import InputError, in_short
 from detic.files import is_file, open_to_read, unfinished_path
 from detic.paths import find_file, looked_for
@@ -88,6 +88,12 @@ def write_checkpoint(path: str | os.PathLike, content: Mapping[str, Any]) -> Non
             if isinstance(error.__context__, OSError):
                 raise error.__context__ from None
             raise
+
+
+def weights_sha256(path: str | os.PathLike) -> str:
+    """Return the SHA-256 of a weight file, as hexadecimal digits; see :func:`read_weights`."""
+    with _local_file(os.fspath(path)).open("rb") as file:
+        return sha256_of(file)
 
 
 def _local_file(path: str) -> Path:

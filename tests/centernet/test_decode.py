@@ -8,6 +8,7 @@ from centernet.config import add_centernet_config
 from centernet.decode import (
     DecodeParams,
     LevelPrediction,
+    decode_in_graph,
     decode_proposals,
     keep_peaks,
     ltrb_to_xyxy,
@@ -168,3 +169,23 @@ def test_a_device_finds_the_same_and_is_waited_for_twice(nms_threshold, score_th
         found = columns(found)
     for a, b in zip(found, expected, strict=True):
         assert all(torch.equal(x, y) for x, y in zip(a, b, strict=True))
+
+
+@pytest.mark.parametrize("count", [3, 40], ids=["fewer than there are", "more than there are"])
+@pytest.mark.parametrize("nms_threshold", [0.5, 0.0], ids=["NMS", "no NMS"])
+def test_in_a_graph_proposals_are_the_same_and_always_as_many(monkeypatch, nms_threshold, count):
+    torch.manual_seed(0)
+    levels = [
+        level(torch.rand(4, 4).tolist(), 3.0, stride=8),
+        level([[0.7, 0.001]], 2.0, stride=16),
+    ]
+    params = replace(PARAMS, nms_threshold=nms_threshold, post_nms_topk=count)
+    (expected,) = decode_proposals(levels, [(32, 32)], params)
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    boxes, scores = decode_in_graph(levels, params)
+    found = len(expected)
+    assert len(boxes) == len(scores) == count >= found > 2
+    torch.testing.assert_close(scores[:found], expected.scores)
+    torch.testing.assert_close(boxes[:found], expected.pred_boxes.tensor)
+    assert not scores[found:].any()
+    assert not boxes[found:].any()

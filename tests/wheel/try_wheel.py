@@ -3,7 +3,7 @@
     .venv/bin/python tests/wheel/try_wheel.py        (or make test-wheel)
 
 The dependencies are those of the Python that runs this: the new environment sees its packages, but
-detic, centernet and detectron2 come from wheels. Nothing is downloaded.
+detic, centernet, detectron2 and detic_lite come from wheels. Nothing is downloaded.
 """
 
 import os
@@ -56,7 +56,7 @@ def copy_of_checkout(folder: Path) -> Path:
 
 
 def build(source: Path, scratch: Path) -> list[Path]:
-    """Return the wheels of detic and of the portable detectron2, the former from its sdist.
+    """Return the wheels of detic, from its sdist, of the portable detectron2 and of detic_lite.
 
     A wheel that is built from the checkout has the same files.
     """
@@ -64,7 +64,7 @@ def build(source: Path, scratch: Path) -> list[Path]:
     run([sys.executable, "-c", BUILD_SDIST, sdists], source)
     (sdist,) = sdists.glob("*.tar.gz")
     pip_wheel = (sys.executable, "-m", "pip", "wheel", "-q", "--no-deps", "--no-build-isolation")
-    run([*pip_wheel, "-w", wheels, sdist, source / "portable"], scratch)
+    run([*pip_wheel, "-w", wheels, sdist, source / "portable", source / "lite"], scratch)
     run([*pip_wheel, "-w", direct, source], scratch)
     (from_sdist,), (from_checkout,) = wheels.glob("detic-*.whl"), direct.glob("detic-*.whl")
     differing = files_of(from_sdist) ^ files_of(from_checkout)

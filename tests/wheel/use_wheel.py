@@ -7,6 +7,7 @@ import time
 from pathlib import Path
 
 import detic
+import detic_lite
 from detic import Detector
 from detic.paths import resource
 from detic.shapes.preparation import embed_classes
@@ -43,10 +44,18 @@ def main() -> None:
     assert installed.is_relative_to(sys.prefix), installed
     assert call("--version") == f"detic {detic.__version__}\n"
     assert (installed / "py.typed").is_file()
+    check_lite()
     check_doctor()
     check_vocabularies()
     check_detection()
     check_training()
+
+
+def check_lite() -> None:
+    assert Path(detic_lite.__file__).is_relative_to(sys.prefix), detic_lite.__file__
+    program = Path(sys.executable).with_name("detic-lite")
+    done = subprocess.run([program, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"detic-lite {detic_lite.__version__}\n"
 
 
 def check_doctor() -> None:

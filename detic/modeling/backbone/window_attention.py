@@ -27,8 +27,6 @@ def from_windows(windows: Tensor, size_hw: tuple[int, int], window: int) -> Tens
     return x.transpose(2, 3).reshape(-1, h, w, windows.shape[-1])
 
 
-@functools.lru_cache(maxsize=16)
-@torch.inference_mode(False)  # training may use what inference made
 def shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
     """Return what to add to attention logits so that shifted windows do not mix far regions.
 
@@ -38,6 +36,12 @@ def shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.
     Returns:
         (windows of one map, T, T): 0 or -100. Calls with equal arguments share it.
     """
+    if torch.compiler.is_compiling():  # what a graph is made with is no tensor to keep
+        return _shift_mask(size_hw, window, shift, device)
+    return _kept_shift_mask(size_hw, window, shift, device)
+
+
+def _shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.device) -> Tensor:
     region = torch.zeros(size_hw, device=device)
     spans = (slice(0, -window), slice(-window, -shift), slice(-shift, None))
     for i, rows in enumerate(spans):
@@ -46,6 +50,14 @@ def shift_mask(size_hw: tuple[int, int], window: int, shift: int, device: torch.
     regions = to_windows(region[None, :, :, None], window).squeeze(2)  # (windows, T)
     differs = regions[:, None, :] != regions[:, :, None]
     return differs.float() * _MASKED
+
+
+@functools.lru_cache(maxsize=16)
+@torch.inference_mode(False)  # training may use what inference made
+def _kept_shift_mask(
+    size_hw: tuple[int, int], window: int, shift: int, device: torch.device
+) -> Tensor:
+    return _shift_mask(size_hw, window, shift, device)
 
 
 def relative_position_index(window: int) -> Tensor:
@@ -81,5 +93,7 @@ class WindowAttention(nn.Module):
             bias = bias + mask[:, None]  # (windows, G, T, T)
             if n > len(mask):
                 bias = bias.repeat(n // len(mask), 1, 1, 1)
-        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype))
-        return self.proj(x.transpose(1, 2).reshape(n, t, c))
+        x = F.scaled_dot_product_attention(q, k, v, attn_mask=bias.to(q.dtype)).transpose(1, 2)
+        if torch.compiler.is_compiling():  # who computes it decides on its layout
+            x = x.clone(memory_format=torch.contiguous_format)
+        return self.proj(x.reshape(n, t, c))

@@ -28,7 +28,7 @@ from detic.modeling.regions import RegionFeatures, regions_by_image
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
-from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.inference import ClassifiedBoxes, detect_requested
 from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
@@ -255,8 +255,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
     ) -> dict[str, Tensor]:
         """Return ``loss_mask`` of the ``rows`` of each image's proposals."""
         foreground = [p[r] for p, r in zip(proposals, rows, strict=True)]
-        maps = [features[name] for name in self.mask_in_features]
-        pooled = self.mask_pooler(maps, [p.proposal_boxes for p in foreground])
+        pooled = self.pool_for_masks(features, [p.proposal_boxes for p in foreground])
         losses = self.mask_head(pooled, foreground)
         return {name: loss * self.mask_weight for name, loss in losses.items()}
 
@@ -276,24 +275,37 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
-        dtype = request.precision.heads
-        stages = self._run_stages(features, proposals, None, dtype)
-        last, predictor = stages[-1], self.box_predictor[-1]
         detections = detect_requested(
+            self.classify_boxes(features, proposals, request),
+            [p.image_size for p in proposals],
+            num_classes=self.num_classes,
+            params=self.score_params,
+            request=request,
+        )
+        if not request.masks:
+            return detections
+        return add_masks(self, features, detections, request.precision.heads)
+
+    def classify_boxes(
+        self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
+    ) -> ClassifiedBoxes:
+        """Return what detections are chosen from."""
+        stages = self._run_stages(features, proposals, None, request.precision.heads)
+        last, predictor = stages[-1], self.box_predictor[-1]
+        return ClassifiedBoxes(
             [
                 p.stage_probs(stage.x, request.classes)
                 for p, stage in zip(self.box_predictor, stages, strict=True)
             ],
             _scores_of(proposals),
             predictor.refine_boxes(last.deltas, last.proposals),
-            [p.image_size for p in proposals],
-            x=last.x,
-            classifier=predictor.cls_score,
-            num_classes=self.num_classes,
-            params=self.score_params,
-            request=request,
+            last.x,
+            predictor.cls_score,
         )
-        return add_masks(self, features, detections, dtype) if request.masks else detections
+
+    def pool_for_masks(self, features: dict[str, Tensor], boxes: list[Boxes]) -> Tensor:
+        """Return what the mask head reads of the boxes of each image."""
+        return self.mask_pooler([features[name] for name in self.mask_in_features], boxes)
 
     @property
     def stage_classifiers(self) -> list[ZeroShotClassifier]:

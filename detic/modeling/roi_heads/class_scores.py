@@ -48,6 +48,17 @@ class ScoreParams:
         return replace(self, max_detections=max_detections)
 
 
+def mean_scores(
+    stages: Sequence[StageProbs], classes: slice, proposal_scores: Tensor | None
+) -> Tensor:
+    """Return the mean of all stages (R, K), with the proposals' scores (R,) if they are given."""
+    scores = reduce(torch.add, (stage(classes) for stage in stages)) / len(stages)
+    if proposal_scores is not None:
+        # The geometric mean of both (CenterNet2, equation 1).
+        scores.mul_(proposal_scores[:, None]).sqrt_()
+    return scores
+
+
 class ClassScores:
     """Scores of all boxes of a batch, computed for one slice of the classes at a time.
 
@@ -122,9 +133,4 @@ class ClassScores:
         return negative > positive
 
     def _scores(self, classes: slice) -> Tensor:
-        """Return the mean of all stages (R, K), maybe with the proposal's score."""
-        scores = reduce(torch.add, (stage(classes) for stage in self._stages)) / len(self._stages)
-        if self._multiply:
-            # The geometric mean of both (CenterNet2, equation 1).
-            scores.mul_(self._proposal_scores[:, None]).sqrt_()
-        return scores
+        return mean_scores(self._stages, classes, self._proposal_scores if self._multiply else None)

@@ -5,13 +5,14 @@ M candidates (a box with one of its classes) of one image, F feature width.
 """
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
-import torch
 from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
 from torch.nn import functional as F
 from torchvision.ops import nms
 
+from centernet.nms_in_graphs import on_a_square
 from detic.errors import InputError
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.candidates import Candidates, likeliest_classes, top_candidates
@@ -23,14 +24,21 @@ from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 _CANDIDATES_PER_DETECTION = 8
 
 
+@dataclass(frozen=True, eq=False)
+class ClassifiedBoxes:
+    """The refined boxes of all images, and how likely they are of each class."""
+
+    stages: Sequence[StageProbs]  # class probabilities of the R boxes by stage
+    proposal_scores: Tensor  # (R,) of the first stage's proposals, in (0, 1)
+    boxes_xyxy: Sequence[Tensor]  # B tensors (N, 4) in pixels
+    x: Tensor  # (R, F) features that the classifier reads
+    classifier: ZeroShotClassifier | nn.Linear  # of the last stage
+
+
 def detect_requested(
-    stages: Sequence[StageProbs],
-    proposal_scores: Tensor,
-    boxes_xyxy: Sequence[Tensor],
+    boxes: ClassifiedBoxes,
     image_sizes_hw: Sequence[tuple[int, int]],
     *,
-    x: Tensor,
-    classifier: ZeroShotClassifier | nn.Linear,
     num_classes: int,
     params: ScoreParams,
     request: DetectionRequest,
@@ -38,18 +46,14 @@ def detect_requested(
     """Return the detections of each image as :func:`detect` does, with what is requested.
 
     Args:
-        stages: class probabilities of the R boxes by stage.
-        proposal_scores: (R,) of the first stage's proposals, in (0, 1).
-        boxes_xyxy: B tensors (N, 4) in pixels.
-        x: (R, F) features that ``classifier``, of the last stage, reads.
         num_classes: C of the model.
         params: the model's; the request may have another limit.
     """
     params = params.limited_to(request.max_detections)
-    scores = ClassScores(stages, num_classes, proposal_scores, params, request.classes)
-    detections = detect(scores, boxes_xyxy, image_sizes_hw, params)
-    boxes_per_image = [len(boxes) for boxes in boxes_xyxy]
-    add_extras(detections, boxes_per_image, x, scores, classifier, request)
+    scores = ClassScores(boxes.stages, num_classes, boxes.proposal_scores, params, request.classes)
+    detections = detect(scores, boxes.boxes_xyxy, image_sizes_hw, params)
+    boxes_per_image = [len(of_image) for of_image in boxes.boxes_xyxy]
+    add_extras(detections, boxes_per_image, boxes.x, scores, boxes.classifier, request)
     return detections
 
 
@@ -127,18 +131,6 @@ def classwise_nms(boxes_xyxy: Tensor, classes: Tensor, scores: Tensor, iou: floa
     boxes = boxes_xyxy.double()
     offsets = classes.double() * (boxes.max() + 1)
     return nms(boxes + offsets[:, None], scores.double(), iou)
-
-
-def on_a_square(boxes_xyxy: Tensor, classes: Tensor) -> Tensor:
-    """Return boxes (M, 4) float32, those of a class in a square of their own around the origin.
-
-    20 000 classes of 1000 pixels are 140 squares a side, so that no coordinate is rounded by more
-    than 1/250 of a pixel. Graphics processors compute in float64 many times slower.
-    """
-    side = (classes.max() + 1).float().sqrt().ceil().long()
-    cells = torch.stack([classes % side, classes // side], dim=1) - side // 2
-    offsets = cells * (boxes_xyxy.max() + 1).ceil()
-    return boxes_xyxy + offsets.repeat(1, 2)
 
 
 def _choose(

@@ -7,7 +7,7 @@ import torch
 from detectron2.config import configurable
 from detectron2.layers import ShapeSpec
 from detectron2.modeling.roi_heads import ROI_HEADS_REGISTRY, Res5ROIHeads
-from detectron2.structures import ImageList, Instances
+from detectron2.structures import Boxes, ImageList, Instances
 from torch import Tensor
 
 from centernet.rows import rows_where
@@ -17,7 +17,7 @@ from detic.modeling.regions import RegionFeatures, regions_by_image
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
-from detic.modeling.roi_heads.inference import detect_requested
+from detic.modeling.roi_heads.inference import ClassifiedBoxes, detect_requested
 from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
@@ -130,20 +130,33 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
     ) -> list[Instances]:
         """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
-        dtype = request.precision.heads
-        _, x, deltas = self._predict(features, proposals, dtype)
         detections = detect_requested(
-            [self.box_predictor.stage_probs(x, request.classes)],
-            _scores_of(proposals),
-            self.box_predictor.refine_boxes(deltas, proposals),
+            self.classify_boxes(features, proposals, request),
             [p.image_size for p in proposals],
-            x=x,
-            classifier=self.classifier,
             num_classes=self.num_classes,
             params=self.score_params,
             request=request,
         )
-        return add_masks(self, features, detections, dtype) if request.masks else detections
+        if not request.masks:
+            return detections
+        return add_masks(self, features, detections, request.precision.heads)
+
+    def classify_boxes(
+        self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
+    ) -> ClassifiedBoxes:
+        """Return what detections are chosen from."""
+        _, x, deltas = self._predict(features, proposals, request.precision.heads)
+        return ClassifiedBoxes(
+            [self.box_predictor.stage_probs(x, request.classes)],
+            _scores_of(proposals),
+            self.box_predictor.refine_boxes(deltas, proposals),
+            x,
+            self.classifier,
+        )
+
+    def pool_for_masks(self, features: dict[str, Tensor], boxes: list[Boxes]) -> Tensor:
+        """Return what the mask head reads of the boxes of each image."""
+        return self._shared_roi_transform([features[name] for name in self.in_features], boxes)
 
     @property
     def stage_classifiers(self) -> list[ZeroShotClassifier]:

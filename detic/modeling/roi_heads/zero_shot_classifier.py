@@ -80,7 +80,7 @@ class ZeroShotClassifier(nn.Module):
         embeddings = embeddings.float()
         if self.normalize:
             embeddings = F.normalize(embeddings, dim=1)  # a zero row stays zero
-        return embeddings.t().contiguous()
+        return embeddings.t().clone(memory_format=torch.contiguous_format)
 
 
 def with_background(class_embeddings: Tensor) -> Tensor:

@@ -24,8 +24,12 @@ _MIN_CHANNELS = 32
 
 
 def pools_by_cells(features: torch.Tensor) -> bool:
-    """Return whether `roi_align_by_cells` is the fastest form for maps (B, C, H, W)."""
-    return features.device.type == "cpu" and features.shape[1] >= _MIN_CHANNELS
+    """Return whether `roi_align_by_cells` is the fastest form for maps (B, C, H, W).
+
+    A graph for other programs has torchvision's operator, which they know.
+    """
+    on_cpu = features.device.type == "cpu" and not torch.compiler.is_compiling()
+    return on_cpu and features.shape[1] >= _MIN_CHANNELS
 
 
 def in_sufficient_precision(features: torch.Tensor) -> torch.Tensor:

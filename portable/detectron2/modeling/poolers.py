@@ -39,7 +39,9 @@ def assign_boxes_to_levels(
 def convert_boxes_to_pooler_format(box_lists: list[Boxes]) -> torch.Tensor:
     """Return (M, 5) rows (index of the image, x1, y1, x2, y2)."""
     boxes = cat([boxes.tensor for boxes in box_lists])
-    image_index = [b.tensor.new_full((len(b), 1), image) for image, b in enumerate(box_lists)]
+    image_index = [
+        b.tensor.new_full((b.tensor.shape[0], 1), image) for image, b in enumerate(box_lists)
+    ]
     return cat([cat(image_index), boxes], dim=1)
 
 
@@ -90,10 +92,11 @@ class ROIPooler(nn.Module):
         The boxes of each of the B images are in pixels of the network input.
         """
         rois = convert_boxes_to_pooler_format(box_lists)
+        if torch.compiler.is_compiling():
+            return self._pool_in_graph(x, rois, self._levels(box_lists))
         if len(self.level_poolers) == 1:
             return self.level_poolers[0](x[0], rois)
-        canonical = self.canonical_box_size, self.canonical_level
-        levels = assign_boxes_to_levels(box_lists, self.min_level, self.max_level, *canonical)
+        levels = self._levels(box_lists)
         if pools_by_cells(x[0]):
             return roi_align_by_cells(
                 x, self.scales, rois, levels, self.output_size, *self.sampling
@@ -107,3 +110,23 @@ class ROIPooler(nn.Module):
             [pool(f, r) for pool, f, r in zip(self.level_poolers, x, rois_of_level, strict=True)]
         )
         return torch.empty_like(pooled).index_copy(0, order, pooled)
+
+    def _levels(self, box_lists: list[Boxes]) -> torch.Tensor:
+        """Return the level of each box, counted from the finest, (M,) int64."""
+        canonical = self.canonical_box_size, self.canonical_level
+        return assign_boxes_to_levels(box_lists, self.min_level, self.max_level, *canonical)
+
+    def _pool_in_graph(
+        self, x: list[torch.Tensor], rois: torch.Tensor, levels: torch.Tensor
+    ) -> torch.Tensor:
+        """Return the same by operations whose shapes alone depend on the boxes.
+
+        Boxes without area are not pooled: their features are 0, which not all programs make of them.
+        """
+        shape = rois.shape[0], x[0].shape[1], *self.output_size
+        pooled = x[0].new_zeros(shape)
+        has_area = (rois[:, 3:] > rois[:, 1:3]).all(dim=1)
+        for level, (pool, features) in enumerate(zip(self.level_poolers, x, strict=True)):
+            index = ((levels == level) & has_area).nonzero()[:, 0]
+            pooled = pooled.index_copy(0, index, pool(features, rois[index]))
+        return pooled

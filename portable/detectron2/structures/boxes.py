@@ -83,9 +83,10 @@ class Boxes:
 
     def __init__(self, tensor: torch.Tensor):
         tensor = torch.as_tensor(tensor, dtype=torch.float32)
-        if tensor.numel() == 0:
+        is_table = tensor.dim() == 2 and tensor.shape[1] == 4
+        if not is_table and tensor.numel() == 0:
             tensor = tensor.reshape(-1, 4)
-        if tensor.dim() != 2 or tensor.shape[1] != 4:
+        elif not is_table:
             raise ValueError(f"expected boxes of shape (N, 4), got {tuple(tensor.shape)}")
         self.tensor = tensor
 
@@ -121,10 +122,10 @@ class Boxes:
         computed of them is NaN too.
         """
         nan, tensor = float("nan"), self.tensor
-        if tensor.device.type == "cpu":
-            check_finite(bool(torch.isfinite(tensor).all()))
-        else:
+        if tensor.device.type != "cpu":
             tensor = tensor.nan_to_num(nan=nan, posinf=nan, neginf=nan)
+        elif not torch.compiler.is_compiling():  # a graph cannot raise
+            check_finite(bool(torch.isfinite(tensor).all()))
         height, width = box_size
         x = tensor[:, 0::2].clamp(min=0, max=width)
         y = tensor[:, 1::2].clamp(min=0, max=height)

@@ -48,7 +48,8 @@ class ImageList:
         step = max(constraints.get("size_divisibility", size_divisibility), 1)
         square = constraints.get("square_size", 0)
         longest = [square or max(sides) for sides in zip(*image_sizes, strict=True)]
-        height, width = (-(-side // step) * step for side in longest)
+        # Whole division of negative numbers, the shorter way to round up, differs in exported graphs.
+        height, width = ((side + step - 1) // step * step for side in longest)
         padded = [
             F.pad(tensor, (0, width - w, 0, height - h), value=pad_value)
             for tensor, (h, w) in zip(tensors, image_sizes, strict=True)

@@ -424,8 +424,8 @@ def test_half_precision_computes_the_backbone_in_it_and_returns_float32(detector
     convolution = next(m for m in detector.model.backbone.modules() if isinstance(m, nn.Conv2d))
     handle = convolution.register_forward_hook(lambda module, inputs, out: kinds.add(out.dtype))
     images = detector.model.preprocess_image([detector.input_format.model_input(noise())])
-    full = detector.model._backbone_features(images, None)
-    half = detector.model._backbone_features(images, torch.bfloat16)
+    full = detector.model.backbone_features(images, None)
+    half = detector.model.backbone_features(images, torch.bfloat16)
     handle.remove()
     assert kinds == {torch.float32, torch.bfloat16}
     for name, x in half.items():

@@ -61,6 +61,17 @@ def test_each_box_is_pooled_from_its_level_in_the_order_of_the_boxes(channels):
     assert pooled.mean(dim=(1, 2, 3)).tolist() == [10, 0, 10, 1, 11]
 
 
+def test_in_a_graph_the_same_is_pooled_and_nothing_of_boxes_without_area(monkeypatch):
+    torch.manual_seed(0)
+    features = [torch.rand(1, 32, size, size) for size in (16, 8)]
+    boxes = torch.tensor([square(40), square(8), [3.0, 3.0, 3.0, 9.0], square(60)])
+    expected = two_level_pooler()(features, [Boxes(boxes)])
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    pooled = two_level_pooler()(features, [Boxes(boxes)])
+    torch.testing.assert_close(pooled[[0, 1, 3]], expected[[0, 1, 3]])
+    assert not pooled[2].any()
+
+
 @pytest.mark.parametrize("channels", [3, 32])
 def test_without_boxes_gradients_are_kept(channels):
     features = [torch.randn(1, channels, 8, 8, requires_grad=True) for _ in SCALES]

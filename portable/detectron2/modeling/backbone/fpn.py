@@ -100,7 +100,8 @@ class FPN(Backbone):
     def _fuse(self, lateral: torch.Tensor, above: torch.Tensor | None) -> torch.Tensor:
         if above is None:
             return lateral
-        fused = lateral + F.interpolate(above, scale_factor=2.0, mode="nearest")
+        # The same as twice the size, which an exported graph of images of any size cannot prove.
+        fused = lateral + F.interpolate(above, size=lateral.shape[2:], mode="nearest")
         return fused / 2 if self._fuse_type == "avg" else fused
 
 

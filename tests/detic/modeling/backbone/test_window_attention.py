@@ -30,6 +30,16 @@ def test_shifted_windows_do_not_mix_opposite_borders():
     assert (mask[2][top][:, top] == 0).all()
 
 
+def test_what_a_graph_is_made_with_is_not_kept(monkeypatch):
+    arguments = {"window": 2, "shift": 1, "device": torch.device("cpu")}
+    kept = shift_mask((4, 4), **arguments)
+    assert shift_mask((4, 4), **arguments) is kept
+    monkeypatch.setattr(torch.compiler, "is_compiling", lambda: True)
+    in_graph = shift_mask((4, 4), **arguments)
+    assert in_graph is not kept
+    assert in_graph.equal(kept)
+
+
 def test_pairs_at_the_same_offset_share_a_bias():
     index = relative_position_index(2)  # tokens (0, 0), (0, 1), (1, 0), (1, 1)
     assert index.diagonal().unique().numel() == 1

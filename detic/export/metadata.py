@@ -1,0 +1,82 @@
+"""What an exported file says about itself, which whoever runs it needs to know."""
+
+import json
+from dataclasses import asdict, dataclass, fields
+from typing import Any
+
+from detic.errors import InputError, shown
+
+KEY = "detic"  # under which formats keep it
+FORMAT_VERSION = 1
+
+
+@dataclass(frozen=True)
+class ExportMetadata:
+    """How the input of a graph is made, and what its outputs are.
+
+    The normalisation of pixels and the padding to ``size_divisibility`` are in the graph.
+    """
+
+    detic_version: str
+    recipe: str  # its name
+    weights_sha256: str  # of the file; "" if the weights come from none
+    text_encoder: str  # its name
+    text_encoder_fingerprint: str | None  # of its weights; None: they were not at hand
+    prompt: str  # with {} for the class name
+    embedding_dim: int
+    channel_order: str  # RGB or BGR
+    short_side_px: (
+        int  # images are resized to it, bilinearly and with antialiasing; 0: they are not
+    )
+    max_side_px: int  # that the long side must not exceed then
+    min_side_px: int  # smaller sides are filled up to it, at right and bottom; 1: none is
+    size_divisibility: int  # of the sides that the graph pads images to, at right and bottom
+    # That the graph takes alone: images are resized into it, then filled up. None: any
+    fixed_size_hw: tuple[int, int] | None
+    fill_rgb: tuple[int, int, int]  # what images are filled up with
+    pixel_mean: tuple[float, ...]  # in the channel order
+    pixel_std: tuple[float, ...]
+    default_threshold: float
+    detections_per_image: int
+    one_class_per_box: bool  # a box is reported as its likeliest class
+    has_masks: bool
+    format_version: int = FORMAT_VERSION
+
+    def to_json(self) -> str:
+        return json.dumps(asdict(self))
+
+
+def metadata_from_json(text: str | None, path: object) -> ExportMetadata:
+    """Return what a file says about itself.
+
+    Args:
+        text: None: it says nothing.
+        path: what messages name.
+
+    Raises:
+        InputError: it says nothing, or what we do not understand.
+    """
+    if text is None:
+        raise InputError(
+            f"{path} does not say how its input is made: it is no file of `detic export`, or another "
+            "program has removed its metadata; export it again"
+        )
+    try:
+        found = json.loads(text)
+        version = found.get("format_version")
+    except (ValueError, AttributeError):
+        version = shown(text)
+    if version != FORMAT_VERSION:
+        raise InputError(
+            f"{path} is an export of format {version}, this version reads format {FORMAT_VERSION}; "
+            "export it again"
+        )
+    names = [field.name for field in fields(ExportMetadata)]
+    missing = [name for name in names if name not in found]
+    if missing:
+        raise InputError(f"{path}: its metadata lacks {', '.join(missing)}; export it again")
+    values: dict[str, Any] = {name: found[name] for name in names}
+    as_tuples: dict[str, Any] = {
+        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    }
+    return ExportMetadata(**as_tuples)

@@ -1,0 +1,176 @@
+"""An exported detector as a function from images to detections.
+
+Shapes: C classes, D embedding width, N detections, H x W image.
+"""
+
+import os
+from collections.abc import Sequence
+from functools import cached_property
+from pathlib import Path
+from typing import NamedTuple, overload
+
+import numpy as np
+
+from detic_lite.detections import Detections
+from detic_lite.embedding_file import NamedEmbeddings, read_embeddings
+from detic_lite.errors import InputError
+from detic_lite.images import ImageLike, load_image, network_input
+from detic_lite.masks import paste_masks
+from detic_lite.metadata import parse_metadata
+from detic_lite.runtimes import open_graph
+from detic_lite.text_encoder import TextEncoder
+from detic_lite.vocabulary import check_names, read_names
+
+VocabularyLike = str | os.PathLike | Sequence[str]
+
+
+class _Classes(NamedTuple):
+    """What is looked for."""
+
+    names: np.ndarray  # (C,) str
+    embeddings: np.ndarray  # (C, D) float32
+    thresholds: np.ndarray  # (C,) float32
+
+
+class LiteDetector:
+    """Detector of the objects of a vocabulary in images, from a file of `detic export`.
+
+    Threads may share it: each call uses the vocabulary that is set when it starts.
+
+    Args:
+        model: ``.onnx``, or the ``.xml`` of OpenVINO.
+        vocabulary: see ``set_vocabulary``.
+        score_threshold: that detections have to exceed, 0 to 1; None: the file's own.
+        num_threads: of an image; None: as many as the program that runs the file takes.
+
+    Raises:
+        InputError: one of these does not exist or does not fit the others, or a package is missing.
+    """
+
+    def __init__(
+        self,
+        model: str | os.PathLike,
+        vocabulary: VocabularyLike,
+        *,
+        score_threshold: float | None = None,
+        num_threads: int | None = None,
+    ):
+        self.path = Path(model)
+        self._num_threads = num_threads
+        self._graph = open_graph(self.path, num_threads)
+        self.metadata = parse_metadata(self._graph.metadata, self.path)
+        self.score_threshold = (
+            self.metadata.default_threshold if score_threshold is None else score_threshold
+        )
+        if not 0 <= self.score_threshold <= 1:
+            raise InputError(f"the score threshold is {score_threshold}; expected 0 to 1")
+        self.set_vocabulary(vocabulary)
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The classes that are looked for, by label."""
+        return tuple(self._classes.names.tolist())
+
+    @cached_property
+    def text_encoder(self) -> TextEncoder:
+        """What embeds class names, opened when the first name has to be embedded."""
+        return TextEncoder(self.path, self.metadata, self._num_threads)
+
+    def set_vocabulary(self, vocabulary: VocabularyLike) -> None:
+        """Look for the classes of a vocabulary from now on.
+
+        Args:
+            vocabulary: a list of class names; a ``.txt`` file of names, one a line; or a
+                ``.safetensors`` file of embeddings, which `detic vocabulary embed` writes. Names need
+                the text encoder beside the model, which `detic export --text-encoder` writes.
+
+        Raises:
+            InputError: there is no such vocabulary, it is malformed, or of another text encoder.
+        """
+        names, embeddings = self._read(vocabulary)
+        thresholds = np.full(len(names), self.score_threshold, dtype=np.float32)
+        self._classes = _Classes(np.array(names), embeddings, thresholds)
+
+    def embed(self, names: Sequence[str]) -> np.ndarray:
+        """Return the embeddings of class names (C, D) float32, each in the detector's prompt.
+
+        Raises:
+            InputError: there is no text encoder beside the model.
+        """
+        return self.text_encoder(check_names(names, "class list"))
+
+    @overload
+    def __call__(self, images: ImageLike, *, masks: bool = True) -> Detections: ...
+
+    @overload
+    def __call__(
+        self, images: list[ImageLike] | tuple[ImageLike, ...], *, masks: bool = True
+    ) -> list[Detections]: ...
+
+    def __call__(
+        self, images: ImageLike | list[ImageLike] | tuple[ImageLike, ...], *, masks: bool = True
+    ) -> Detections | list[Detections]:
+        """Return the detections of an image, or of each image of a list.
+
+        Args:
+            images: a path, an image of Pillow's, or (H, W, 3) uint8 in BGR order as OpenCV reads it;
+                or a list of them.
+            masks: report masks, where the file has them.
+
+        Raises:
+            InputError: an image cannot be read.
+        """
+        if isinstance(images, list | tuple):
+            return [self._detect(image, self._classes, masks) for image in images]
+        return self._detect(images, self._classes, masks)
+
+    def _read(self, vocabulary: VocabularyLike) -> NamedEmbeddings:
+        if isinstance(vocabulary, str | os.PathLike):
+            path = Path(vocabulary)
+            if path.suffix == ".safetensors":
+                return read_embeddings(path, self.metadata)
+            vocabulary = read_names(path)
+        names = check_names(list(vocabulary), "class list")
+        return NamedEmbeddings(tuple(names), self.text_encoder(names))
+
+    def _detect(self, image: ImageLike, classes: _Classes, masks: bool) -> Detections:
+        pixels = load_image(image)
+        given = network_input(pixels, self.metadata)
+        found = self._graph.run(
+            {
+                "image": given.pixels,
+                "class_embeddings": classes.embeddings,
+                "thresholds": classes.thresholds,
+            }
+        )
+        size_hw = (pixels.height, pixels.width)
+        boxes, rows = _in_image(found["boxes"], given.size_hw, size_hw)
+        labels = found["classes"][rows]
+        has_masks = masks and "masks" in found
+        return Detections(
+            boxes_xyxy=boxes,
+            scores=found["scores"][rows],
+            labels=labels,
+            names=classes.names[labels],
+            image_size_hw=size_hw,
+            masks=paste_masks(found["masks"][rows], boxes, size_hw) if has_masks else None,
+            region_embeddings=found["region_embeddings"][rows],
+            file_name=os.fspath(image) if isinstance(image, str | os.PathLike) else "",
+        )
+
+
+def _in_image(
+    boxes_xyxy: np.ndarray, from_hw: tuple[int, int], to_hw: tuple[int, int]
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return boxes in the pixels of the image, and their rows; those without area there are left out.
+
+    Args:
+        boxes_xyxy: (N, 4) in pixels of the network's input.
+        from_hw: sides of the part of it that is the image.
+        to_hw: sides of the image.
+    """
+    scale = np.array([to_hw[1] / from_hw[1], to_hw[0] / from_hw[0]] * 2, dtype=np.float32)
+    border = np.array([to_hw[1], to_hw[0]] * 2, dtype=np.float32)
+    boxes = np.clip(boxes_xyxy * scale, 0, border)
+    rows = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
+    return boxes[rows], rows

@@ -1,0 +1,139 @@
+"""Files appear when they are complete and right, and mistakes are told before anything is computed."""
+
+import sys
+
+import numpy as np
+import pytest
+import torch
+
+from detic.errors import InputError
+from detic.export import exporter
+from detic.export.description import Origin
+from detic.export.exported_detector import ExportedDetector, open_exported
+from detic.export.exporter import ExportParams, check_export, export_detector
+from detic.export.formats import FORMATS, Format, find_format
+from detic.vocabulary import EmbeddingTable, write_embeddings
+from detic_commands import export
+
+ORIGIN = Origin("Detic", "")
+
+
+@pytest.fixture(scope="module")
+def detector(shapes_detector):
+    return shapes_detector()
+
+
+@pytest.fixture
+def format_of(monkeypatch):
+    """A function that makes a format of a function from the inputs to outputs."""
+
+    def make(run):
+        def write(program, metadata, path):
+            path.write_text(metadata.to_json())
+
+        made = Format(".pt2", (), write, lambda path: (path.read_text(), run))
+        monkeypatch.setattr("detic.export.formats.FORMATS", {"pt2": made})
+        monkeypatch.setattr("detic.export.exported_detector.FORMATS", {"pt2": made})
+        monkeypatch.setattr(exporter, "trace", lambda *args: (None, 1))
+
+    return make
+
+
+def nothing(*inputs):
+    return {"boxes": np.zeros((0, 4)), "scores": np.zeros(0), "classes": np.zeros(0)}
+
+
+def test_a_file_that_finds_other_objects_does_not_appear(tmp_path, detector, format_of):
+    format_of(nothing)
+    with pytest.raises(InputError, match="finds other objects than the detector: only 0 of"):
+        export_detector(detector, tmp_path / "m.pt2", ExportParams("pt2"), ORIGIN)
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_that_finds_the_same_appears(tmp_path, detector, format_of):
+    graph = exporter.build_graph(detector.model, masks=True)
+
+    def run(*inputs):
+        with torch.no_grad():
+            outputs = graph(*map(torch.from_numpy, inputs))
+        return {name: x.numpy() for name, x in outputs.items()}
+
+    format_of(run)
+    agreement = export_detector(detector, tmp_path / "m.pt2", ExportParams("pt2"), ORIGIN)
+    assert agreement.num_matched == agreement.num_objects > 10
+    assert [path.name for path in tmp_path.iterdir()] == ["m.pt2"]
+    assert open_exported(tmp_path / "m.pt2").metadata.has_masks
+
+
+@pytest.mark.parametrize("taken", ["m.xml", "m.bin"])
+def test_nothing_is_replaced_unless_told(tmp_path, monkeypatch, taken):
+    pytest.importorskip("openvino", reason="needs the packages of detic[export]")
+    (tmp_path / taken).write_text("precious")
+    with pytest.raises(InputError, match=f"{taken} exists and is kept; --overwrite replaces it"):
+        check_export(tmp_path / "m.xml", ExportParams("openvino"))
+    check_export(tmp_path / "m.xml", ExportParams("openvino", overwrite=True))
+
+
+def test_the_suffix_has_to_be_that_of_the_format(tmp_path):
+    with pytest.raises(InputError, match=r"m\.pt should end in \.pt2"):
+        check_export(tmp_path / "m.pt", ExportParams("pt2"))
+
+
+def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
+    for package in ("onnx", "onnxscript", "onnxruntime"):
+        monkeypatch.setitem(sys.modules, package, None)
+    with pytest.raises(InputError, match=r"onnx needs the package onnx; .* 'detic\[export\]'"):
+        find_format("onnx")
+
+
+def test_the_command_line_knows_all_formats():
+    assert set(export.FORMATS) == set(FORMATS)
+
+
+def test_unknown_formats_are_refused():
+    with pytest.raises(InputError, match=r"unknown format 'onx'; choose .* 'onnx'"):
+        find_format("onx")
+
+
+def test_what_is_no_exported_file_is_refused(tmp_path):
+    (tmp_path / "m.pt2").write_bytes(b"none")
+    with pytest.raises(InputError, match=r"m\.pt2 cannot be read"):
+        open_exported(tmp_path / "m.pt2")
+    with pytest.raises(InputError, match="there is no exported detector"):
+        open_exported(tmp_path / "none.pt2")
+    with pytest.raises(InputError, match=r"unknown kind of exported file '\.txt'"):
+        open_exported(tmp_path / "m.txt")
+
+
+@pytest.fixture
+def exported(tmp_path, detector):
+    metadata = exporter.describe(detector, ORIGIN, masks=True, fixed_size_hw=(64, 64))
+    return ExportedDetector(tmp_path / "m.onnx", metadata, nothing)
+
+
+def test_inputs_of_another_shape_are_refused(exported):
+    image, thresholds = np.zeros((64, 64, 3), np.uint8), np.zeros(2, np.float32)
+    with pytest.raises(InputError, match=r"shape \(2, 512\); .* takes \(classes, 64\)"):
+        exported(image, np.zeros((2, 512), np.float32), thresholds)
+    with pytest.raises(InputError, match=r"32 x 64 pixels; .*m.onnx takes 64 x 64 alone"):
+        exported(image[:, :32], np.zeros((2, 64), np.float32), thresholds)
+
+
+@pytest.mark.parametrize(
+    ("table", "fits"),
+    [
+        (EmbeddingTable(torch.ones(1, 64), ("star",), "clip_text.safetensors"), True),
+        (EmbeddingTable(torch.ones(1, 64), ("star",), "openai"), False),
+        (EmbeddingTable(torch.ones(1, 64), ("star",), "clip_text.safetensors", (), "0"), False),
+        (EmbeddingTable(torch.ones(1, 512), ("star",)), False),
+    ],
+    ids=["its own", "another by name", "another by its weights", "another width"],
+)
+def test_classes_have_to_come_from_the_detectors_text_encoder(tmp_path, exported, table, fits):
+    path = tmp_path / "classes.safetensors"
+    write_embeddings(path, table)
+    if fits:
+        assert exported.read_classes(path).names == ("star",)
+        return
+    with pytest.raises(InputError, match="was made by a different text encoder"):
+        exported.read_classes(path)
