@@ -19,7 +19,7 @@ from detic_commands.parsing import (
     command_parser,
     count,
     positive_int,
-    seconds,
+    positive_number,
 )
 
 MIB = 2**20
@@ -88,7 +88,7 @@ def _add_limits(group: argparse._ArgumentGroup) -> None:
     )
     group.add_argument(
         "--timeout",
-        type=seconds,
+        type=positive_number,
         default=60.0,
         metavar="SECONDS",
         help="for a request to arrive, and for its answer",
