@@ -177,7 +177,7 @@ class CustomRCNN(GeneralizedRCNN):
             precision: that the model computes in.
         """
         images = self.preprocess_image(batched_inputs)
-        features = self._backbone_features(images, precision.backbone)
+        features = self.backbone_features(images, precision.backbone)
         with computing_in(precision.heads, self.device):
             proposals, _ = self.proposal_generator(images, features, None)
         regions = self.roi_heads.describe_regions(features, proposals, precision.heads)

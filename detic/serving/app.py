@@ -246,15 +246,15 @@ def _add_vocabularies(app: FastAPI, service: Service, checked: list) -> None:
     async def store(id: str, request: Request) -> Response:
         with service.admission.entered(_client(request)) as reservation:
             text, file_name = await _vocabulary_file(service, request, reservation)
-            classes = await asyncio.to_thread(
+            described = await asyncio.to_thread(
                 parse_classes, text, file_name, service.options.limits
             )
-            vocabulary, is_new = await vocabularies.put(id, classes)
+            vocabulary, is_new = await vocabularies.put(id, described)
         return JSONResponse(vocabulary.summary(), 201 if is_new else 200)
 
     @app.delete(path, summary="Forget a vocabulary", status_code=204, responses=missing, **common)
     async def delete(id: str) -> None:
-        vocabularies.delete(id)
+        await vocabularies.delete(id)
 
 
 async def _vocabulary_file(
@@ -265,7 +265,9 @@ async def _vocabulary_file(
     file_name = VOCABULARY_FILES.get(content_type(request))
     if file_name is None:
         raise Refusal(415, f"the body is no vocabulary; send {', '.join(VOCABULARY_FILES)}")
-    parts = limited_body(request, limits.max_vocabulary_bytes, reservation)
+    holds_images = file_name == VOCABULARY_FILES["application/json"]
+    most = limits.max_body_bytes if holds_images else limits.max_vocabulary_bytes
+    parts = limited_body(request, most, reservation)
 
     async def joined() -> bytes:
         return b"".join([part async for part in parts])

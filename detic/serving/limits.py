@@ -14,10 +14,13 @@ class Limits:
     """Bounds of the service."""
 
     max_body_bytes: int = 32 * MIB  # of a request for detection
-    max_vocabulary_bytes: int = 2 * MIB  # of a request that stores a vocabulary
+    max_vocabulary_bytes: int = (
+        2 * MIB
+    )  # of YAML and text that is to be stored; JSON may hold images
     max_pixels: int = 50_000_000  # of an image
     max_texts: int = 2000  # names, synonyms and prompts of a vocabulary that are embedded
     max_text_length: int = 200  # characters of each
+    max_examples: int = 100  # images that show the classes of a vocabulary
     max_vocabularies: int = 256  # that are stored
     max_requests: int = 128  # in progress; more get 503
     max_held_bytes: int = 2048 * MIB  # of bodies and decoded images in progress; more get 503

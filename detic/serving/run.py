@@ -4,6 +4,7 @@ import argparse
 import logging
 import os
 import socket
+from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
 
@@ -12,12 +13,14 @@ from detic.demo.run import build_detector
 from detic.errors import InputError
 from detic.serving.addresses import check_prefix
 from detic.serving.limits import MIB, Limits
-from detic.serving.served_detector import LocalDetector
+from detic.serving.served_detector import LocalDetector, ServedDetector
 from detic.serving.service import Service, ServiceOptions
 
 TOKEN = "DETIC_TOKEN"  # environment: what requests have to bring
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 PACKAGES = ("fastapi", "uvicorn", "python_multipart")
+EXPORTED = (".onnx", ".xml")  # files of `detic export` that are served
+FIXED_BY_EXPORT = ("precision", "half", "compile", "pred_all_class", "opts")  # arguments
 MIN_TOKEN_LENGTH = 8
 _BACKLOG = 2048  # connections that the system holds back
 
@@ -37,12 +40,38 @@ def serve(args: argparse.Namespace) -> int:
     token = read_token()
     options = service_options(args)
     with listening(args.host, args.port) as listener:  # a port in use shows before weights are read
-        detector = build_detector(args, chosen_vocabulary(args))
-        name = args.model or Path(args.config_file).stem
-        service = Service(LocalDetector(detector, name), options)
+        service = Service(*served(args, options))
         _tell(listener, args.host, token)
         _run(service, listener, args.host, token)
     return 0
+
+
+def served(
+    args: argparse.Namespace, options: ServiceOptions
+) -> tuple[ServedDetector, ServiceOptions]:
+    """Return the detector that the arguments name, and the options that suit it."""
+    path = Path(args.model or "")
+    if path.suffix in EXPORTED:
+        return _exported(args, path), replace(options, max_batch=1)  # it takes no more at a time
+    detector = build_detector(args, chosen_vocabulary(args))
+    return LocalDetector(detector, args.model or Path(args.config_file).stem), options
+
+
+def _exported(args: argparse.Namespace, path: Path) -> ServedDetector:
+    """Return the detector of an exported file.
+
+    Raises:
+        InputError: an argument would change what the file fixes.
+    """
+    fixed = [f"--{name.replace('_', '-')}" for name in FIXED_BY_EXPORT if getattr(args, name)]
+    if args.device not in (None, "cpu"):
+        fixed.append("--device")
+    if fixed:
+        raise InputError(f"{', '.join(fixed)}: {path} was exported as it is; leave it out")
+    from detic.serving.exported import ExportedDetector
+
+    vocabulary = chosen_vocabulary(argparse.Namespace(**vars(args) | {"model": None}))
+    return ExportedDetector(path, vocabulary, args.confidence_threshold)
 
 
 def check_packages() -> None:

@@ -1,14 +1,19 @@
 """What can be served: anything that prepares vocabularies and detects in batches."""
 
 import hashlib
+import tempfile
 from collections.abc import Hashable, Sequence
 from functools import lru_cache
+from pathlib import Path
 from typing import Any, Protocol
 
 import numpy as np
 
 from detic.detections import Detections
 from detic.predictor import Detector
+from detic.predictor.region_reader import RegionReader
+from detic.tuning import examples_of_classes, tune, without_examples
+from detic.tuning.region_cache import RegionCache
 from detic.vocabulary import EmbeddedVocabulary, Vocabulary
 
 VERSION_DIGITS = 12  # of a digest
@@ -59,7 +64,25 @@ class LocalDetector:
         if not isinstance(classes, EmbeddedVocabulary):
             # Names come from anyone: the memory on disk would grow without bound.
             self._detector.vocabulary_reader.embedder.cache.is_read_only = True
+        if any(entry.examples for entry in classes.entries):
+            classes = self._fitted(classes)
         return self._detector.prepare_vocabulary(classes)
+
+    def _fitted(self, classes: Vocabulary) -> EmbeddedVocabulary:
+        """Return classes with the vectors that their examples give them."""
+        detector = self._detector
+        embedded = detector.vocabulary_reader.read(classes)
+        describe = RegionReader(
+            detector.model, detector.input_format, detector.precision, detector.recipe
+        )
+        with tempfile.TemporaryDirectory() as folder:  # images come from anyone, too
+            describe.cache = RegionCache(Path(folder), describe.cache.detector)
+            return tune(
+                without_examples(embedded),
+                examples_of_classes(embedded),
+                describe,
+                describe.model.roi_heads.stage_classifiers,
+            )
 
     def _padded_size_hw(self, image_size_hw: tuple[int, int]) -> Hashable:
         pixels = np.broadcast_to(np.uint8(0), (*image_size_hw, 3))

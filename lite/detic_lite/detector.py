@@ -5,7 +5,7 @@ Shapes: C classes, D embedding width, N detections, H x W image.
 
 import os
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -16,15 +16,15 @@ from detic_lite.embedding_file import NamedEmbeddings, read_embeddings
 from detic_lite.errors import InputError
 from detic_lite.images import ImageLike, load_image, network_input
 from detic_lite.masks import paste_masks
-from detic_lite.metadata import parse_metadata
-from detic_lite.runtimes import open_graph
+from detic_lite.metadata import ModelMetadata, parse_metadata
+from detic_lite.runtimes import Graph, open_graph
 from detic_lite.text_encoder import TextEncoder
 from detic_lite.vocabulary import check_names, read_names
 
 VocabularyLike = str | os.PathLike | Sequence[str]
 
 
-class _Classes(NamedTuple):
+class Classes(NamedTuple):
     """What is looked for."""
 
     names: np.ndarray  # (C,) str
@@ -89,7 +89,7 @@ class LiteDetector:
         """
         names, embeddings = self._read(vocabulary)
         thresholds = np.full(len(names), self.score_threshold, dtype=np.float32)
-        self._classes = _Classes(np.array(names), embeddings, thresholds)
+        self._classes = Classes(np.array(names), embeddings, thresholds)
 
     def embed(self, names: Sequence[str]) -> np.ndarray:
         """Return the embeddings of class names (C, D) float32, each in the detector's prompt.
@@ -120,9 +120,10 @@ class LiteDetector:
         Raises:
             InputError: an image cannot be read.
         """
+        find = partial(detect, self._graph, self.metadata, classes=self._classes, masks=masks)
         if isinstance(images, list | tuple):
-            return [self._detect(image, self._classes, masks) for image in images]
-        return self._detect(images, self._classes, masks)
+            return [find(image) for image in images]
+        return find(images)
 
     def _read(self, vocabulary: VocabularyLike) -> NamedEmbeddings:
         if isinstance(vocabulary, str | os.PathLike):
@@ -133,30 +134,38 @@ class LiteDetector:
         names = check_names(list(vocabulary), "class list")
         return NamedEmbeddings(tuple(names), self.text_encoder(names))
 
-    def _detect(self, image: ImageLike, classes: _Classes, masks: bool) -> Detections:
-        pixels = load_image(image)
-        given = network_input(pixels, self.metadata)
-        found = self._graph.run(
-            {
-                "image": given.pixels,
-                "class_embeddings": classes.embeddings,
-                "thresholds": classes.thresholds,
-            }
-        )
-        size_hw = (pixels.height, pixels.width)
-        boxes, rows = _in_image(found["boxes"], given.size_hw, size_hw)
-        labels = found["classes"][rows]
-        has_masks = masks and "masks" in found
-        return Detections(
-            boxes_xyxy=boxes,
-            scores=found["scores"][rows],
-            labels=labels,
-            names=classes.names[labels],
-            image_size_hw=size_hw,
-            masks=paste_masks(found["masks"][rows], boxes, size_hw) if has_masks else None,
-            region_embeddings=found["region_embeddings"][rows],
-            file_name=os.fspath(image) if isinstance(image, str | os.PathLike) else "",
-        )
+
+def detect(
+    graph: Graph, metadata: ModelMetadata, image: ImageLike, classes: Classes, masks: bool
+) -> Detections:
+    """Return what a graph finds in an image; ``masks`` are reported where it has them.
+
+    Raises:
+        InputError: the image cannot be read.
+    """
+    pixels = load_image(image)
+    given = network_input(pixels, metadata)
+    found = graph.run(
+        {
+            "image": given.pixels,
+            "class_embeddings": classes.embeddings,
+            "thresholds": classes.thresholds,
+        }
+    )
+    size_hw = (pixels.height, pixels.width)
+    boxes, rows = _in_image(found["boxes"], given.size_hw, size_hw)
+    labels = found["classes"][rows]
+    has_masks = masks and "masks" in found
+    return Detections(
+        boxes_xyxy=boxes,
+        scores=found["scores"][rows],
+        labels=labels,
+        names=classes.names[labels],
+        image_size_hw=size_hw,
+        masks=paste_masks(found["masks"][rows], boxes, size_hw) if has_masks else None,
+        region_embeddings=found["region_embeddings"][rows],
+        file_name=os.fspath(image) if isinstance(image, str | os.PathLike) else "",
+    )
 
 
 def _in_image(

@@ -44,7 +44,11 @@ class TextEncoder:
 
     def __call__(self, names: Sequence[str]) -> np.ndarray:
         """Return the embeddings of class names (N, D) float32, each in the detector's prompt."""
-        tokens = [self.tokenizer(self.prompt.replace("{}", name)) for name in names]
+        return self.embed([self.prompt.replace("{}", name) for name in names])
+
+    def embed(self, texts: Sequence[str]) -> np.ndarray:
+        """Return the embeddings of texts (N, D) float32, as they are."""
+        tokens = list(map(self.tokenizer, texts))
         starts = range(0, len(tokens), _TEXTS_AT_ONCE)
         return np.concatenate([self._embed(tokens[i : i + _TEXTS_AT_ONCE]) for i in starts])
 
