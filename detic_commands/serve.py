@@ -2,11 +2,12 @@
 
     %(prog)s --model shapes-detic --custom-vocabulary "green gear,yellow mug"
     %(prog)s --vocabulary lvis --port 9000 --vocabularies ~/vocabularies
-    DETIC_TOKEN=secret %(prog)s --model detic-r50 --host 0.0.0.0
+    %(prog)s --model shapes.onnx --custom-vocabulary "red star"
+    DETIC_TOKEN=secret-of-mine %(prog)s --model detic-r50 --host 0.0.0.0
 
 It answers on this machine alone unless --host says otherwise. If DETIC_TOKEN is set in the environment,
-requests have to bring it. It needs the packages of the extra `serve`. Ctrl-C or SIGTERM ends it, after
-the requests that it has taken are answered.
+requests have to bring it. It needs the packages of the extra `serve`; for a file of `detic export`, also
+detic-lite. Ctrl-C or SIGTERM ends it, after the requests that it has taken are answered.
 """
 
 import argparse
@@ -35,7 +36,10 @@ def argument_parser(prog: str = "detic serve") -> argparse.ArgumentParser:
     _add_place(parser.add_argument_group("where it answers"))
     _add_limits(parser.add_argument_group("limits"))
     add_vocabulary(parser.add_argument_group("what it looks for unless a request says otherwise"))
-    add_detector(parser.add_argument_group("the detector"))
+    detector = parser.add_argument_group(
+        "the detector", "--model may also be an .onnx or .xml file of `detic export`."
+    )
+    add_detector(detector)
     return parser
 
 
@@ -57,6 +61,11 @@ def _add_place(group: argparse._ArgumentGroup) -> None:
         metavar="PREFIX",
         help="fetch images of addresses that begin so, such as https://images.example.org/shop/; "
         "may be repeated",
+    )
+    group.add_argument(
+        "--allow-private",
+        action="store_true",
+        help="the names in them may lead to private addresses, such as those of an intranet",
     )
 
 

@@ -2,9 +2,12 @@
 
 A service that fetches whatever it is told to is a way into its network. So an address must begin with
 one of those that whoever started the service named, redirects are not followed, and nothing of the
-answer but an image gets out.
+answer but an image gets out. Names lead where their owner wants: nothing is sent to a private address
+unless it was named itself.
 """
 
+import http.client
+import ipaddress
 import time
 import urllib.error
 import urllib.request
@@ -24,7 +27,58 @@ class _NoRedirects(urllib.request.HTTPRedirectHandler):
         return None
 
 
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}), _NoRedirects)
+class _PublicConnection(http.client.HTTPConnection):
+    """A connection that ends at once if it leads to a private address."""
+
+    def connect(self) -> None:
+        super().connect()
+        peer = self.sock.getpeername()[0]
+        if not is_public(peer):
+            self.close()
+            raise Refusal(
+                422, f"this service does not fetch from {self.host}: its address is private"
+            )
+
+
+class _PublicTLSConnection(http.client.HTTPSConnection, _PublicConnection):
+    """The same; the address is looked at before anything is encrypted."""
+
+
+class _PublicHTTP(urllib.request.HTTPHandler):
+    def http_open(self, request):
+        return self.do_open(_PublicConnection, request)
+
+
+class _PublicHTTPS(urllib.request.HTTPSHandler):
+    def https_open(self, request):
+        return self.do_open(_PublicTLSConnection, request)
+
+
+_HANDLERS = (urllib.request.ProxyHandler({}), _NoRedirects)
+_opener = urllib.request.build_opener(*_HANDLERS)
+_public_opener = urllib.request.build_opener(*_HANDLERS, _PublicHTTP, _PublicHTTPS)
+
+
+def is_public(ip: str) -> bool:
+    """Return whether an address is one of the internet.
+
+    >>> [is_public(ip) for ip in ("8.8.8.8", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1")]
+    [True, False, False, False]
+    """
+    address = ipaddress.ip_address(ip.partition("%")[0])
+    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
+        address = address.ipv4_mapped
+    return address.is_global and not address.is_multicast
+
+
+def names_a_machine(address: str) -> bool:
+    """Return whether the host of an address is this machine or a number, which lead nowhere else."""
+    host = urlsplit(address).hostname or ""
+    try:
+        ipaddress.ip_address(host)
+    except ValueError:
+        return host == "localhost"
+    return True
 
 
 def check_prefix(prefix: str) -> str:
@@ -55,8 +109,18 @@ def is_allowed(address: str, prefixes: Sequence[str]) -> bool:
     return not has_controls and "/.." not in path and any(address.startswith(p) for p in prefixes)
 
 
-def fetch_image(address: str, prefixes: Sequence[str], max_bytes: int, timeout_s: float) -> bytes:
+def fetch_image(
+    address: str,
+    prefixes: Sequence[str],
+    max_bytes: int,
+    timeout_s: float,
+    private_names: bool = False,
+) -> bytes:
     """Return the content of the file at an address.
+
+    Args:
+        prefixes: addresses must begin with one of them.
+        private_names: names may lead to private addresses.
 
     Raises:
         Refusal: it may not be fetched, cannot be, or is too large.
@@ -65,11 +129,12 @@ def fetch_image(address: str, prefixes: Sequence[str], max_bytes: int, timeout_s
         raise Refusal(422, "this service fetches no addresses; send the image itself")
     if not is_allowed(address, prefixes):
         raise Refusal(422, f"this service does not fetch {in_short(address)}")
+    opener = _opener if private_names or names_a_machine(address) else _public_opener
     ends_s = time.monotonic() + timeout_s
     content = bytearray()
     try:
         request = urllib.request.Request(address, headers={"User-Agent": USER_AGENT})
-        with _opener.open(request, timeout=TIMEOUT_S) as response:
+        with opener.open(request, timeout=TIMEOUT_S) as response:
             while block := response.read1(BLOCK_BYTES):
                 content += block
                 check_size(len(content), max_bytes)

@@ -3,7 +3,10 @@
 import argparse
 import logging
 import os
+import signal
 import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +24,7 @@ LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 PACKAGES = ("fastapi", "uvicorn", "python_multipart")
 EXPORTED = (".onnx", ".xml")  # files of `detic export` that are served
 FIXED_BY_EXPORT = ("precision", "half", "compile", "pred_all_class", "opts")  # arguments
+ENDING = (signal.SIGINT, signal.SIGTERM)
 MIN_TOKEN_LENGTH = 8
 _BACKLOG = 2048  # connections that the system holds back
 
@@ -123,6 +127,7 @@ def service_options(args: argparse.Namespace) -> ServiceOptions:
         max_batch=args.max_batch,
         vocabulary_folder=args.vocabularies and args.vocabularies.expanduser(),
         url_prefixes=tuple(map(check_prefix, args.allow_url)),
+        private_names=args.allow_private,
     )
 
 
@@ -164,4 +169,16 @@ def _run(service: Service, listener: socket.socket, host: str, token: str | None
         proxy_headers=False,  # anyone can send them
         timeout_graceful_shutdown=int(service.options.limits.timeout_s) + 1,
     )
-    uvicorn.Server(config).run(sockets=[listener])
+    with _signals_that_end_nothing_more():
+        uvicorn.Server(config).run(sockets=[listener])
+
+
+@contextmanager
+def _signals_that_end_nothing_more() -> Iterator[None]:
+    """Ignore the signals that uvicorn raises once more after it has answered all and ended."""
+    handlers = {number: signal.signal(number, signal.SIG_IGN) for number in ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in handlers.items():
+            signal.signal(number, handler)

@@ -55,6 +55,7 @@ class ServiceOptions:
     wait_s: float = 0.005  # for further images of a batch
     vocabulary_folder: Path | None = None  # keeps stored vocabularies; None: nothing does
     url_prefixes: Sequence[str] = ()  # of addresses that may be fetched
+    private_names: bool = False  # names among them may lead to private addresses
 
 
 class Service:
@@ -110,9 +111,14 @@ class Service:
 
     async def fetch(self, url: str, reservation: Reservation) -> bytes:
         """Return the content of the image at an address; see ``fetch_image``."""
-        limits, prefixes = self.options.limits, self.options.url_prefixes
+        options, limits = self.options, self.options.limits
         content = await asyncio.to_thread(
-            fetch_image, url, prefixes, limits.max_body_bytes, limits.timeout_s
+            fetch_image,
+            url,
+            options.url_prefixes,
+            limits.max_body_bytes,
+            limits.timeout_s,
+            options.private_names,
         )
         reservation.hold(len(content))
         return content

@@ -267,7 +267,7 @@ def _check_fields(items: Sequence, file_name: str) -> None:
 
 
 def _check_count_of_texts(items: Sequence, limits: Limits) -> None:
-    """Check how much there is to embed before it is built: YAML repeats a list by a word."""
+    """Check how much there is to embed before it is built."""
     num_texts = sum(
         (1 + _length(item.get("synonyms"))) * max(1, _length(item.get("prompts")))
         if isinstance(item, dict)

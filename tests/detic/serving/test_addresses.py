@@ -1,10 +1,11 @@
 import http.server
+import socket
 import threading
 
 import pytest
 
 from detic.errors import InputError
-from detic.serving.addresses import check_prefix, fetch_image, is_allowed
+from detic.serving.addresses import check_prefix, fetch_image, is_allowed, is_public
 from detic.serving.limits import Refusal
 
 SHOP = "https://a.org/shop/"
@@ -72,3 +73,36 @@ def test_images_are_fetched_without_redirects(shop):
     with pytest.raises(Refusal) as too_large:
         fetch_image(shop + "1.jpg", [shop], 5, 5)
     assert too_large.value.status == 413
+
+
+@pytest.mark.parametrize("scheme", ["http", "https"])
+def test_names_lead_to_no_private_address_unless_it_is_allowed(shop, scheme, monkeypatch):
+    port = int(shop.split(":")[2].split("/")[0])
+    find = socket.getaddrinfo
+    monkeypatch.setattr(socket, "getaddrinfo", lambda host, *args: find("127.0.0.1", *args))
+    named = f"{scheme}://images.example.org:{port}/shop/"
+    with pytest.raises(Refusal, match="its address is private"):
+        fetch_image(named + "1.jpg", [named], 10, 5)
+    if scheme == "http":
+        assert fetch_image(named + "1.jpg", [named], 10, 5, private_names=True) == b"pixels"
+
+
+@pytest.mark.parametrize(
+    ("ip", "expected"),
+    [
+        ("93.184.216.34", True),
+        ("2606:2800:220:1::1", True),
+        ("127.0.0.1", False),
+        ("192.168.1.1", False),
+        ("169.254.169.254", False),  # where clouds tell machines their secrets
+        ("100.64.0.1", False),
+        ("0.0.0.0", False),
+        ("224.0.0.1", False),
+        ("::1", False),
+        ("fe80::1%eth0", False),
+        ("fd00::1", False),
+        ("::ffff:10.0.0.1", False),
+    ],
+)
+def test_public_addresses_are_those_of_the_internet(ip, expected):
+    assert is_public(ip) == expected

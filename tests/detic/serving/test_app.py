@@ -1,7 +1,6 @@
 """The service over HTTP, with a detector that finds whatever it is asked for."""
 
 import asyncio
-import random
 import re
 from pathlib import Path
 
@@ -9,16 +8,12 @@ import pytest
 
 from detic.serving.limits import Limits
 
+from .malformed import DETECT, FORM, JSON, SWAPPED, malformed
 from .service_of_fakes import FakeDetector, image_file, in_service
 
 pytest.importorskip("fastapi", reason="the packages of the extra `serve` are not installed")
 pytest.importorskip("httpx", reason="httpx is not installed")
 pytest.importorskip("python_multipart", reason="python-multipart is not installed")
-
-DETECT = "/v1/detect"
-SWAPPED = "/v1/vocabularies/swapped"
-FORM = {"Content-Type": "multipart/form-data; boundary=x"}
-JSON = {"Content-Type": "application/json"}
 
 
 def names_in(response):
@@ -282,40 +277,6 @@ def test_what_was_taken_is_answered_before_the_end():
         assert not service.batcher.is_alive
 
     in_service(test, detector, max_batch=1)
-
-
-def malformed(number):
-    """A request that no one should send."""
-    draw = random.Random(number)
-    kinds = [*JSON.values(), *FORM.values(), "image/png", "text/plain", "text/yaml", "", "\x80"]
-    damaged = bytearray(BODY)
-    for _ in range(3):
-        damaged[draw.randrange(len(damaged))] = draw.randrange(256)
-    bodies = (
-        bytes(damaged),
-        draw.randbytes(draw.randrange(200)),
-        b"[" * draw.randrange(3000),
-        b'{"url": "file:///etc/passwd", "names": [["a"]], "threshold": "x"}',
-        b'[{"name": 1, "synonyms": {}}, null, "\\ud800"]',
-        b"--x\r\nContent-Disposition: form-data; name=image\r\n\r\n" + draw.randbytes(9),
-        b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nx\r\n--x--\r\n',
-        b"--x\r\n" * draw.randrange(40),
-        b"&a [*a, *a]: !!python/object:os.system",
-    )
-    queries = (
-        "",
-        "?names=%00",
-        "?names=%ff",
-        "?masks=all",
-        "?threshold=1e999",
-        "?a[]=" + "b" * 500,
-    )
-    paths = (DETECT, SWAPPED, "/v1/vocabularies/%2e%2e%2fx", "/v1/vocabularies/" + "x" * 300, "//")
-    headers = {"Content-Type": draw.choice(kinds).encode("latin-1")}
-    if draw.random() < 0.2:
-        headers["Content-Length"] = draw.choice(("-1", "x", "9" * 40, "0"))
-    method = draw.choice(("POST", "POST", "PUT", "DELETE", "GET", "PATCH"))
-    return method, draw.choice(paths) + draw.choice(queries), draw.choice(bodies), headers
 
 
 def test_malformed_requests_leave_the_service_up():

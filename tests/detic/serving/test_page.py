@@ -1,11 +1,16 @@
-"""The page in a real browser, from an image to its results."""
+"""The page in a real browser, from an image to its results.
 
+It needs playwright and Chromium; `make test-extras` runs it.
+"""
+
+import base64
 import json
 import re
 import shutil
 import threading
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import pytest
 
@@ -19,11 +24,10 @@ uvicorn = pytest.importorskip(
 pytest.importorskip("fastapi", reason="the packages of the extra `serve` are not installed")
 playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
 
-BROWSER = next(
-    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
-)
-pytestmark = pytest.mark.skipif(BROWSER is None, reason="no Chromium is installed")
+pytestmark = pytest.mark.slow
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
 IMAGE = {"name": "desk.png", "mimeType": "image/png", "buffer": image_file(80, 60)}
+FAKE_CAMERA = ["--use-fake-device-for-media-stream", "--use-fake-ui-for-media-stream"]
 
 
 @contextmanager
@@ -55,23 +59,29 @@ def address():
 @pytest.fixture(scope="module")
 def browser():
     with playwright.sync_playwright() as driver:
-        arguments = ["--no-sandbox", "--disable-gpu"]
-        chromium = driver.chromium.launch(executable_path=BROWSER, args=arguments)
+        found = next(filter(None, map(shutil.which, BROWSERS)), driver.chromium.executable_path)
+        if not Path(found).exists():
+            pytest.skip("no Chromium is installed: `apt install chromium` or `playwright install`")
+        arguments = ["--no-sandbox", "--disable-gpu", *FAKE_CAMERA]
+        chromium = driver.chromium.launch(executable_path=found, args=arguments)
         yield chromium
         chromium.close()
 
 
 @contextmanager
 def opened(browser, address, **options):
-    """A tab of the page, in which nothing may go wrong."""
+    """A tab of the page, in which nothing may go wrong, and which asks no one else."""
     with browser.new_context(**options) as context:
         page = context.new_page()
         page.set_default_timeout(60_000)
-        errors = []
+        errors, asked = [], []
         page.on("pageerror", lambda error: errors.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
         page.goto(address)
         yield page
         assert errors == []
+        assert asked
+        assert all(url.startswith((address, "blob:", "data:")) for url in asked), asked
 
 
 def wait_for_status(page, words):
@@ -143,6 +153,167 @@ def test_it_fits_a_phone(browser, address, scheme):
         page.locator("#file").set_input_files(IMAGE)
         wait_for_status(page, "^1 object")
         assert page.evaluate_handle("document.documentElement.scrollWidth").json_value() <= 340
+
+
+# A file of an image in an object of a browser's own class
+AS_TRANSFER = """text => {
+    const content = Uint8Array.from(atob(text), sign => sign.charCodeAt(0));
+    const transfer = new DataTransfer();
+    transfer.items.add(new File([content], "desk.png", {type: "image/png"}));
+    return transfer;
+}"""
+
+
+def transfer_of_image(page):
+    return page.evaluate_handle(AS_TRANSFER, base64.b64encode(IMAGE["buffer"]).decode())
+
+
+def test_an_image_is_dropped_or_pasted(browser, address):
+    with opened(browser, address) as page:
+        page.get_by_label("Add a name").fill("red star,")
+        transfer = transfer_of_image(page)
+        page.dispatch_event("#well", "dragover", {"dataTransfer": transfer})
+        assert "over" in page.locator("#well").get_attribute("class")
+        page.dispatch_event("#well", "drop", {"dataTransfer": transfer})
+        wait_for_status(page, "^1 object: red star in")
+        assert page.locator("#well").get_attribute("class") == "well"
+
+        page.get_by_label("Add a name").fill("mug,")
+        paste = (
+            "event => document.dispatchEvent(new ClipboardEvent('paste', {clipboardData: event}))"
+        )
+        page.evaluate(paste, transfer_of_image(page))
+        wait_for_status(page, "^2 objects: red star, mug in")
+
+        nothing = page.evaluate_handle("new DataTransfer()")
+        page.dispatch_event("#well", "drop", {"dataTransfer": nothing})
+        wait_for_status(page, "Drop the file of an image")
+
+
+def test_the_camera_takes_an_image(browser, address):
+    with opened(browser, address, permissions=["camera"]) as page:
+        page.get_by_label("Add a name").fill("red star,")
+        page.get_by_role("button", name="Camera").click()
+        page.get_by_role("button", name="Take the image").click()  # enabled when the camera runs
+        wait_for_status(page, "^1 object: red star in")
+        assert page.get_by_role("dialog").count() == 0
+        tracks = "video => video.srcObject.getTracks().map(track => track.readyState)"
+        assert page.locator("#video").evaluate(tracks) == ["ended"]
+        assert json.loads(downloaded(page, "JSON")[1])["image"] == {"width": 640, "height": 480}
+
+
+def test_a_missing_camera_is_told(browser, address):
+    with opened(browser, address) as page:
+        page.evaluate(
+            "() => { navigator.mediaDevices.getUserMedia = async () => { throw Error('none') } }"
+        )
+        page.get_by_role("button", name="Camera").click()
+        wait_for_status(page, "There is no camera that this page may use")
+
+
+def test_it_needs_no_mouse(browser, address):
+    with opened(browser, address) as page:
+        page.on("filechooser", lambda chooser: chooser.set_files(IMAGE))
+        page.get_by_text("fake · 1").wait_for()
+        reached = []
+        for _ in range(12):
+            page.keyboard.press("Tab")
+            reached.append(page.evaluate("document.activeElement.id"))
+        assert reached[:6] == ["choose", "camera", "vocabulary", "name", "save-as", ""]
+        assert reached[6:10] == ["threshold", "masks", "boxes", "labels"]
+
+        page.locator("#name").focus()
+        page.keyboard.type("mug")
+        page.keyboard.press("Enter")
+        page.locator("#choose").focus()
+        page.keyboard.press("Enter")
+        wait_for_status(page, "^1 object: mug in")
+        page.locator("#camera").focus()
+        page.keyboard.press("Enter")
+        page.get_by_role("button", name="Take the image").wait_for()
+        page.keyboard.press("Escape")
+        assert page.evaluate("document.activeElement.id") == "camera"
+
+
+ROLES_WITH_NAMES = {
+    "button",
+    "textbox",
+    "combobox",
+    "slider",
+    "checkbox",
+    "image",
+    "list",
+    "region",
+}
+
+
+def test_screen_readers_have_names_for_all(browser, address):
+    with opened(browser, address) as page:
+        page.get_by_label("Add a name").fill("red star,")
+        page.locator("#file").set_input_files(IMAGE)
+        wait_for_status(page, "^1 object")
+        tree = page.context.new_cdp_session(page).send("Accessibility.getFullAXTree")["nodes"]
+        found = [
+            (node["role"]["value"], node.get("name", {}).get("value", ""))
+            for node in tree
+            if not node["ignored"]
+        ]
+        assert {role for role, _ in found} >= ROLES_WITH_NAMES
+        assert [role for role, name in found if role in ROLES_WITH_NAMES and not name] == []
+        assert ("button", "Remove red star") in found
+        assert ("button", "red star 0.75") in found
+        assert page.locator("[aria-live], [role=status]").count() == 2
+        assert page.locator("html").get_attribute("lang") == "en"
+
+
+# Pairs of colours of all texts that are seen: of the letters, and of what is behind them
+CONTRASTS = """() => {
+    const channel = c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4;
+    const rgba = text => text.match(/[\\d.]+/g).map(Number);
+    const light = ([r, g, b]) => [r, g, b].map(c => channel(c / 255))
+        .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+    const behind = element => {
+        for (; element; element = element.parentElement) {
+            const color = rgba(getComputedStyle(element).backgroundColor);
+            if (color.length < 4 || color[3] === 1) return color;
+        }
+    };
+    return [...document.querySelectorAll("body *")]
+        .filter(e => e.checkVisibility() && !e.disabled && !e.closest("svg")
+            && [...e.childNodes].some(n => n.nodeType === 3 && n.textContent.trim()))
+        .map(e => {
+            const [one, other] = [light(rgba(getComputedStyle(e).color)), light(behind(e))];
+            return [(Math.max(one, other) + 0.05) / (Math.min(one, other) + 0.05), e.textContent];
+        });
+}"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_texts_stand_out(browser, address, scheme):
+    with opened(browser, address, color_scheme=scheme) as page:
+        page.get_by_label("Add a name").fill("red star,")
+        page.locator("#file").set_input_files(IMAGE)
+        wait_for_status(page, "^1 object")
+        contrasts = page.evaluate(CONTRASTS)
+        assert len(contrasts) > 15
+        assert [text for contrast, text in contrasts if contrast < 4.5] == []
+        paper = page.evaluate("getComputedStyle(document.body).backgroundColor")
+        assert paper == {"light": "rgb(246, 245, 241)", "dark": "rgb(21, 25, 26)"}[scheme]
+
+
+def test_names_are_texts_whatever_they_hold(browser, address):
+    name = "<img src=x onerror=document.title=1>"
+    with opened(browser, address) as page:
+        page.get_by_label("Add a name").fill(f"{name},")
+        page.locator("#file").set_input_files(IMAGE)
+        wait_for_status(page, "^1 object: <img")
+        assert page.locator("#objects .name").inner_text() == name
+        page.get_by_label("Save these names as").fill("odd")
+        page.get_by_role("button", name="Save", exact=True).click()
+        wait_for_status(page, "Saved as odd")
+        assert page.get_by_text(name, exact=True).first.is_visible()
+        assert page.locator("img").count() == 0
+        assert page.title() == "Detic"
 
 
 def test_mistakes_and_tokens_are_told(browser):

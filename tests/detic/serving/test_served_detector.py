@@ -1,8 +1,11 @@
 import numpy as np
 import pytest
+import torch
+from PIL import Image
 
 from detic.serving.served_detector import LocalDetector, weights_version
 from detic.vocabulary import Vocabulary
+from detic.vocabulary.vocabulary import ClassEntry, ClassExample
 from tests.tiny_detector import noise, write_tiny_files
 
 
@@ -28,6 +31,19 @@ def test_names_of_clients_are_not_kept_on_disk(detector):
     cache = detector.vocabulary_reader.embedder.cache
     LocalDetector(detector, "tiny").prepare(Vocabulary.from_names(["a name of a client"]))
     assert not any("client" in text for text in cache.load(detector.vocabulary_reader.prompt))
+
+
+def test_examples_change_the_vector_of_their_class_alone(detector, tmp_path, monkeypatch):
+    monkeypatch.setenv("DETIC_CACHE", str(tmp_path / "cache"))
+    Image.fromarray(noise()).save(tmp_path / "example", "PNG")
+    example = ClassExample(str(tmp_path / "example"), (10, 10, 70, 50))
+    entries = (ClassEntry("cat", examples=(example,)), ClassEntry("dog"))
+    served = LocalDetector(detector, "tiny")
+    fitted = served.prepare(Vocabulary(entries)).vocabulary.embeddings
+    named = served.prepare(Vocabulary.from_names(["cat", "dog"])).vocabulary.embeddings
+    assert not torch.equal(fitted[0], named[0])
+    assert torch.equal(fitted[1], named[1])
+    assert not (tmp_path / "cache").exists()  # nothing of clients' images stays
 
 
 def test_images_share_a_batch_if_their_padded_sizes_are_equal(detector):

@@ -1,10 +1,17 @@
 import asyncio
+import threading
 
 import pytest
 
 from detic.errors import InputError
 from detic.serving.limits import Limits, Refusal
-from detic.serving.vocabularies import NUM_REMEMBERED, Vocabularies, parse_classes, version_of
+from detic.serving.vocabularies import (
+    NUM_REMEMBERED,
+    Described,
+    Vocabularies,
+    parse_classes,
+    version_of,
+)
 from detic.vocabulary import Vocabulary
 
 LIMITS = Limits(max_texts=4, max_text_length=10, max_vocabularies=2)
@@ -12,6 +19,10 @@ LIMITS = Limits(max_texts=4, max_text_length=10, max_vocabularies=2)
 
 def names(*texts):
     return Vocabulary.from_names(texts)
+
+
+def described(*texts):
+    return Described(names(*texts))
 
 
 def in_store(test, prepare=lambda classes: classes.names, folder=None):
@@ -32,14 +43,14 @@ def test_versions_change_with_the_content_alone():
 
 def test_stored_vocabularies_are_read_again(tmp_path):
     text = '[{"name": "mug", "synonyms": ["cup"], "negative": true}, "plate"]'
-    classes = parse_classes(text, "body.json", LIMITS)
+    sent = parse_classes(text, "body.json", LIMITS)
 
     async def store(vocabularies):
-        assert (await vocabularies.put("kitchen", classes))[1]
+        assert (await vocabularies.put("kitchen", sent))[1]
 
     async def read(vocabularies):
-        assert vocabularies.get("kitchen").classes.entries == classes.entries
-        vocabularies.delete("kitchen")
+        assert vocabularies.get("kitchen").classes.entries == sent.classes.entries
+        await vocabularies.delete("kitchen")
         with pytest.raises(Refusal, match="no vocabulary 'kitchen'"):
             vocabularies.get("kitchen")
 
@@ -58,7 +69,7 @@ def test_a_vocabulary_that_cannot_be_embedded_changes_nothing(tmp_path):
     async def test(vocabularies):
         before = vocabularies.get("default")
         with pytest.raises(InputError, match="does not fit"):
-            await vocabularies.put("default", names("bad"))
+            await vocabularies.put("default", described("bad"))
         with pytest.raises(InputError, match="does not fit"):
             await vocabularies.of_names(["bad"])
         assert vocabularies.get("default") is before
@@ -71,19 +82,19 @@ def test_a_vocabulary_that_cannot_be_embedded_changes_nothing(tmp_path):
 def test_ids_are_file_names(id):
     async def test(vocabularies):
         with pytest.raises(InputError, match="no id of a vocabulary"):
-            await vocabularies.put(id, names("a"))
+            await vocabularies.put(id, described("a"))
 
     in_store(test)
 
 
 def test_there_is_room_for_some_vocabularies():
     async def test(vocabularies):
-        await vocabularies.put("one", names("a"))
+        await vocabularies.put("one", described("a"))
         with pytest.raises(Refusal, match="2 vocabularies are stored already"):
-            await vocabularies.put("two", names("a"))
-        assert not (await vocabularies.put("one", names("b")))[1]
+            await vocabularies.put("two", described("a"))
+        assert not (await vocabularies.put("one", described("b")))[1]
         with pytest.raises(Refusal, match="PUT replaces it"):
-            vocabularies.delete("default")
+            await vocabularies.delete("default")
 
     in_store(test)
 
@@ -109,7 +120,7 @@ def test_names_of_requests_are_embedded_once():
         ('["a", "b", "c", "d", "e"]', "has 5 names, synonyms and prompts"),
         ('[{"name": "a", "synonyms": ["b"], "prompts": ["{} x", "{} y", "z"]}]', "has 6 names"),
         ('["a name too long"]', "more than 10 characters"),
-        ('[{"name": "a", "examples": ["/etc/passwd"]}]', "has the field 'examples'; choose"),
+        ('[{"name": "a", "image": "/etc/passwd"}]', "has the field 'image'; choose"),
         ('[{"name": "a", "parent": "b"}]', "body.json, entry 1 .*unknown parent 'b'"),
         ('{"a": 1}', "expected a list"),
         ("[]", "names no class"),
@@ -119,3 +130,22 @@ def test_names_of_requests_are_embedded_once():
 def test_what_clients_describe_is_checked(text, message):
     with pytest.raises((InputError, Refusal), match=message):
         parse_classes(text, "body.json", LIMITS)
+
+
+def test_embedding_blocks_no_one_who_asks_for_what_is_there():
+    may_go = threading.Event()
+
+    def prepare(classes):
+        if "new" in classes.names:
+            assert may_go.wait(20)
+        return classes.names
+
+    async def test(vocabularies):
+        coming = asyncio.create_task(vocabularies.put("default", described("new")))
+        await asyncio.sleep(0.01)
+        assert vocabularies.get("default").classes.names == ("thing",)
+        may_go.set()
+        await coming
+        assert vocabularies.get("default").classes.names == ("new",)
+
+    in_store(test, prepare)
