@@ -84,7 +84,7 @@ DETECT_BODY = {
 VOCABULARY_BODY = {
     "requestBody": {
         "required": True,
-        "description": "A vocabulary file, or what it holds.",
+        "description": "A vocabulary file, or what it holds; images of examples are in base64.",
         "content": {
             "application/json": {"schema": {"type": "array", "items": {}}, "example": CLASSES},
             "application/yaml": {"schema": {"type": "string"}, "example": "- plate\n- mug\n"},
