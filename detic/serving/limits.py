@@ -14,9 +14,7 @@ class Limits:
     """Bounds of the service."""
 
     max_body_bytes: int = 32 * MIB  # of a request for detection
-    max_vocabulary_bytes: int = (
-        2 * MIB
-    )  # of YAML and text that is to be stored; JSON may hold images
+    max_vocabulary_bytes: int = MIB // 2  # of one in YAML or text; JSON may hold images
     max_pixels: int = 50_000_000  # of an image
     max_texts: int = 2000  # names, synonyms and prompts of a vocabulary that are embedded
     max_text_length: int = 200  # characters of each

@@ -31,6 +31,9 @@ class ServedDetector(Protocol):
     def prepare(self, classes: Vocabulary) -> Any:
         """Return a vocabulary as ``detect`` takes it; it never changes.
 
+        Args:
+            classes: the images of their examples are files, which are gone afterwards.
+
         Raises:
             InputError: it does not suit the detector.
         """
