@@ -35,10 +35,10 @@ test: tools ## Run the tests (set-up included)
 EXTRAS := $(VENV)/.extras
 .PHONY: test-extras
 test-extras: $(EXTRAS) ## Run the tests that need optional packages
-	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/test_notebooks.py tests/detic/videos tests/detic/test_detections.py tests/detic/export tests/lite
+	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/test_notebooks.py tests/detic/videos tests/detic/test_detections.py tests/detic/export tests/lite tests/detic/serving
 
 $(EXTRAS): $(TOOLS)
-	$(PIP) -e '.[pandas,video,notebook,export]'
+	$(PIP) -e '.[pandas,video,notebook,export,browser]'
 	@touch $@
 
 .PHONY: test-slow

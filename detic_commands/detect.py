@@ -43,10 +43,11 @@ def argument_parser(prog: str = "detic detect") -> argparse.ArgumentParser:
     """
     parser = command_parser(prog, __doc__, DefaultsHelpFormatter)
     _add_inputs(parser.add_argument_group("what to look at (one of these)"))
-    _add_vocabulary(parser.add_argument_group("what to look for"))
+    add_vocabulary(parser.add_argument_group("what to look for"))
     _add_results(parser.add_argument_group("where results go"))
     _add_drawing(parser.add_argument_group("how they are drawn"))
-    _add_model(parser.add_argument_group("the detector"))
+    add_detector(detector := parser.add_argument_group("the detector"))
+    _add_parts_of_images(detector)
     return parser
 
 
@@ -93,7 +94,8 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_vocabulary(group: argparse._ArgumentGroup) -> None:
+def add_vocabulary(group: argparse._ArgumentGroup) -> None:
+    """Add what chooses a vocabulary, for ``detic.demo.arguments``."""
     group.add_argument(
         "--vocabulary",
         metavar="NAME",
@@ -192,7 +194,8 @@ def _add_drawing(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--font", metavar="FILE", help="a .ttf font for scripts that show as codes")
 
 
-def _add_model(group: argparse._ArgumentGroup) -> None:
+def add_detector(group: argparse._ArgumentGroup) -> None:
+    """Add what a detector is built from, for ``detic.demo.run``."""
     detector = group.add_mutually_exclusive_group()
     detector.add_argument(
         "--model",
@@ -229,6 +232,17 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         help="compile backbone and heads, which the first image waits minutes for; a CPU gains little",
     )
     group.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        action=Overrides,
+        default=[],
+        metavar="KEY VALUE",
+        help="configuration keys and values to the end of the line, such as MODEL.WEIGHTS FILE",
+    )
+
+
+def _add_parts_of_images(group: argparse._ArgumentGroup) -> None:
+    group.add_argument(
         "--batch-size",
         type=positive_int,
         default=1,
@@ -243,14 +257,6 @@ def _add_model(group: argparse._ArgumentGroup) -> None:
         metavar="SIDE",
         help="cut larger images into overlapping tiles of this side in pixels, which finds the small "
         "objects of large images; if none is given, of the side of the images in training",
-    )
-    group.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        action=Overrides,
-        default=[],
-        metavar="KEY VALUE",
-        help="configuration keys and values to the end of the line, such as MODEL.WEIGHTS FILE",
     )
 
 

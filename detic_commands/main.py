@@ -52,6 +52,7 @@ PREPARATIONS = {
 }
 COMMANDS: Group = {
     "detect": Command("detect", "find the objects of any vocabulary in images and videos"),
+    "serve": Command("serve", "answer over HTTP, with a page to try it in the browser"),
     "train": Command(
         "train", "train a recipe; with --data, teach your own classes", {"--data": "train_data"}
     ),

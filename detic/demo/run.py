@@ -61,7 +61,7 @@ def run_demo(args: argparse.Namespace) -> int:
         check_display()
     with ExitStack() as stack:
         detect_all, destination, unreadable = _plan(args, outputs, stack)
-        detector = _build_detector(args, vocabulary)
+        detector = build_detector(args, vocabulary)
         categories = chosen_categories(vocabulary, detector.vocabulary)
         options = RunOptions(
             style=style.for_vocabulary(detector.vocabulary),
@@ -163,7 +163,8 @@ def _run_files(run: DetectionRun, files: Sequence[InputFile]) -> None:
     run_videos(run, videos, first_id=max(ids, default=0) + 1)
 
 
-def _build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Detector:
+def build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Detector:
+    """Return the detector that the arguments of ``detic_commands.detect.add_detector`` name."""
     model = chosen_model(args)
     return Detector.from_config(
         model.recipe,

@@ -54,11 +54,12 @@ def image_entry(image: ImageRecord, detections: Detections) -> dict:
         "image_id": image.image_id,
         "width": width,
         "height": height,
-        "detections": _entries(detections),
+        "detections": detection_entries(detections),
     }
 
 
-def _entries(detections: Detections) -> list[dict]:
+def detection_entries(detections: Detections) -> list[dict]:
+    """Return each object as a JSON object."""
     masks = None if detections.masks is None else encoded_masks(detections.masks)
     entries = []
     for i in range(len(detections)):

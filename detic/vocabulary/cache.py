@@ -35,6 +35,7 @@ class EmbeddingCache:
     def __init__(self, folder: str | os.PathLike, fingerprint: str):
         self.folder = Path(folder)
         self.fingerprint = fingerprint
+        self.is_read_only = False  # store nothing, where names come from anyone
         self._in_memory: dict[str, tuple[tuple[int, ...], Features]] = {}  # by template
 
     def __getstate__(self) -> dict[str, Any]:
@@ -77,6 +78,8 @@ class EmbeddingCache:
             template: the template the texts were put into.
             features: (D,) float32 by text.
         """
+        if self.is_read_only:
+            return
         from filelock import FileLock
 
         path = self.path(template)

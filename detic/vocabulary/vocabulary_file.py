@@ -38,7 +38,31 @@ def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
     if path.suffix not in LIST_READERS:
         raise unknown_choice("vocabulary file format", path.suffix or path.name, LIST_READERS)
     text = read_text(find_file(path), if_missing=looked_for(path))
-    items = LIST_READERS[path.suffix](text, path)
+    return vocabulary_of_items(parse_items(text, path), path)
+
+
+def parse_items(text: str, path: Path) -> list:
+    """Return the items of a vocabulary file, unchecked.
+
+    Args:
+        text: its content.
+        path: names it in messages; the suffix, a key of ``LIST_READERS``, tells its format.
+
+    Raises:
+        InputError: it is not of this format, or is no list.
+    """
+    return LIST_READERS[path.suffix](text, path)
+
+
+def vocabulary_of_items(items: Sequence, path: Path) -> Vocabulary:
+    """Return the vocabulary of names and mappings.
+
+    Args:
+        path: names their file in messages.
+
+    Raises:
+        InputError: there are none, or one is not as ``read_vocabulary_file`` describes it.
+    """
     entries = tuple(
         _beside(_entry(item, f"{path}, entry {position}"), path)
         for position, item in enumerate(items, start=1)

@@ -5,7 +5,7 @@ Shapes: C classes, D embedding width, N detections, H x W image.
 
 import os
 from collections.abc import Mapping, Sequence
-from functools import cached_property
+from functools import cached_property, partial
 from pathlib import Path
 from typing import NamedTuple, overload
 
@@ -16,8 +16,8 @@ from detic_lite.embedding_file import read_embeddings
 from detic_lite.errors import InputError
 from detic_lite.images import ImageLike, load_image, network_input
 from detic_lite.masks import paste_masks
-from detic_lite.metadata import parse_metadata
-from detic_lite.runtimes import open_graph
+from detic_lite.metadata import ModelMetadata, parse_metadata
+from detic_lite.runtimes import Graph, open_graph
 from detic_lite.text_encoder import TextEncoder
 from detic_lite.vocabulary import ClassEntry, check_names, merge_texts, read_vocabulary
 
@@ -25,7 +25,7 @@ VocabularyLike = str | os.PathLike | Sequence[str]
 _UNREACHABLE = 2.0  # score of what is never reported
 
 
-class _Classes(NamedTuple):
+class Classes(NamedTuple):
     """What is looked for."""
 
     names: np.ndarray  # (C,) str
@@ -92,7 +92,7 @@ class LiteDetector:
         """
         entries, embeddings = self._read(vocabulary)
         thresholds = [self._threshold(entry) for entry in entries]
-        self._classes = _Classes(
+        self._classes = Classes(
             np.array([entry.name for entry in entries]),
             embeddings,
             np.array(thresholds, dtype=np.float32),
@@ -132,9 +132,10 @@ class LiteDetector:
         Raises:
             InputError: an image cannot be read.
         """
+        find = partial(detect, self._graph, self.metadata, classes=self._classes, masks=masks)
         if isinstance(images, list | tuple):
-            return [self._detect(image, self._classes, masks) for image in images]
-        return self._detect(images, self._classes, masks)
+            return [find(image) for image in images]
+        return find(images)
 
     def _read(self, vocabulary: VocabularyLike) -> tuple[list[ClassEntry], np.ndarray]:
         """Return the classes of a vocabulary and their embeddings (C, D)."""
@@ -158,31 +159,39 @@ class LiteDetector:
             return _UNREACHABLE
         return self.score_threshold if entry.score_threshold is None else entry.score_threshold
 
-    def _detect(self, image: ImageLike, classes: _Classes, masks: bool) -> Detections:
-        pixels = load_image(image)
-        given = network_input(pixels, self.metadata)
-        found = self._graph.run(
-            {
-                "image": given.pixels,
-                "class_embeddings": classes.embeddings,
-                "thresholds": classes.thresholds,
-            }
-        )
-        size_hw = (pixels.height, pixels.width)
-        boxes, rows = _in_image(found["boxes"], given.size_hw, size_hw)
-        labels = found["classes"][rows]
-        has_masks = masks and "masks" in found
-        return Detections(
-            boxes_xyxy=boxes,
-            scores=found["scores"][rows],
-            labels=labels,
-            names=classes.names[labels],
-            image_size_hw=size_hw,
-            masks=paste_masks(found["masks"][rows], boxes, size_hw) if has_masks else None,
-            region_embeddings=found["region_embeddings"][rows],
-            file_name=Path(image).as_posix() if isinstance(image, str | os.PathLike) else "",
-            class_colors=classes.colors,
-        )
+
+def detect(
+    graph: Graph, metadata: ModelMetadata, image: ImageLike, classes: Classes, masks: bool
+) -> Detections:
+    """Return what a graph finds in an image; ``masks`` are reported where it has them.
+
+    Raises:
+        InputError: the image cannot be read.
+    """
+    pixels = load_image(image)
+    given = network_input(pixels, metadata)
+    found = graph.run(
+        {
+            "image": given.pixels,
+            "class_embeddings": classes.embeddings,
+            "thresholds": classes.thresholds,
+        }
+    )
+    size_hw = (pixels.height, pixels.width)
+    boxes, rows = _in_image(found["boxes"], given.size_hw, size_hw)
+    labels = found["classes"][rows]
+    has_masks = masks and "masks" in found
+    return Detections(
+        boxes_xyxy=boxes,
+        scores=found["scores"][rows],
+        labels=labels,
+        names=classes.names[labels],
+        image_size_hw=size_hw,
+        masks=paste_masks(found["masks"][rows], boxes, size_hw) if has_masks else None,
+        region_embeddings=found["region_embeddings"][rows],
+        file_name=Path(image).as_posix() if isinstance(image, str | os.PathLike) else "",
+        class_colors=classes.colors,
+    )
 
 
 def _in_image(

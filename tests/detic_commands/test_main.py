@@ -73,7 +73,7 @@ def test_version(capsys):
 @pytest.mark.parametrize(
     ("argv", "message"),
     [
-        (("detct",), "detic: error: unknown command 'detct'; choose detect, train, .*'detect'"),
+        (("detct",), "detic: error: unknown command 'detct'; choose detect, serve, .*'detect'"),
         (("data", "chek"), r"detic data: error: unknown command 'chek'; .*did you mean 'check'\?"),
         (("train",), "detic train: error: .*--config-file"),
     ],

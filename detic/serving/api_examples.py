@@ -1,0 +1,94 @@
+"""Examples and answers of the API's description in OpenAPI."""
+
+from typing import Any
+
+Answers = dict[int | str, dict[str, Any]]  # by status
+
+ANSWER = {
+    "model": {"name": "shapes-detic", "version": "db40326786b8"},
+    "vocabulary": {"id": None, "version": "0b1d2f0a9c33", "size": 2},
+    "image": {"width": 128, "height": 128},
+    "detections": [
+        {
+            "name": "green gear",
+            "label": 0,
+            "score": 0.981234,
+            "box_xyxy": [12.5, 30.25, 51.0, 70.75],
+            "polygons": [[13, 31, 50, 31, 50, 70, 13, 70]],
+        }
+    ],
+}
+SUMMARY = {"id": "kitchen", "version": "a4c9f2e07d15", "size": 3}
+CLASSES = [
+    "plate",
+    {"name": "mug", "synonyms": ["cup"], "score_threshold": 0.3},
+    {"name": "table top", "negative": True},
+]
+MODELS = {
+    "models": [
+        {
+            "name": "shapes-detic",
+            "version": "db40326786b8",
+            "threshold": 0.5,
+            "vocabulary": "default",
+        }
+    ]
+}
+
+
+def json_answer(description: str, example: Any) -> dict[str, Any]:
+    """Return the description of an answer in JSON."""
+    content = {"application/json": {"example": example}}
+    return {"description": description, "content": content}
+
+
+def _error(description: str, message: str) -> dict[str, Any]:
+    return json_answer(description, {"error": message})
+
+
+ERRORS: Answers = {
+    400: _error("Malformed: no image, no form, no JSON.", "the form has no file `image`"),
+    401: _error("The token is missing or wrong.", "send the header Authorization: Bearer TOKEN"),
+    404: _error("There is no such vocabulary.", "there is no vocabulary 'kitchn'"),
+    408: _error("The body did not arrive in time.", "the body did not arrive within 60 s"),
+    413: _error("Too large.", "the image has 9000 x 9000 pixels; at most 50,000,000 are read"),
+    422: _error("A value that is not possible.", "threshold: Input should be less than or equal"),
+    429: _error("Too many requests of this client.", "4 requests of this client are in progress"),
+    503: _error("Too busy; see Retry-After.", "128 requests are in progress; try again later"),
+}
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+_FORM = {
+    "type": "object",
+    "required": ["image"],
+    "properties": {
+        "image": {"type": "string", "format": "binary"},
+        "names": {"type": "string", "example": "green gear,yellow mug"},
+        "vocabulary": {"type": "string", "example": "kitchen"},
+        "threshold": {"type": "number", "minimum": 0, "maximum": 1, "example": 0.5},
+        "masks": {"type": "string", "enum": ["none", "rle", "polygons"]},
+    },
+}
+_URL = {"url": "https://images.example.org/shop/desk.jpg", "names": ["desk", "lamp"]}
+DETECT_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "The file of an image; a form with it; or, where the service allows it, its address.",
+        "content": {
+            "image/*": _BINARY,
+            "application/octet-stream": _BINARY,
+            "multipart/form-data": {"schema": _FORM},
+            "application/json": {"schema": {"type": "object"}, "example": _URL},
+        },
+    }
+}
+VOCABULARY_BODY = {
+    "requestBody": {
+        "required": True,
+        "description": "A vocabulary file, or what it holds; images of examples are in base64.",
+        "content": {
+            "application/json": {"schema": {"type": "array", "items": {}}, "example": CLASSES},
+            "application/yaml": {"schema": {"type": "string"}, "example": "- plate\n- mug\n"},
+            "text/plain": {"schema": {"type": "string"}, "example": "plate\nmug\n"},
+        },
+    }
+}

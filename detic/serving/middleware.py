@@ -1,0 +1,57 @@
+"""What happens to every request: its host is checked, its answer counted."""
+
+from collections.abc import Collection
+from typing import Any
+from urllib.parse import urlsplit
+
+from starlette.responses import JSONResponse
+
+from detic.serving.metrics import Metrics
+
+
+class HostAndCount:
+    """Middleware around an ASGI application.
+
+    A page of any site can send requests to 127.0.0.1 once its own name leads there. Such requests have
+    this name in their header ``Host``.
+
+    Args:
+        hosts: names that the service answers to; None: any.
+    """
+
+    def __init__(self, app: Any, metrics: Metrics, hosts: Collection[str] | None):
+        self.app = app
+        self.metrics = metrics
+        self.hosts = hosts
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+        status = 500
+
+        async def noting_status(message: Any) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+            await send(message)
+
+        try:
+            if self._is_known(scope):
+                await self.app(scope, receive, noting_status)
+            else:
+                answer = JSONResponse({"error": "this service has another name; see --host"}, 400)
+                await answer(scope, receive, noting_status)
+        finally:
+            route = getattr(scope.get("route"), "path", "none")
+            method = scope["method"] if route != "none" else "any"
+            self.metrics.count_request(method, route, status)
+
+    def _is_known(self, scope: Any) -> bool:
+        if self.hosts is None:
+            return True
+        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
+        try:
+            return urlsplit(f"//{host}").hostname in self.hosts
+        except ValueError:
+            return False

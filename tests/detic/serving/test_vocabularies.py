@@ -1,0 +1,151 @@
+import asyncio
+import threading
+
+import pytest
+
+from detic.errors import InputError
+from detic.serving.limits import Limits, Refusal
+from detic.serving.vocabularies import (
+    NUM_REMEMBERED,
+    Described,
+    Vocabularies,
+    parse_classes,
+    version_of,
+)
+from detic.vocabulary import Vocabulary
+
+LIMITS = Limits(max_texts=4, max_text_length=10, max_vocabularies=2)
+
+
+def names(*texts):
+    return Vocabulary.from_names(texts)
+
+
+def described(*texts):
+    return Described(names(*texts))
+
+
+def in_store(test, prepare=lambda classes: classes.names, folder=None):
+    async def run():
+        store = Vocabularies(prepare, names("thing"), LIMITS, folder)
+        try:
+            return await test(store)
+        finally:
+            store.close()
+
+    return asyncio.run(run())
+
+
+def test_versions_change_with_the_content_alone():
+    assert version_of(names("a", "b")) == version_of(names("a", "b"))
+    assert version_of(names("a", "b")) != version_of(names("b", "a"))
+
+
+def test_stored_vocabularies_are_read_again(tmp_path):
+    text = '[{"name": "mug", "synonyms": ["cup"], "negative": true}, "plate"]'
+    sent = parse_classes(text, "body.json", LIMITS)
+
+    async def store(vocabularies):
+        assert (await vocabularies.put("kitchen", sent))[1]
+
+    async def read(vocabularies):
+        assert vocabularies.get("kitchen").classes.entries == sent.classes.entries
+        await vocabularies.delete("kitchen")
+        with pytest.raises(Refusal, match="no vocabulary 'kitchen'"):
+            vocabularies.get("kitchen")
+
+    in_store(store, folder=tmp_path)
+    assert [path.name for path in tmp_path.iterdir()] == ["kitchen.json"]
+    in_store(read, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_vocabulary_that_cannot_be_embedded_changes_nothing(tmp_path):
+    def prepare(classes):
+        if "bad" in classes.names:
+            raise InputError("it does not fit")
+        return classes.names
+
+    async def test(vocabularies):
+        before = vocabularies.get("default")
+        with pytest.raises(InputError, match="does not fit"):
+            await vocabularies.put("default", described("bad"))
+        with pytest.raises(InputError, match="does not fit"):
+            await vocabularies.of_names(["bad"])
+        assert vocabularies.get("default") is before
+
+    in_store(test, prepare, tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("id", ["", "../x", ".x", "a/b", "a b", "x" * 65, "ä"])
+def test_ids_are_file_names(id):
+    async def test(vocabularies):
+        with pytest.raises(InputError, match="no id of a vocabulary"):
+            await vocabularies.put(id, described("a"))
+
+    in_store(test)
+
+
+def test_there_is_room_for_some_vocabularies():
+    async def test(vocabularies):
+        await vocabularies.put("one", described("a"))
+        with pytest.raises(Refusal, match="2 vocabularies are stored already"):
+            await vocabularies.put("two", described("a"))
+        assert not (await vocabularies.put("one", described("b")))[1]
+        with pytest.raises(Refusal, match="PUT replaces it"):
+            await vocabularies.delete("default")
+
+    in_store(test)
+
+
+def test_names_of_requests_are_embedded_once():
+    embedded = []
+
+    async def test(vocabularies):
+        asked = (vocabularies.of_names(["a", "b"]) for _ in range(5))
+        found = await asyncio.gather(*asked)
+        assert len(set(map(id, found))) == 1
+        for number in range(NUM_REMEMBERED):
+            await vocabularies.of_names([str(number)])
+        await vocabularies.of_names(["a", "b"])
+
+    in_store(test, lambda classes: embedded.append(classes.names))
+    assert embedded.count(("a", "b")) == 2  # again after it was forgotten
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ('["a", "b", "c", "d", "e"]', "has 5 names, synonyms and prompts"),
+        ('[{"name": "a", "synonyms": ["b"], "prompts": ["{} x", "{} y", "z"]}]', "has 6 names"),
+        ('["a name too long"]', "more than 10 characters"),
+        ('[{"name": "a", "image": "/etc/passwd"}]', "has the field 'image'; choose"),
+        ('[{"name": "a", "parent": "b"}]', "body.json, entry 1 .*unknown parent 'b'"),
+        ('{"a": 1}', "expected a list"),
+        ("[]", "names no class"),
+        ('["a", "a"]', "both name 1 and name 2"),
+    ],
+)
+def test_what_clients_describe_is_checked(text, message):
+    with pytest.raises((InputError, Refusal), match=message):
+        parse_classes(text, "body.json", LIMITS)
+
+
+def test_embedding_blocks_no_one_who_asks_for_what_is_there():
+    may_go = threading.Event()
+
+    def prepare(classes):
+        if "new" in classes.names:
+            assert may_go.wait(20)
+        return classes.names
+
+    async def test(vocabularies):
+        coming = asyncio.create_task(vocabularies.put("default", described("new")))
+        await asyncio.sleep(0.01)
+        assert vocabularies.get("default").classes.names == ("thing",)
+        may_go.set()
+        await coming
+        assert vocabularies.get("default").classes.names == ("new",)
+
+    in_store(test, prepare)
