@@ -153,7 +153,10 @@ def _by_hash(
 
 def hash_share(name: str) -> float:
     """Return a number from 0 to below 1 that is always the same for a name."""
-    return int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:4]) / 2**32
+    return (
+        int.from_bytes(hashlib.sha256(name.encode(errors="surrogatepass")).digest()[:4], "big")
+        / 2**32
+    )
 
 
 def _classes(training: Iterable[AnnotatedImage], others: Iterable[AnnotatedImage]) -> OwnClasses:
