@@ -43,10 +43,10 @@ def argument_parser(prog: str = "detic detect") -> argparse.ArgumentParser:
     """
     parser = command_parser(prog, __doc__, DefaultsHelpFormatter)
     _add_inputs(parser.add_argument_group("what to look at (one of these)"))
-    _add_vocabulary(parser.add_argument_group("what to look for"))
+    add_vocabulary(parser.add_argument_group("what to look for"))
     _add_results(parser.add_argument_group("where results go"))
     _add_drawing(parser.add_argument_group("how they are drawn"))
-    _add_model(parser.add_argument_group("the detector"))
+    add_model(parser.add_argument_group("the detector"))
     return parser
 
 
@@ -93,7 +93,8 @@ def _add_inputs(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_vocabulary(group: argparse._ArgumentGroup) -> None:
+def add_vocabulary(group: argparse._ArgumentGroup) -> None:
+    """Add what is looked for, which `detic.demo.arguments` reads."""
     group.add_argument(
         "--vocabulary",
         metavar="NAME",
@@ -192,7 +193,8 @@ def _add_drawing(group: argparse._ArgumentGroup) -> None:
     group.add_argument("--font", metavar="FILE", help="a .ttf font for scripts that show as codes")
 
 
-def _add_model(group: argparse._ArgumentGroup) -> None:
+def add_model(group: argparse._ArgumentGroup) -> None:
+    """Add what chooses and builds a detector."""
     detector = group.add_mutually_exclusive_group()
     detector.add_argument(
         "--model",

@@ -52,6 +52,11 @@ PREPARATIONS = {
 }
 COMMANDS: Group = {
     "detect": Command("detect", "find the objects of any vocabulary in images and videos"),
+    "label": {
+        "run": Command("label.run", "label any number of images, by any number of workers"),
+        "status": Command("label.status", "say how far that is"),
+        "merge": Command("label.merge", "write the labels to one file"),
+    },
     "train": Command("train", "train a recipe"),
     "evaluate": Command(
         "evaluate",
@@ -76,6 +81,7 @@ COMMANDS: Group = {
     "doctor": Command("doctor", "look at the installation and say what is wrong with it"),
 }
 SUMMARIES = {
+    "label": "label millions of images: the work can be shared, killed and gone on with",
     "vocabulary": "class names and their embeddings",
     "data": "datasets: what is missing, and how it is made",
     "prepare": "make a file of a dataset out of what was fetched",
