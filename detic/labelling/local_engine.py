@@ -11,7 +11,7 @@ import threading
 from collections.abc import Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
-from multiprocessing.context import SpawnProcess
+from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 import torch
@@ -25,7 +25,7 @@ from detic.labelling.worker import Report, ShardWorker
 
 @dataclass
 class _Worker:
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection
     place: int  # among the workers
     shard: int | None = None  # it is at work on
@@ -67,7 +67,8 @@ class LocalEngine:
         return queue.given_up
 
     def _start(self, place: int) -> _Worker:
-        context = multiprocessing.get_context("spawn")
+        context = multiprocessing.get_context("forkserver")  # imports once for all workers
+        context.set_forkserver_preload(["detic.labelling.worker"])
         ours, theirs = context.Pipe()
         devices = self._options.devices
         device = devices[place % len(devices)] if devices else None
