@@ -109,5 +109,5 @@ def _join(ray: Any, options: EngineOptions) -> None:
             ray.init("local", num_cpus=options.workers, include_dashboard=False, **common)
         else:
             ray.init(options.address, **common)
-    except (ConnectionError, ValueError, RuntimeError) as error:
+    except Exception as error:  # Ray raises bare ones, too
         raise InputError(f"Ray cannot be reached or started: {error}") from error
