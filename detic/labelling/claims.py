@@ -6,9 +6,12 @@ shared file system knows no locks, two machines may do the same work, and both e
 
 import fcntl
 import os
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+_TRIES, _PAUSE_S = 5, 0.01
 
 
 @contextmanager
@@ -22,7 +25,7 @@ def claimed(path: Path, *, wait: bool = False) -> Iterator[bool]:
     path.parent.mkdir(parents=True, exist_ok=True)
     file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
-        has_it = _lock(file, fcntl.LOCK_EX | (0 if wait else fcntl.LOCK_NB))
+        has_it = _lock(file, fcntl.LOCK_EX) if wait else _try_to_lock(file)
         yield has_it
         if has_it:
             path.unlink(missing_ok=True)
@@ -40,6 +43,15 @@ def is_claimed(path: Path) -> bool:
         return not _lock(file, fcntl.LOCK_SH | fcntl.LOCK_NB)
     finally:
         os.close(file)
+
+
+def _try_to_lock(file: int) -> bool:
+    """Lock a file; more than once, as ``is_claimed`` of another process holds it for a moment."""
+    for _ in range(_TRIES):
+        if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
+            return True
+        time.sleep(_PAUSE_S)
+    return False
 
 
 def _lock(file: int, operation: int) -> bool:

@@ -11,6 +11,7 @@ class EngineOptions:
 
     workers: int = 1
     devices: Sequence[str] = ()  # taken in turn; none: as the job, or the machine, says
+    needs_gpu: bool = False  # each worker, on a cluster
     threads: int | None = None  # of each worker on the CPU; None: as torch has it
     address: str | None = None  # of a cluster
 

@@ -15,7 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from detic.errors import InputError, some_of
-from detic.files import is_file, make_folder, open_to_read, unfinished_path, write_json
+from detic.files import is_file, is_hidden, make_folder, open_to_read, unfinished_path, write_json
+from detic.image_sources import is_address
 from detic.labelling.claims import claimed, is_claimed
 from detic.labelling.inputs import InputOptions, plan_shards
 from detic.labelling.parts import PartSummary, read_part_summary
@@ -105,6 +106,19 @@ def open_job(folder: Path) -> Job:
     return job
 
 
+def check_folder(folder: Path) -> None:
+    """Check that a folder is a job's, maybe one whose planning was killed, or has nothing in it.
+
+    Raises:
+        InputError: it holds other files, which might be lost.
+    """
+    ours = {MANIFEST, _SHARDS, "claims", "inputs", "parts"}
+    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    others = sorted(name for name in found - ours if not is_hidden(name))
+    if others:
+        raise InputError(f"{folder} holds {some_of(others)}; name a new folder with --job")
+
+
 def is_planned(folder: Path) -> bool:
     """Return whether a folder holds a whole plan."""
     return is_file(folder / MANIFEST)
@@ -122,9 +136,10 @@ def plan_job(
     """Plan a job, or return the one that is there if it is the same; one process plans at a time.
 
     Raises:
-        InputError: the job that is there is another one, or there are no images.
+        InputError: the job that is there is another one, the folder is another's, or there are no images.
     """
     folder = Path(os.path.abspath(folder))
+    check_folder(folder)
     make_folder(folder / "claims")
     with claimed(folder / "claims" / "plan", wait=True):
         if not is_planned(folder):
@@ -147,13 +162,18 @@ def check_same(job: Job, inputs: Sequence[str], settings: Mapping[str, str]) -> 
     """
     names = dict.fromkeys([*job.settings, *settings])
     other = [name for name in names if job.settings.get(name) != settings.get(name)]
-    if inputs and list(inputs) != job.inputs:
+    if inputs and _rooted(os.getcwd(), inputs) != _rooted(job.base, job.inputs):
         other.insert(0, "inputs")
     if other:
         raise InputError(
             f"{job.folder} holds a job with other {some_of(other)}; name the same to go on with it, or "
             "another folder to begin another one"
         )
+
+
+def _rooted(base: str, inputs: Sequence[str]) -> list[str]:
+    """Return inputs that are relative to a folder, from the root; addresses stay."""
+    return [name if is_address(name) else os.path.join(base, name) for name in inputs]
 
 
 def _write_plan(

@@ -59,8 +59,9 @@ class RayEngine:
         return queue.given_up
 
     def _actor(self, ray: Any) -> Any:
-        num_gpus = 1 if self._options.devices else 0
-        return ray.remote(num_cpus=1, num_gpus=num_gpus)(_Actor).remote(self._folder)
+        return ray.remote(num_cpus=1, num_gpus=int(self._options.needs_gpu))(_Actor).remote(
+            self._folder
+        )
 
     def _given(self, actor: Any, queue: ShardQueue) -> tuple[Any, tuple[Any, int | None]]:
         shard = queue.take()

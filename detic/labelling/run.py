@@ -9,16 +9,16 @@ from pathlib import Path
 
 import torch
 
-from detic.errors import InputError, some_of
+from detic.errors import some_of
 from detic.extensions import import_extensions, request_imports
 from detic.labelling.engine import Engine, EngineOptions
 from detic.labelling.inputs import InputOptions
-from detic.labelling.job import Job, check_same, is_planned, open_job, plan_job
+from detic.labelling.job import Job, open_job, plan_job
 from detic.labelling.labellers import Description, describe_detector, describe_factory
 from detic.labelling.local_engine import LocalEngine
 from detic.labelling.ray_engine import RayEngine
 from detic.labelling.status import failed_images, read_status
-from detic.labelling.worker import Report, go_to_base
+from detic.labelling.worker import Report
 from detic.paths import at_home
 from detic.progress import counter
 
@@ -67,16 +67,9 @@ def share_of(shards: Sequence[int], share: tuple[int, int] | None) -> list[int]:
 
 
 def _planned(folder: Path, arguments: Namespace) -> Job:
-    """Return the job of a folder, which is planned unless it is there."""
+    """Return the job of a folder; one with inputs is planned unless it is there."""
     if not arguments.inputs:
         return open_job(folder)
-    if is_planned(folder):
-        job = open_job(folder)
-        go_to_base(job)
-        check_same(job, arguments.inputs, _described(arguments).settings)
-        return job
-    if folder.is_dir() and any(folder.glob("*.*")):
-        raise InputError(f"{folder} holds other files; name a new folder with --job")
     labeller = _described(arguments)
     return plan_job(
         folder,
@@ -117,13 +110,14 @@ def _label(job: Job, shards: Sequence[int], arguments: Namespace) -> None:
 
 def _engine_options(job: Job, arguments: Namespace) -> EngineOptions:
     """Return how many workers there are: one a GPU, or one, unless the user says."""
-    is_on_cpu = job.labeller.get("cpu") or job.labeller.get("device") == "cpu"
-    num_gpus = 0 if is_on_cpu else torch.cuda.device_count()
+    device = "cpu" if job.labeller.get("cpu") else job.labeller.get("device") or ""
+    num_gpus = 0 if device == "cpu" else torch.cuda.device_count()
     workers = arguments.workers or max(1, num_gpus)
     is_chosen = num_gpus > 0 or "OMP_NUM_THREADS" in os.environ
     return EngineOptions(
         workers=workers,
         devices=[f"cuda:{number}" for number in range(num_gpus)],
+        needs_gpu=num_gpus > 0 or device.startswith("cuda"),
         threads=None if is_chosen else max(1, (os.cpu_count() or 1) // workers),
         address=arguments.ray_address,
     )

@@ -32,6 +32,21 @@ def test_another_plan_is_refused(plan, names):
         check_same(job, [], job.settings | {"vocabulary": "x", "weights": "y"})
 
 
+def test_the_same_names_elsewhere_are_others(plan, names, monkeypatch, tmp_path):
+    job = plan("names.txt")
+    monkeypatch.chdir(job.folder)
+    with pytest.raises(InputError, match="with other inputs"):
+        check_same(job, ["names.txt"], job.settings)
+    check_same(job, [str(tmp_path / "names.txt")], job.settings)
+
+
+def test_a_plan_that_was_killed_is_made_again(plan, names):
+    job = plan("names.txt")
+    (job.folder / "manifest.json").unlink()
+    (job.folder / "inputs" / "00007.txt").touch()
+    assert plan("names.txt") == job
+
+
 def test_parts_of_other_jobs_and_cut_parts_do_not_count(plan, names):
     job = plan("names.txt")
     label(job)

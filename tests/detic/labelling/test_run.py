@@ -11,6 +11,7 @@ from detic.labelling.job import open_job
 from detic.labelling.labellers import build_labeller, describe_detector
 from detic.labelling.ray_engine import RayEngine
 from detic.labelling.run import ENGINES, run_label, share_of
+from detic.labelling.shards import MAX_IMAGES
 from detic.labelling.worker import label_shard
 from detic.predictor import Detector
 from detic.shapes.classes import draw_classes
@@ -78,13 +79,18 @@ def test_failures_are_tried_once_more(run_command, monkeypatch):
 
 
 def test_other_folders_are_not_written_into(run_command, tmp_path):
-    with pytest.raises(InputError, match="holds other files"):
+    with pytest.raises(InputError, match=r"holds names\.txt; name a new folder"):
         run_command("names.txt", "--job", str(tmp_path))
 
 
 def test_unknown_labellers_are_named(run_command):
     with pytest.raises(InputError, match=r"--labeller names 'nowhere:make'"):
         run_command("names.txt", "--job", "j", labeller="nowhere:make")
+
+
+def test_every_engine_can_be_named():
+    assert tuple(ENGINES) == run.ENGINES
+    assert MAX_IMAGES == run.MAX_IMAGES
 
 
 @pytest.mark.parametrize("text", ["3", "2/2", "-1/2", "a/b", "1/"])
