@@ -116,11 +116,11 @@ def measure_kills(kills: int, seed: int) -> None:
     from detic.labelling.labellers import build_labeller
     from detic.labelling.worker import label_shard
 
-    undisturbed, _ = plan(40_000, "undisturbed", 100)
+    undisturbed, _ = plan(12_000, "undisturbed", 100)
     labeller = build_labeller(undisturbed.labeller)
     for index in range(undisturbed.num_shards):
         label_shard(undisturbed, index, labeller, lambda images: None)
-    job, _ = plan(40_000, "job", 100)
+    job, _ = plan(12_000, "job", 100)
     Path("slow").write_text("0.002")
     chance, killed, lost = random.Random(seed), 0, 0
     while job.missing():

@@ -134,7 +134,7 @@ def _work(connection: Connection, folder: Path, device: str | None, threads: int
             connection.send(("done", index))
     except InputError as error:
         connection.send(("mistake", str(error)))
-    except (EOFError, BrokenPipeError):
+    except (EOFError, ConnectionError):
         pass  # the parent is no more
 
 
