@@ -52,11 +52,6 @@ PREPARATIONS = {
 }
 COMMANDS: Group = {
     "detect": Command("detect", "find the objects of any vocabulary in images and videos"),
-    "label": {
-        "run": Command("label.run", "label any number of images, by any number of workers"),
-        "status": Command("label.status", "say how far that is"),
-        "merge": Command("label.merge", "write the labels to one file"),
-    },
     "train": Command("train", "train a recipe"),
     "evaluate": Command(
         "evaluate",
@@ -67,6 +62,11 @@ COMMANDS: Group = {
             "--after": "forgetting_report",
         },
     ),
+    "label": {
+        "run": Command("label.run", "label any number of images, by any number of workers"),
+        "status": Command("label.status", "say how far that is"),
+        "merge": Command("label.merge", "write the labels to one file"),
+    },
     "vocabulary": {
         "embed": Command("vocabulary.embed", "embed class names: the files of classifiers"),
         "join": Command("vocabulary.join", "join class lists into one vocabulary file"),
