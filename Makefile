@@ -32,6 +32,15 @@ $(TOOLS): $(STAMP)
 test: tools ## Run the tests (set-up included)
 	$(BIN)/python -m pytest -q
 
+EXTRAS := $(VENV)/.extras
+.PHONY: test-extras
+test-extras: $(EXTRAS) ## Run the tests that need optional packages
+	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/test_notebooks.py tests/detic/videos tests/detic/test_detections.py
+
+$(EXTRAS): $(TOOLS)
+	$(PIP) -e '.[pandas,video,notebook]'
+	@touch $@
+
 .PHONY: test-slow
 test-slow: tools ## Run the tests that take minutes
 	$(BIN)/python -m pytest -q -m slow

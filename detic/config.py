@@ -173,6 +173,7 @@ def _add_own_data(cfg: CN) -> None:
 
 
 def _add_training(cfg: CN) -> None:
+    cfg.TRACKING = ""  # also report a training to a service: wandb or mlflow
     cfg.SOLVER.ACCUMULATE = 1  # batches per process and step; they stand for as many processes
     cfg.SOLVER.AMP.DTYPE = "float16"  # or bfloat16; for SOLVER.AMP.ENABLED, the whole model
     cfg.SOLVER.EMA_DECAY = 0.0  # average the weights with this decay per step; 0: off
@@ -205,6 +206,7 @@ def _add_evaluation(cfg: CN) -> None:
     cfg.TEST.FIXED_AP = False  # LVIS: AP of the best 10 000 detections of each class too
     # A vocabulary (name or file) per test set instead of TEST_CLASSIFIERS; "": the model's own
     cfg.TEST.VOCABULARIES = []
+    cfg.TEST.SHOWN_IMAGES = 4  # of each test set, drawn in TensorBoard by a training; 0: none
 
 
 def class_count_key(cfg: CN) -> str:

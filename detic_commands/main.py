@@ -52,7 +52,9 @@ PREPARATIONS = {
 }
 COMMANDS: Group = {
     "detect": Command("detect", "find the objects of any vocabulary in images and videos"),
-    "train": Command("train", "train a recipe"),
+    "train": Command(
+        "train", "train a recipe; with --data, teach your own classes", {"--data": "train_data"}
+    ),
     "evaluate": Command(
         "evaluate",
         "evaluate weights; with --predictions, a file of detections",
@@ -70,6 +72,8 @@ COMMANDS: Group = {
     "vocabulary": {
         "embed": Command("vocabulary.embed", "embed class names: the files of classifiers"),
         "join": Command("vocabulary.join", "join class lists into one vocabulary file"),
+        "tune": Command("vocabulary.tune", "fit classes to a few boxes or images, in seconds"),
+        "calibrate": Command("vocabulary.calibrate", "score thresholds by class, from images"),
         "hypernyms": Command("vocabulary.hypernyms", "extract from WordNet what is a kind of what"),
     },
     "data": {
@@ -88,6 +92,7 @@ SUMMARIES = {
 }
 # The module behind each program of tools/
 TOOLS = {name: entry.module for name, entry in PREPARATIONS.items() if name != "shapes"} | {
+    "calibrate_vocabulary": "vocabulary.calibrate",
     "check_data": "data.check",
     "convert_checkpoint": "convert",
     "dump_clip_features": "vocabulary.embed",
@@ -95,6 +100,7 @@ TOOLS = {name: entry.module for name, entry in PREPARATIONS.items() if name != "
     "forgetting_report": "forgetting_report",
     "join_vocabularies": "vocabulary.join",
     "make_wordnet_hypernyms": "vocabulary.hypernyms",
+    "tune_vocabulary": "vocabulary.tune",
 }
 
 

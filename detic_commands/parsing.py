@@ -50,8 +50,8 @@ def count(text: str) -> int:
     return _at_least(0, text)
 
 
-def seconds(text: str) -> float:
-    """Return the time that an argument is.
+def positive_number(text: str) -> float:
+    """Return the number that an argument is.
 
     Raises:
         ArgumentTypeError: it is no number above 0.
@@ -62,6 +62,21 @@ def seconds(text: str) -> float:
         number = math.nan
     if not 0 < number < math.inf:
         raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number above 0")
+    return number
+
+
+def share(text: str) -> float:
+    """Return the number that an argument is.
+
+    Raises:
+        ArgumentTypeError: it is no number from 0 to 1.
+    """
+    try:
+        number = float(text)
+    except ValueError:
+        number = math.nan
+    if not 0 <= number <= 1:
+        raise argparse.ArgumentTypeError(f"{text[:40]!r} is no number from 0 to 1")
     return number
 
 

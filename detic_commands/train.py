@@ -5,6 +5,8 @@
     %(prog)s --config-file configs/shapes/Detic.yaml --num-gpus 0 --eval-only \\
         MODEL.WEIGHTS models/shapes/detic.pth
 
+`detic train --data EXPORT` makes a recipe for your own data first; `detic train --data --help` explains it.
+
 Under torchrun, leave out --num-gpus, --num-machines, --machine-rank and --dist-url.
 """
 

@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -27,10 +28,17 @@ from detic.progress import track
 logger = logging.getLogger(__name__)
 
 Results = dict[str, dict[str, dict[str, float]]]  # dataset, task, metric
+# Is given the name of a test set, images of it and what the model found, by the main process
+Look = Callable[[str, list[dict], list[dict]], None]
 
 
 def evaluate_model(
-    plan: EvaluationPlan, model: DetectionModel, *, resume: bool = False, report: bool = True
+    plan: EvaluationPlan,
+    model: DetectionModel,
+    *,
+    resume: bool = False,
+    report: bool = True,
+    look: Look | None = None,
 ) -> Results:
     """Return the results on all test sets (empty but in the main process).
 
@@ -38,6 +46,7 @@ def evaluate_model(
         model: not wrapped for parallel training.
         resume: skip the images that an interrupted evaluation of the same weights has finished.
         report: write a page with tables and images too.
+        look: is called with each batch.
     """
     results = {}
     for test_set in plan.sets:
@@ -51,7 +60,7 @@ def evaluate_model(
             origin=_origin(plan, model, test_set),
             report=report,
         )
-        results[test_set.name] = _evaluate_set(plan, model, test_set, evaluator)
+        results[test_set.name] = _evaluate_set(plan, model, test_set, evaluator, look)
     return results if comm.is_main_process() else {}
 
 
@@ -66,7 +75,11 @@ def flat_metrics(results: Results) -> dict[str, float]:
 
 
 def _evaluate_set(
-    plan: EvaluationPlan, model: DetectionModel, test_set: TestSet, evaluator: DetectionEvaluator
+    plan: EvaluationPlan,
+    model: DetectionModel,
+    test_set: TestSet,
+    evaluator: DetectionEvaluator,
+    look: Look | None,
 ) -> dict[str, dict[str, float]]:
     finished = evaluator.finished_image_ids()
     loader = build_test_loader(plan.data, test_set.name, skip_image_ids=finished)
@@ -83,7 +96,10 @@ def _evaluate_set(
         for batch in track(loader, test_set.name, unit="img", show=comm.is_main_process()):
             images = unreadable.readable(batch)
             if images:
-                evaluator.process(images, _detections(model, images, request))
+                found = _detections(model, images, request)
+                evaluator.process(images, found)
+                if look is not None and comm.is_main_process():
+                    look(test_set.name, images, found)
     total = unreadable.together(comm.all_gather(unreadable))
     total.check()
     results = evaluator.evaluate() or {}

@@ -5,7 +5,7 @@ import json
 import logging
 import math
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import torch
@@ -77,15 +77,31 @@ def _fitting(parts: list[str]) -> str:
     return "  ".join(part for part, end in zip(parts, ends, strict=True) if end - 2 <= _WIDTH)
 
 
-class MetricsFile(EventWriter):
-    """One JSON object a line for each iteration that is reported; numbers that are none are null.
+class NewValues:
+    """What a training has measured since it was last asked for.
 
-    Where several values came since the last report, medians stand for them.
+    Where several values came meanwhile, medians stand for them.
     """
+
+    def __init__(self) -> None:
+        self._reported = -1  # the last iteration
+
+    def take(self) -> Iterator[tuple[int, dict[str, float]]]:
+        """Yield iterations and their values by name; each iteration is given once."""
+        latest = get_event_storage().latest_with_smoothing_hint(_WINDOW)
+        iterations = sorted({i for _, i in latest.values() if i > self._reported})
+        for iteration in iterations:
+            values = {name: value for name, (value, i) in latest.items() if i == iteration}
+            self._reported = iteration
+            yield iteration, values
+
+
+class MetricsFile(EventWriter):
+    """One JSON object a line for each iteration that is reported; numbers that are none are null."""
 
     def __init__(self, path: Path):
         self.path = path
-        self._reported = -1  # the last iteration
+        self._new_values = NewValues()
         _cut_after_last_line(path)
         self._file = path.open("a", encoding="utf-8")
 
@@ -95,12 +111,8 @@ class MetricsFile(EventWriter):
         Raises:
             InputError: the file cannot be written.
         """
-        latest = get_event_storage().latest_with_smoothing_hint(_WINDOW)
-        iterations = sorted({i for _, i in latest.values() if i > self._reported})
-        for iteration in iterations:
-            values = {name: value for name, (value, i) in latest.items() if i == iteration}
+        for iteration, values in self._new_values.take():
             self._write_line({**values, "iteration": iteration})
-            self._reported = iteration
 
     def close(self) -> None:
         self._file.close()

@@ -3,24 +3,30 @@
 import argparse
 import logging
 import warnings
+from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
+import torch
+import yaml
 from detectron2.config import CfgNode
 from detectron2.engine.defaults import create_ddp_model
 from detectron2.solver import build_lr_scheduler
 from detectron2.utils import comm
-from detectron2.utils.events import EventWriter, TensorboardXWriter
+from detectron2.utils.events import EventWriter, TensorboardXWriter, get_event_storage
 from torch import nn
 
 from detic.engine.checkpoints import TrainingCheckpoints
 from detic.engine.ema import AveragedWeights
 from detic.engine.evaluation import evaluate_model, flat_metrics
+from detic.engine.experiment_tracking import Tracker, build_tracker
 from detic.engine.optimizer import build_optimizer
 from detic.engine.progress import MetricsFile, ProgressLine
 from detic.engine.resuming import last_to_evaluate
 from detic.engine.resuming import resume as resume_newest
 from detic.engine.session import device_of, drawn_if_negative, session, start
+from detic.engine.shown_images import ShownImages
 from detic.engine.step import TrainingStep
 from detic.engine.test_sets import check_test_sets
 from detic.engine.trainer import Trainer
@@ -137,6 +143,7 @@ def build_trainer(plan: TrainPlan, model: DetectionModel) -> Trainer:
     averaged = AveragedWeights(model, plan.ema_decay) if plan.ema_decay > 0 else None
     optimizer = build_optimizer(plan.cfg, model)
     first_rank = comm.get_rank() * plan.accumulate
+    reporters = [*trackers(plan), *writers(plan.output_dir, plan.loop.max_iter)]
     return Trainer(
         step=TrainingStep(
             parallel(
@@ -158,11 +165,30 @@ def build_trainer(plan: TrainPlan, model: DetectionModel) -> Trainer:
             seed=plan.seed,
         ),
         checkpoints=TrainingCheckpoints(plan.output_dir, plan.checkpoints),
-        writers=writers(plan.output_dir, plan.loop.max_iter),
-        evaluate=lambda at_end: flat_metrics(evaluate_model(plan.evaluation, model, report=at_end)),
+        writers=reporters,
+        evaluate=partial(evaluate_and_show, plan.evaluation, model, reporters),
         averaged=averaged,
         loop=plan.loop,
     )
+
+
+def evaluate_and_show(
+    plan: EvaluationPlan, model: DetectionModel, reporters: Sequence[EventWriter], at_end: bool
+) -> dict[str, float]:
+    """Return the metrics of a model in training; some images are drawn for its reporters.
+
+    Args:
+        at_end: whether the training is over.
+    """
+    shown = ShownImages(plan.shown_images, plan.cfg.INPUT.FORMAT)
+    metrics = flat_metrics(evaluate_model(plan, model, report=at_end, look=shown.look))
+    storage = get_event_storage()
+    for name, image in shown:
+        storage.put_image(name, torch.from_numpy(image).permute(2, 0, 1))
+        for reporter in reporters:
+            if isinstance(reporter, Tracker):
+                reporter.put_image(name, image, storage.iter)
+    return metrics
 
 
 def parallel(model: nn.Module, device: str, **options: bool) -> nn.Module:
@@ -176,6 +202,13 @@ def parallel(model: nn.Module, device: str, **options: bool) -> nn.Module:
         # The argument's successor is not known to all releases of torch we support.
         warnings.filterwarnings("ignore", message=".*broadcast_buffers", category=FutureWarning)
         return create_ddp_model(model, device_ids=devices, **options)
+
+
+def trackers(plan: TrainPlan) -> list[EventWriter]:
+    """Return what reports a training to the service that its recipe names, in the main process."""
+    if not plan.tracking or not comm.is_main_process():
+        return []
+    return [build_tracker(plan.tracking, plan.output_dir, yaml.safe_load(plan.cfg.dump()))]
 
 
 def writers(folder: Path, max_iter: int) -> list[EventWriter]:

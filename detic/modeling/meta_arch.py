@@ -19,7 +19,8 @@ from detic.errors import InputError
 from detic.modeling.backbone.timm import pixel_statistics
 from detic.modeling.captions import encode_captions, gather_captions
 from detic.modeling.dynamic_vocabulary import ClassSampler
-from detic.modeling.precision import computing_in
+from detic.modeling.precision import FP32, Precision, computing_in
+from detic.modeling.regions import RegionFeatures, scaled
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 from detic.modeling.supervision import BatchCaptions, Supervision
@@ -164,6 +165,28 @@ class CustomRCNN(GeneralizedRCNN):
         else:
             detections, _ = self.roi_heads(images, features, proposals, request=request)
         return self._postprocess(detections, batched_inputs, images.image_sizes)
+
+    @torch.no_grad()
+    def describe_regions(
+        self, batched_inputs: list[dict], precision: Precision = FP32
+    ) -> list[RegionFeatures]:
+        """Return the regions of each image as detection compares them with classes.
+
+        Args:
+            batched_inputs: as :meth:`forward` takes them; boxes are in the pixels of the output.
+            precision: that the model computes in.
+        """
+        images = self.preprocess_image(batched_inputs)
+        features = self._backbone_features(images, precision.backbone)
+        with computing_in(precision.heads, self.device):
+            proposals, _ = self.proposal_generator(images, features, None)
+        regions = self.roi_heads.describe_regions(features, proposals, precision.heads)
+        return [
+            scaled(of_image, x["width"] / width, x["height"] / height)
+            for of_image, x, (height, width) in zip(
+                regions, batched_inputs, images.image_sizes, strict=True
+            )
+        ]
 
     def preprocess_image(self, batched_inputs: list[dict]) -> ImageList:
         """Return the normalised images as one batch, padded at right and bottom."""

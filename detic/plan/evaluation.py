@@ -51,6 +51,7 @@ class EvaluationPlan:
     force_lvis: bool = False  # score every set as LVIS
     max_detections: int | None = None  # of an image; None: the model's limit
     precision: Precision = FP32  # that the model computes in
+    shown_images: int = 0  # of each set, drawn in trainings
     zero_shot: bool = True  # the classifier has class embeddings
     # What detections depend on besides the data, by name
     settings: Mapping[str, str] = field(default_factory=dict)
@@ -92,6 +93,7 @@ class EvaluationPlan:
         settings: dict[str, str] = {"MODEL.WEIGHTS": weights.path}
         for name in ("MODEL", "INPUT", "TEST"):
             settings = _settings(cfg[name], name) | settings
+        del settings["TEST.SHOWN_IMAGES"]  # no detection depends on it
         return cls(
             cfg=cfg,
             output_dir=Path(cfg.OUTPUT_DIR),
@@ -105,6 +107,7 @@ class EvaluationPlan:
             precision=choose_precision(
                 cfg.MODEL.INFERENCE_PRECISION, torch.device(cfg.MODEL.DEVICE)
             ),
+            shown_images=cfg.TEST.SHOWN_IMAGES,
             zero_shot=is_zero_shot(cfg),
             settings=settings,
         )

@@ -35,6 +35,7 @@ class TrainPlan:
     accumulate: int = 1  # batches of a process that make a step
     ema_decay: float = 0.0  # of averaged weights; 0: none
     compile_backbone: bool = False
+    tracking: str = ""  # a key of detic.engine.experiment_tracking.SERVICES; "": none
     find_unused_parameters: bool = True  # of DistributedDataParallel
 
     @classmethod
@@ -62,6 +63,7 @@ class TrainPlan:
             checkpoints=CheckpointParams.from_config(cfg),
             accumulate=accumulate,
             ema_decay=cfg.SOLVER.EMA_DECAY,
+            tracking=cfg.TRACKING,
             compile_backbone=cfg.MODEL.COMPILE_BACKBONE,
             find_unused_parameters=cfg.FIND_UNUSED_PARAM,
         )

@@ -5,7 +5,6 @@ Shapes: H x W image.
 
 import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import replace
 from functools import partial
 from typing import Any, Literal, overload
 
@@ -14,11 +13,11 @@ import torch
 from detectron2.config import CfgNode
 
 from detic.checkpoint import load_weights
-from detic.detections import Detections, from_instances
+from detic.detections import Detections
 from detic.devices import choose_device
 from detic.errors import InputError, shown
 from detic.files import is_file
-from detic.image_sources import ImageLike, ImageSource, image_source, several_images
+from detic.image_sources import ImageLike, image_source, several_images
 from detic.modeling import build_detector
 from detic.modeling.blank_weights import zero_parameters
 from detic.modeling.build import DetectionModel
@@ -26,12 +25,7 @@ from detic.modeling.compilation import compile_for_inference
 from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
 from detic.paths import find_file
-from detic.predictor.batches import (
-    LackOfMemory,
-    batches,
-    detect_alike,
-    naming_lack_of_memory,
-)
+from detic.predictor.batches import LackOfMemory
 from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import (
     DetectionParams,
@@ -39,14 +33,17 @@ from detic.predictor.inference_config import (
     inference_config,
 )
 from detic.predictor.input_format import InputFormat
+from detic.predictor.look import Look
 from detic.predictor.prepared_vocabulary import PreparedVocabulary, check_fit, prepare
-from detic.predictor.tiles import Tiles, chosen_tiles, detect_in_tiles
+from detic.predictor.region_reader import RegionReader
+from detic.predictor.tiles import Tiles, chosen_tiles
 from detic.predictor.tracking import tracker_maker
 from detic.predictor.video import FrameResult, detect_in_video
 from detic.recipes import load_recipe
 from detic.released_models import find_model
 from detic.saved_detector import write_detector
-from detic.vocabulary import EmbeddedVocabulary
+from detic.tuning import ExampleImage, FitParams, examples_of_classes, tune, without_examples
+from detic.vocabulary import EmbeddedVocabulary, write_embeddings
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
 __all__ = ["Detector", "LackOfMemory"]
@@ -334,8 +331,56 @@ class Detector:
         return prepare(self.embed(vocabulary), self.model.classifier)
 
     def embed(self, vocabulary: VocabularyLike) -> EmbeddedVocabulary:
-        """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay."""
-        return self.vocabulary_reader.read(vocabulary)
+        """Return a vocabulary with embeddings, as ``set_vocabulary`` takes without delay.
+
+        Classes with examples are fitted to them.
+        """
+        embedded = self.vocabulary_reader.read(vocabulary)
+        examples = examples_of_classes(embedded)
+        if not examples:
+            return embedded
+        return self.tune_vocabulary(examples, without_examples(embedded))
+
+    def tune_vocabulary(
+        self,
+        examples: Sequence[ExampleImage],
+        vocabulary: VocabularyLike | None = None,
+        *,
+        classes: Sequence[str] | None = None,
+        params: FitParams | None = None,
+    ) -> EmbeddedVocabulary:
+        """Return a vocabulary whose classes with examples have new vectors; the others are the same.
+
+        The weights stay as they are, so nothing else is forgotten. What the detector computes of an
+        image is remembered in ``$DETIC_CACHE``.
+
+        Args:
+            examples: see ``detic.tuning``, whose ``boxed_examples`` and ``labelled_examples`` read them.
+            vocabulary: what to start from; by default that of the detector.
+            classes: names of the classes to tune; by default all with examples.
+            params: how much names and examples weigh.
+
+        Raises:
+            InputError: an example is of no class or has no region, or the detector has no regions.
+        """
+        start = self.vocabulary if vocabulary is None else self.embed(vocabulary)
+        describe = RegionReader(self.model, self.input_format, self.precision, self.recipe)
+        classifiers = describe.model.roi_heads.stage_classifiers
+        return tune(start, examples, describe, classifiers, classes=classes, params=params)
+
+    def write_vocabulary(
+        self, path: str | os.PathLike, vocabulary: EmbeddedVocabulary | None = None
+    ) -> None:
+        """Write the names and vectors of a vocabulary, as any detector of the same text encoder reads them.
+
+        Args:
+            path: a ``.safetensors`` file.
+            vocabulary: by default that of the detector.
+
+        Raises:
+            InputError: it cannot be written.
+        """
+        write_embeddings(path, self.vocabulary_reader.as_table(vocabulary or self.vocabulary))
 
     @overload
     def __call__(
@@ -442,15 +487,13 @@ class Detector:
             class_scores=all_scores,
             precision=self.precision,
         )
+        look = Look(self.model, self.input_format, request, prepared)
         several = several_images(images)
         size = _at_least_one(batch_size, "batch_size") or (1 if stream else BATCH_SIZE)
         given: Iterable[Any] = [images] if several is None else several
         sources = (image_source(image, channels) for image in given)
         tiling = chosen_tiles(tiles, self.input_format.training_side_px)
-        if tiling is None:
-            found = self._found(sources, size, request, prepared)
-        else:
-            found = (self._found_in_tiles(s, tiling, request, prepared) for s in sources)
+        found = look.at(sources, size) if tiling is None else look.in_tiles(sources, tiling)
         if stream:
             return found
         return next(found) if several is None else list(found)
@@ -510,56 +553,6 @@ class Detector:
 
     def _several(self, frames: list[np.ndarray], **options: Any) -> list[Detections]:
         return self(frames, **options)
-
-    def _found_in_tiles(
-        self,
-        source: ImageSource,
-        tiles: Tiles,
-        request: DetectionRequest,
-        prepared: PreparedVocabulary,
-    ) -> Detections:
-        """Return the detections of an image whose tiles are looked at one after the other."""
-
-        def detect(images: list[np.ndarray]) -> list[Detections]:
-            found = self._found_in([image_source(image) for image in images], request, prepared)
-            return [replace(in_tile, image=None) for in_tile in found]  # its pixels can go
-
-        fetched = source.fetched()
-        found = detect_in_tiles(detect, fetched.windows(), tiles)
-        return replace(found[: request.max_detections], image=fetched)
-
-    def _found(
-        self,
-        sources: Iterable[ImageSource],
-        batch_size: int,
-        request: DetectionRequest,
-        prepared: PreparedVocabulary,
-    ) -> Iterator[Detections]:
-        """Yield the detections of images, which are read batch by batch."""
-        for batch in batches(sources, batch_size):
-            yield from self._found_in(batch, request, prepared)
-
-    def _found_in(
-        self,
-        batch: Sequence[ImageSource],
-        request: DetectionRequest,
-        prepared: PreparedVocabulary,
-    ) -> list[Detections]:
-        sources = [source.fetched() for source in batch]
-        arrays = [source.read() for source in sources]
-        with naming_lack_of_memory([array.shape[:2] for array in arrays]):
-            inputs = [self.input_format.model_input(array) for array in arrays]
-            outputs = detect_alike(self.model, inputs, request)
-            return [
-                from_instances(
-                    output["instances"],
-                    prepared.names,
-                    prepared.parents,
-                    image=source,
-                    class_colors=prepared.colors,
-                )
-                for output, source in zip(outputs, sources, strict=True)
-            ]
 
 
 def _at_least_one(number: int | None, name: str) -> int | None:

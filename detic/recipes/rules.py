@@ -60,6 +60,7 @@ KINDS = one_of(*(kind.value for kind in AnnotationKind))
 
 RULES: dict[str, Rule] = {
     "SEED": SEED,
+    "TRACKING": one_of("", "wandb", "mlflow"),
     # Images
     "INPUT.FORMAT": one_of("BGR", "RGB"),
     "INPUT.MASK_FORMAT": one_of("polygon", "bitmask"),
@@ -125,6 +126,7 @@ RULES: dict[str, Rule] = {
     "TEST.EVAL_PERIOD": Rule(is_whole, "a whole number"),  # not above 0: at the end only
     "TEST.DETECTIONS_PER_IMAGE": COUNT_OR_NEGATIVE,
     "TEST.VOCABULARIES": list_of(TEXT),
+    "TEST.SHOWN_IMAGES": whole(0),
     # Model
     "MODEL.PIXEL_MEAN": list_of(number(), 3),
     "MODEL.PIXEL_STD": list_of(number_above(0), 3),

@@ -44,9 +44,14 @@ def show_image(image_bgr: np.ndarray) -> None:
         InputError: there is none.
     """
     image = Image.fromarray(np.ascontiguousarray(image_bgr[:, :, ::-1]))
-    if "ipykernel" in sys.modules:
+    if _is_in_notebook():
         from IPython.display import display
 
         display(image)
     elif not ImageShow.show(image):
         raise InputError('no program here shows images; `save("found.png")` writes the drawing')
+
+
+def _is_in_notebook() -> bool:
+    ipython = sys.modules.get("IPython")  # what nobody has imported runs nothing
+    return ipython is not None and getattr(ipython.get_ipython(), "kernel", None) is not None

@@ -1,20 +1,14 @@
 """The benchmark's trainings, as the commands a user would type, and their results."""
 
 import json
-import logging
 import os
-import shlex
-import subprocess
-import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from tabulate import tabulate
 
-from detic.errors import InputError
+from detic import commands
 from detic.paths import resource
-
-logger = logging.getLogger(__name__)
 
 CONFIGS = resource("configs/shapes")
 SHIPPED = resource("models/shapes")
@@ -57,16 +51,12 @@ def run_command(command: str, *arguments: str, datasets: Path | None = None) -> 
     Raises:
         InputError: it failed, and has said why.
     """
-    logger.info("$ %s", shlex.join(["detic", command, *arguments]))
     # A second thread gains a tenth on models of this size, but waits for its core by spinning:
     # with anything else running, steps take many times as long.
-    environment = {"OMP_NUM_THREADS": "1"} | os.environ
+    environment = {"OMP_NUM_THREADS": os.environ.get("OMP_NUM_THREADS", "1")}
     if datasets is not None:
         environment["DETECTRON2_DATASETS"] = str(datasets)
-    program = [sys.executable, "-m", "detic_commands", command, *arguments]
-    status = subprocess.run(program, env=environment, check=False).returncode
-    if status != 0:
-        raise InputError(f"detic {command} ended with status {status}")
+    commands.run_command(command, *arguments, environment=environment)
 
 
 def read_metrics(output: Path, task: str = "segm") -> dict[str, float]:

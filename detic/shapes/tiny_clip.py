@@ -88,7 +88,7 @@ def train_tiny_clip(recipe: Recipe, seed: int, progress: bool = True) -> TinyCLI
         bar = track(range(recipe.iterations), "tiny CLIP", unit="it", show=progress)
         for iteration in bar:
             rng = generator(seed, Stream.CAPTIONS, iteration)
-            loss = contrastive_loss(clip(*_batch(objects, classes, recipe.batch_size, rng)))
+            loss = contrastive_loss(clip(*draw_batch(objects, classes, recipe.batch_size, rng)))
             optimizer.zero_grad()
             loss.backward()
             optimizer.step()
@@ -97,7 +97,7 @@ def train_tiny_clip(recipe: Recipe, seed: int, progress: bool = True) -> TinyCLI
     return clip
 
 
-def _batch(
+def draw_batch(
     objects: CroppableObjects,
     classes: Sequence[ShapeClass],
     size: int,

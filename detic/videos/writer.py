@@ -6,6 +6,7 @@ import os
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from fractions import Fraction
+from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Protocol, cast
 
@@ -172,11 +173,7 @@ class OpenCVRecorder:
 
 def recorder_class() -> type[PyAVRecorder] | type[OpenCVRecorder]:
     """Return what writes videos: PyAV where it is installed."""
-    try:
-        import av  # noqa: F401
-    except ImportError:
-        return OpenCVRecorder
-    return PyAVRecorder
+    return OpenCVRecorder if find_spec("av") is None else PyAVRecorder
 
 
 @contextmanager

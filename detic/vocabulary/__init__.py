@@ -8,6 +8,7 @@ from detic.vocabulary.text_encoder import CLIPTextEncoder, load_text_encoder
 from detic.vocabulary.text_weights import weights_fingerprint
 from detic.vocabulary.vocabulary import (
     ClassEntry,
+    ClassExample,
     EmbeddedVocabulary,
     Vocabulary,
     parse_names,
@@ -18,6 +19,7 @@ __all__ = [
     "CANDIDATE_LISTS",
     "CLIPTextEncoder",
     "ClassEntry",
+    "ClassExample",
     "EmbeddedVocabulary",
     "EmbeddingTable",
     "TextEmbedder",

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from detic.config import class_count, class_count_key
-from detic.errors import InputError
+from detic.errors import InputError, some_of
 from detic.files import fingerprint
 from detic.paths import find_file
 from detic.vocabulary.embedding import TextEmbedder
@@ -160,4 +160,11 @@ def _embedded(
     Args:
         num_bytes, written_ns: of the file, so that one that has changed is read anew.
     """
-    return TextEmbedder(text_weights).embed(read_vocabulary_file(path), prompt).embeddings
+    vocabulary = read_vocabulary_file(path)
+    with_examples = [entry.name for entry in vocabulary.entries if entry.examples]
+    if with_examples:
+        raise InputError(
+            f"{path}: {some_of(with_examples)} has examples, which only a finished detector can read; "
+            "let `detic vocabulary tune` make a .safetensors file of the vocabulary and name that"
+        )
+    return TextEmbedder(text_weights).embed(vocabulary, prompt).embeddings

@@ -49,4 +49,8 @@ def _as_item(entry: ClassEntry) -> str | dict:
         for field in fields(ClassEntry)
         if getattr(entry, field.name) != field.default
     }
+    if entry.examples:
+        given["examples"] = [
+            {"image": e.image} | ({} if e.box is None else {"box": e.box}) for e in entry.examples
+        ]
     return entry.name if set(given) == {"name"} else given

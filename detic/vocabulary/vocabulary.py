@@ -11,6 +11,16 @@ import torch
 
 from detic.errors import InputError, shown
 
+BoxXYXY = tuple[float, float, float, float]  # pixels
+
+
+@dataclass(frozen=True)
+class ClassExample:
+    """An image that shows a class."""
+
+    image: str  # path
+    box: BoxXYXY | None = None  # of an object of the class; None: most of the image shows it
+
 
 @dataclass(frozen=True)
 class ClassEntry:
@@ -23,6 +33,7 @@ class ClassEntry:
     negative: bool = False  # competes for boxes, but its detections are left out of the results
     score_threshold: float | None = None  # lowest score shown, 0..1, in place of the common one
     color: tuple[int, int, int] | None = None  # RGB, 0..255, in place of an automatic one
+    examples: tuple[ClassExample, ...] = ()  # what a detector fits the class's vector to
 
 
 @dataclass(frozen=True, eq=False)

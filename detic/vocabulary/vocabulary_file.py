@@ -1,15 +1,24 @@
 """Reading vocabularies that people write: YAML, JSON or plain text."""
 
+import math
 import os
 import re
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from detic.documents import parse_json, read_text
 from detic.errors import InputError, shown, unknown_choice
-from detic.paths import find_file, looked_for
-from detic.vocabulary.vocabulary import ClassEntry, Vocabulary, check_names, check_text
+from detic.paths import at_home, find_file, looked_for
+from detic.vocabulary.vocabulary import (
+    BoxXYXY,
+    ClassEntry,
+    ClassExample,
+    Vocabulary,
+    check_names,
+    check_text,
+)
 from detic.yaml_files import parse_yaml
 
 
@@ -19,7 +28,8 @@ def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
     Args:
         path: ``.txt`` with one name a line and ``#`` comments; or ``.yaml``, ``.yml`` or ``.json``
             with a list whose items are names or mappings with the fields of ``ClassEntry``; a
-            ``parent`` is the name of another class of the file.
+            ``parent`` is the name of another class of the file, paths of ``examples`` start from
+            its folder.
 
     Raises:
         InputError: the file or one of its entries is not as described; the message names both.
@@ -30,7 +40,8 @@ def read_vocabulary_file(path: str | os.PathLike) -> Vocabulary:
     text = read_text(find_file(path), if_missing=looked_for(path))
     items = LIST_READERS[path.suffix](text, path)
     entries = tuple(
-        _entry(item, f"{path}, entry {position}") for position, item in enumerate(items, start=1)
+        _beside(_entry(item, f"{path}, entry {position}"), path)
+        for position, item in enumerate(items, start=1)
     )
     if not entries:
         raise InputError(f"{path} names no class; write at least one")
@@ -80,6 +91,15 @@ def _entry(item: object, where: str) -> ClassEntry:
     if "name" not in item:
         raise InputError(f"{where} has no name; add one, as in {{name: cat}}")
     return ClassEntry(**{field: _field(field, item[field], where) for field in item})
+
+
+def _beside(entry: ClassEntry, path: Path) -> ClassEntry:
+    """Return a class whose examples are named as they are found from the working directory."""
+    if not entry.examples:
+        return entry
+    folder = find_file(path).parent
+    examples = tuple(replace(e, image=str(folder / at_home(e.image))) for e in entry.examples)
+    return replace(entry, examples=examples)
 
 
 def _field(field: str, value: Any, where: str) -> Any:
@@ -136,6 +156,30 @@ def _rgb(value: Sequence[int]) -> tuple[int, int, int]:
     return red, green, blue
 
 
+def _examples(value: object) -> tuple[ClassExample, ...]:
+    if not isinstance(value, list) or not value:
+        raise TypeError
+    return tuple(map(_example, value))
+
+
+def _example(value: object) -> ClassExample:
+    if isinstance(value, str):
+        value = {"image": value}
+    if not isinstance(value, dict) or set(value) - {"image", "box"}:
+        raise TypeError
+    image = _text(value.get("image"))
+    if not image:
+        raise ValueError
+    return ClassExample(image, _box(value["box"]) if "box" in value else None)
+
+
+def _box(value: Sequence[float]) -> BoxXYXY:
+    x0, y0, x1, y1 = value
+    if not all(type(x) in (int, float) and math.isfinite(x) for x in (x0, y0, x1, y1)):
+        raise ValueError
+    return float(x0), float(y0), float(x1), float(y1)
+
+
 FIELD_READERS: dict[str, tuple[Callable[[Any], object], str]] = {
     "name": (_text, "a text; quote it if it looks like a number or like yes and no"),
     "synonyms": (_texts, "a list of texts"),
@@ -144,6 +188,11 @@ FIELD_READERS: dict[str, tuple[Callable[[Any], object], str]] = {
     "negative": (_flag, "true or false"),
     "score_threshold": (_score, "a number from 0 to 1"),
     "color": (_rgb, "red, green and blue from 0 to 255, such as [255, 128, 0]"),
+    "examples": (
+        _examples,
+        "a list of images that show the class, or of mappings such as {image: a.jpg, box: [x0, y0, x1, "
+        "y1]} in pixels",
+    ),
 }
 
 

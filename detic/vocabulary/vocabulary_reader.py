@@ -14,8 +14,9 @@ from detic.vocabulary.builtin import FILES as BUILTIN
 from detic.vocabulary.builtin import builtin_vocabulary
 from detic.vocabulary.embedding import TextEmbedder
 from detic.vocabulary.embedding_file import READERS as EMBEDDING_FILES
-from detic.vocabulary.embedding_file import read_embeddings
-from detic.vocabulary.prompts import DEFAULT_TEMPLATE
+from detic.vocabulary.embedding_file import EmbeddingTable, read_embeddings
+from detic.vocabulary.encoder_identity import local_fingerprint
+from detic.vocabulary.prompts import DEFAULT_TEMPLATE, resolve_template
 from detic.vocabulary.text_weights import OPENAI
 from detic.vocabulary.vocabulary import EmbeddedVocabulary, Vocabulary, check_names
 from detic.vocabulary.vocabulary_file import LIST_READERS, read_vocabulary_file
@@ -121,6 +122,16 @@ class VocabularyReader:
                 "the detector was trained with"
             )
         return vocabulary
+
+    def as_table(self, vocabulary: EmbeddedVocabulary) -> EmbeddingTable:
+        """Return a vocabulary of the detector as files of embeddings hold it."""
+        return EmbeddingTable(
+            embeddings=vocabulary.embeddings,
+            names=vocabulary.names,
+            model=self.text_weights,
+            templates=(resolve_template(self.prompt),),
+            fingerprint=local_fingerprint(self.text_weights),
+        )
 
     @cached_property
     def embedder(self) -> TextEmbedder:

@@ -11,7 +11,7 @@ next run, as the network may have been down. Many addresses no longer answer.
 
 from argparse import ArgumentParser, Namespace
 
-from detic_commands.parsing import add_overwrite, command_parser, positive_int, seconds
+from detic_commands.parsing import add_overwrite, command_parser, positive_int, positive_number
 
 
 def argument_parser(prog: str) -> ArgumentParser:
@@ -43,7 +43,7 @@ def argument_parser(prog: str) -> ArgumentParser:
         "--workers", type=positive_int, default=64, help="connections (default: 64)"
     )
     parser.add_argument(
-        "--timeout", type=seconds, default=20.0, metavar="S", help="seconds (default: 20)"
+        "--timeout", type=positive_number, default=20.0, metavar="S", help="seconds (default: 20)"
     )
     add_overwrite(parser)
     return parser

@@ -160,8 +160,10 @@ def test_a_suffix_says_what_is_saved(seen, tmp_path):
             seen.save(tmp_path / name)
 
 
-def test_a_drawing_is_shown_by_a_program_of_the_system(seen, monkeypatch):
+@pytest.mark.parametrize("shell", [None, SimpleNamespace()], ids=["no shell", "a terminal's"])
+def test_a_drawing_is_shown_by_a_program_of_the_system(seen, monkeypatch, shell):
     shown = []
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     monkeypatch.setattr(ImageShow, "show", lambda image: bool(shown.append(image.size)) or True)
     seen.show(DrawStyle(upscale=2))
     assert shown == [(128, 80)]
@@ -172,8 +174,8 @@ def test_a_drawing_is_shown_by_a_program_of_the_system(seen, monkeypatch):
 
 def test_a_drawing_is_shown_in_a_notebook(seen, monkeypatch):
     shown = []
-    monkeypatch.setitem(sys.modules, "ipykernel", SimpleNamespace())
-    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace())
+    shell = SimpleNamespace(kernel=SimpleNamespace())
+    monkeypatch.setitem(sys.modules, "IPython", SimpleNamespace(get_ipython=lambda: shell))
     monkeypatch.setitem(sys.modules, "IPython.display", SimpleNamespace(display=shown.append))
     seen.show()
     np.testing.assert_array_equal(np.asarray(shown[0])[:, :, ::-1], seen.plot())

@@ -61,7 +61,11 @@ def test_positive_numbers():
         parsing.positive_int("2.5")
     with pytest.raises(argparse.ArgumentTypeError, match="-1 is too small; choose at least 0"):
         parsing.count("-1")
-    assert (parsing.positive_int("1"), parsing.count("0"), parsing.seconds("0.5")) == (1, 0, 0.5)
+    assert (parsing.positive_int("1"), parsing.count("0"), parsing.positive_number("0.5")) == (
+        1,
+        0,
+        0.5,
+    )
     for text in ("0", "-1", "nan", "inf", "x"):
         with pytest.raises(argparse.ArgumentTypeError, match=f"'{text}' is no number above 0"):
-            parsing.seconds(text)
+            parsing.positive_number(text)

@@ -24,6 +24,7 @@ from torch import Tensor, nn
 from centernet.rows import rows_where
 from detic.errors import InputError
 from detic.modeling.precision import computing_in
+from detic.modeling.regions import RegionFeatures, regions_by_image
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
@@ -283,7 +284,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
                 p.stage_probs(stage.x, request.classes)
                 for p, stage in zip(self.box_predictor, stages, strict=True)
             ],
-            torch.cat([p.scores if p.has("scores") else p.objectness_logits for p in proposals]),
+            _scores_of(proposals),
             predictor.refine_boxes(last.deltas, last.proposals),
             [p.image_size for p in proposals],
             x=last.x,
@@ -293,6 +294,38 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             request=request,
         )
         return add_masks(self, features, detections, dtype) if request.masks else detections
+
+    @property
+    def stage_classifiers(self) -> list[ZeroShotClassifier]:
+        """The classifiers whose probabilities are averaged."""
+        return [predictor.cls_score for predictor in self.box_predictor]
+
+    def describe_regions(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        dtype: torch.dtype | None = None,
+    ) -> list[RegionFeatures]:
+        """Return what detection compares with classes, by image; boxes in pixels of the input.
+
+        Args:
+            proposals: as :meth:`forward` takes them.
+            dtype: that box heads compute in by mixed precision.
+        """
+        stages = self._run_stages(features, proposals, None, dtype)
+        last, predictor = stages[-1], self.box_predictor[-1]
+        return regions_by_image(
+            self.stage_classifiers,
+            [stage.x for stage in stages],
+            predictor.refine_boxes(last.deltas, last.proposals),
+            _scores_of(proposals),
+            [p.image_size for p in proposals],
+        )
+
+
+def _scores_of(proposals: list[Instances]) -> Tensor:
+    """Return the scores (R,) of proposals, in (0, 1)."""
+    return torch.cat([p.scores if p.has("scores") else p.objectness_logits for p in proposals])
 
 
 def _exchanges_statistics(head: nn.Module) -> bool:

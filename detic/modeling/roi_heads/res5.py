@@ -13,6 +13,7 @@ from torch import Tensor
 from centernet.rows import rows_where
 from detic.config import with_values
 from detic.modeling.precision import computing_in
+from detic.modeling.regions import RegionFeatures, regions_by_image
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.class_scores import ScoreParams
@@ -133,7 +134,7 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         _, x, deltas = self._predict(features, proposals, dtype)
         detections = detect_requested(
             [self.box_predictor.stage_probs(x, request.classes)],
-            torch.cat([p.objectness_logits for p in proposals]).sigmoid(),
+            _scores_of(proposals),
             self.box_predictor.refine_boxes(deltas, proposals),
             [p.image_size for p in proposals],
             x=x,
@@ -143,3 +144,29 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             request=request,
         )
         return add_masks(self, features, detections, dtype) if request.masks else detections
+
+    @property
+    def stage_classifiers(self) -> list[ZeroShotClassifier]:
+        """The one classifier."""
+        return [self.classifier]
+
+    def describe_regions(
+        self,
+        features: dict[str, Tensor],
+        proposals: list[Instances],
+        dtype: torch.dtype | None = None,
+    ) -> list[RegionFeatures]:
+        """Return what detection compares with classes, as DeticCascadeROIHeads does."""
+        _, x, deltas = self._predict(features, proposals, dtype)
+        return regions_by_image(
+            self.stage_classifiers,
+            [x],
+            self.box_predictor.refine_boxes(deltas, proposals),
+            _scores_of(proposals),
+            [p.image_size for p in proposals],
+        )
+
+
+def _scores_of(proposals: list[Instances]) -> Tensor:
+    """Return the scores (R,) of an RPN's proposals, in (0, 1)."""
+    return torch.cat([p.objectness_logits for p in proposals]).sigmoid()

@@ -29,6 +29,7 @@ UNKNOWN = ["nope", "", None, 5]
 
 WRONG_VALUES = {
     "SEED": [HUGE, 2**32, 1.5, True, None],
+    "TRACKING": ["nope", None, 5],
     "INPUT.FORMAT": ["nope", "rgb", "", "L"],
     "INPUT.MASK_FORMAT": UNKNOWN,
     "INPUT.MIN_SIZE_TRAIN": [[], *NO_COUNTS],
@@ -89,6 +90,7 @@ WRONG_VALUES = {
     "TEST.EVAL_PERIOD": [1.5, True, None, HUGE],
     "TEST.DETECTIONS_PER_IMAGE": [0, 1.5, None],
     "TEST.VOCABULARIES": NO_TEXTS,
+    "TEST.SHOWN_IMAGES": [-1, 1.5, True, None, HUGE],
     "MODEL.PIXEL_MEAN": [[1.0, 2.0], [1.0, 2.0, NAN], [1.0, 2.0, "x"], 5.0],
     "MODEL.PIXEL_STD": [[1.0, 2.0, 0.0], [1.0, 2.0], [1.0, 2.0, INF]],
     "MODEL.BACKBONE.FREEZE_AT": [-2, 1.5, True, None, HUGE],

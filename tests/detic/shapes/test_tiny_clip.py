@@ -14,7 +14,7 @@ from detic.shapes.streams import Stream
 from detic.shapes.tiny_clip import (
     DETECTOR_PREFIX,
     Recipe,
-    _batch,
+    draw_batch,
     main,
     make_tiny_clip,
     train_tiny_clip,
@@ -77,7 +77,7 @@ def test_training_is_repeatable_and_leaves_the_global_generator_alone():
 def test_no_batch_shows_a_class_twice():
     classes = draw_classes(0, ("star", "key"))
     objects = draw_objects(classes, 20, 0, Stream.CAPTION_SCENES)
-    crops, captions = _batch(objects, classes, 128, np.random.default_rng(0))
+    crops, captions = draw_batch(objects, classes, 128, np.random.default_rng(0))
     assert len(crops) == len(captions) == len(classes)
 
 

@@ -96,3 +96,12 @@ def test_a_list_that_has_changed_is_embedded_anew(names_file, weights_file):
 def test_a_list_that_does_not_fit_is_explained(names_file, weights_file, dim, classes, message):
     with pytest.raises(InputError, match=message):
         classes_of(names_file, weights_file, dim=dim, count=classes).vectors()
+
+
+def test_a_recipe_cannot_fit_classes_to_examples(tmp_path):
+    path = tmp_path / "names.yaml"
+    path.write_text("- {name: cat, examples: [a.png]}\n- gull\n")
+    with pytest.raises(
+        InputError, match=r"names\.yaml: cat has examples, .*`detic vocabulary tune`"
+    ):
+        classes_of(path).vectors()

@@ -3,7 +3,8 @@ import json
 import pytest
 
 from detic.errors import InputError
-from detic.vocabulary.vocabulary import ClassEntry
+from detic.vocabulary.names import as_file_items
+from detic.vocabulary.vocabulary import ClassEntry, ClassExample, Vocabulary
 from detic.vocabulary.vocabulary_file import read_vocabulary_file
 
 FULL_YAML = """
@@ -39,6 +40,15 @@ def test_yaml_with_every_field(tmp_path):
     )
 
 
+def test_examples_lie_beside_the_file(tmp_path):
+    text = "- {name: mug, examples: [{image: a.png, box: [1, 2, 3, 4.5]}, /b.png]}"
+    (mug,) = read_vocabulary_file(write(tmp_path, text)).entries
+    beside = ClassExample(str(tmp_path / "a.png"), (1.0, 2.0, 3.0, 4.5))
+    assert mug.examples == (beside, ClassExample("/b.png"))
+    joined = write(tmp_path, json.dumps(as_file_items(Vocabulary((mug,)))), "joined.json")
+    assert read_vocabulary_file(joined).entries == (mug,)
+
+
 def test_json_of_names_and_mappings(tmp_path):
     path = write(tmp_path, json.dumps(["cat", {"name": "dog", "synonyms": ["hound"]}]), "c.json")
     assert read_vocabulary_file(path).entries == (ClassEntry("cat"), ClassEntry("dog", ("hound",)))
@@ -65,6 +75,10 @@ def test_text_has_one_name_a_line_and_comments(tmp_path):
         ("- {name: a, score_threshold: null}", "'score_threshold' is nothing"),
         ("- {name: a, color: [256, 0, 0]}", r"'color' is list \[256, 0, 0\]; expected red, green"),
         ("- {name: a, color: red}", "'color' is str 'red'"),
+        ("- {name: a, examples: a.png}", "'examples' is str 'a.png'; expected a list of images"),
+        ("- {name: a, examples: [{box: [0, 0, 1, 1]}]}", "'examples' is list .*{image: a.jpg, box"),
+        ("- {name: a, examples: [{image: b, box: [0, 1, 2]}]}", "'examples' is list"),
+        ("- {name: a, examples: [{image: b, box: [0, 1, 2, .nan]}]}", "'examples' is list"),
         ("- {name: a, parent: b}\n- c", r"entry 1 \('a'\): unknown parent 'b'; choose a or c"),
         ("- {name: a, parent: b}\n- {name: b, parent: a}", r"entry 1 \('a'\) is its own ancestor"),
         ("classes: [a]", "holds dict .* expected a list of names"),

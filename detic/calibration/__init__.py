@@ -1,0 +1,1 @@
+"""Score thresholds by class, fitted on held-out images."""
