@@ -67,7 +67,8 @@ COMMANDS: Group = {
     "label": {
         "run": Command("label.run", "label any number of images, by any number of workers"),
         "status": Command("label.status", "say how far that is"),
-        "merge": Command("label.merge", "write the labels to one file"),
+        "merge": Command("label.merge", "write the labels to one file, also for review tools"),
+        "import": Command("label.import_labels", "read what people have corrected, to train on it"),
     },
     "vocabulary": {
         "embed": Command("vocabulary.embed", "embed class names: the files of classifiers"),

@@ -1,6 +1,6 @@
 """Labels as the annotations of a dataset, in one file as COCO and LVIS have it."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
 from pathlib import Path
 from typing import IO, Any
@@ -8,40 +8,54 @@ from typing import IO, Any
 from hotcoco import mask as rle
 
 from detic.files import unfinished_text
-from detic.labelling.labelled_images import LabelledImages
+from detic.labelling.labelled_images import Images
 from detic.outputs.coco_results import LVIS_FIELDS, category_entry
 from detic.outputs.json_lines import as_json
 from detic.result_rows import BOX_DIGITS
 
+Change = Callable[[dict], dict]  # of a row
 
-def merge_coco(images: LabelledImages, path: Path) -> None:
+
+def merge_coco(images: Images, path: Path) -> None:
     """Write one dataset file: images, annotations with scores, categories."""
-    _merge_dataset(images, path, {}, {"iscrowd": 0})
+    write_dataset(images, path)
 
 
-def merge_lvis(images: LabelledImages, path: Path) -> None:
+def merge_lvis(images: Images, path: Path) -> None:
     """Write one dataset file in LVIS's form; no image was checked for the absence of a class."""
-    _merge_dataset(images, path, LVIS_FIELDS, {})
+    write_dataset(images, path, lambda row: row | LVIS_FIELDS, _without_crowd)
 
 
-def _merge_dataset(
-    images: LabelledImages, path: Path, of_image: dict[str, Any], of_annotation: dict[str, Any]
+def write_dataset(
+    images: Images, path: Path, of_image: Change = dict, of_annotation: Change = dict
 ) -> None:
-    """Write a dataset file; the parts are read twice, for images and for annotations."""
+    """Write a dataset file; the images are gone through twice.
+
+    Args:
+        images: that were labelled.
+        path: of the file.
+        of_image: returns an image's row as it is to be written.
+        of_annotation: returns an annotation as it is to be written.
+    """
     category_ids = [category.id for category in images.job.categories]
     with unfinished_text(path) as file:
         file.write('{"images":[')
-        _write_list(file, (_image_row(image) | of_image for image in images))
+        _write_list(file, (of_image(_image_row(image)) for image in images))
         file.write('],"annotations":[')
         numbers = count(1)
         rows = (
-            {"id": next(numbers), **row, **of_annotation}
+            of_annotation({"id": next(numbers), **row, "iscrowd": 0})
             for image in images
             for row in annotation_rows(image, category_ids)
         )
         _write_list(file, rows)
         categories = [category_entry(category) for category in images.job.categories]
         file.write(f'],"categories":{as_json_list(categories)}}}\n')
+
+
+def _without_crowd(row: dict) -> dict:
+    del row["iscrowd"]
+    return row
 
 
 def _write_list(file: IO[str], entries: Iterator[dict]) -> None:

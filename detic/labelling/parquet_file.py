@@ -4,11 +4,11 @@ from pathlib import Path
 from typing import Any
 
 from detic.files import unfinished_path
-from detic.labelling.labelled_images import LabelledImages
+from detic.labelling.labelled_images import Images
 from detic.labelling.parquet import pyarrow_parquet
 
 
-def merge_parquet(images: LabelledImages, path: Path) -> None:
+def merge_parquet(images: Images, path: Path) -> None:
     """Write a Parquet file with a row an image, whose columns of objects are lists.
 
     Masks are COCO's compressed run lengths. A row group is a shard.

@@ -67,6 +67,29 @@ def opened(path: str) -> AbstractContextManager[IO[bytes]]:
     return _opened_remote(path) if is_address(path) else _opened_here(path)
 
 
+def content_of(image: ImageSource) -> bytes:
+    """Return the file of an image of a shard; one at an address is fetched.
+
+    Raises:
+        InputError: it is not to be had.
+    """
+    content = image.fetched().content
+    if isinstance(content, bytes):
+        return content
+    with opened(os.path.expanduser(image.name)) as file:
+        return file.read()
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of an image's file, by its name.
+
+    >>> suffix_of("photos/A.PNG"), suffix_of("rows.parquet#17")
+    ('.png', '.jpg')
+    """
+    name = name.partition("?")[0]
+    return os.path.splitext(name)[1].lower() if is_image_name(name) else ".jpg"
+
+
 def _opened_here(path: str) -> AbstractContextManager[IO[bytes]]:
     try:
         return open_to_read(path)

@@ -8,7 +8,9 @@ import pytest
 from detic.labelling.inputs import InputOptions
 from detic.labelling.job import plan_job
 from detic.labelling.labellers import build_labeller, describe_factory
+from detic.labelling.merge import run_merge
 from detic.labelling.worker import label_shard
+from detic_commands.label.merge import argument_parser
 
 LABELLER = "tests.quick_labeller:make"
 
@@ -33,6 +35,19 @@ def plan(tmp_path, monkeypatch):
         )
 
     return plan
+
+
+@pytest.fixture
+def merged(tmp_path):
+    """A function that merges a job with the flags of the command, and returns what it wrote."""
+
+    def merged(job, format, output, *flags):
+        path = tmp_path / output
+        line = [str(job.folder), "--format", format, "--output", str(path), *flags]
+        run_merge(argument_parser().parse_args(line))
+        return path
+
+    return merged
 
 
 @pytest.fixture

@@ -1,29 +1,16 @@
 import json
 import tarfile
-from argparse import Namespace
+from pathlib import Path
 
 import pytest
 
 from detic.errors import InputError
 from detic.labelling.job import open_job
-from detic.labelling.merge import MERGES, run_merge
+from detic.labelling.merge import FOLDERS, MERGES, REVIEWS
 from detic.labelling.status import failed_images, read_status
+from detic_commands.label.merge import FORMATS
 from tests.detic.labelling.conftest import label
 from tests.quick_labeller import found_in
-
-
-@pytest.fixture
-def merged(tmp_path):
-    def merged(job, format, output, partial=False):
-        path = tmp_path / output
-        run_merge(
-            Namespace(
-                job=str(job.folder), format=format, output=path, partial=partial, overwrite=False
-            )
-        )
-        return path
-
-    return merged
 
 
 def test_lines_are_those_of_single_detections(plan, names, merged):
@@ -66,7 +53,7 @@ def test_jobs_that_are_not_complete_are_refused(plan, names, merged):
     label(job, [0, 2])
     with pytest.raises(InputError, match=r"2 of 3 shards are done"):
         merged(job, "jsonl", "all.jsonl")
-    lines = merged(job, "jsonl", "some.jsonl", partial=True).read_text().splitlines()
+    lines = merged(job, "jsonl", "some.jsonl", "--partial").read_text().splitlines()
     assert [json.loads(line)["image_id"] for line in lines] == [1, 2, 3, 10]
 
 
@@ -112,6 +99,46 @@ def test_status_counts_and_names_failures(plan, names):
 
 
 def test_every_format_can_be_named():
-    from detic_commands.label.merge import FORMATS
+    assert (*MERGES, *REVIEWS) == FORMATS
+    assert {"webdataset", *REVIEWS} == set(FOLDERS)
 
-    assert tuple(MERGES) == FORMATS
+
+@pytest.mark.parametrize(
+    ("arguments", "problem"),
+    [
+        (
+            ["coco", "--copy-images"],
+            "--copy-images does not go with coco, but with label-studio, cvat",
+        ),
+        (["html", "--image-root", "."], "--image-root does not go with html"),
+        (["jsonl", "--per-class", "3"], "--per-class does not go with jsonl, but with html"),
+        (["webdataset", "--review", "2"], "--review does not go with webdataset"),
+    ],
+)
+def test_flags_of_other_formats_are_refused(plan, names, merged, arguments, problem):
+    job = plan("names.txt")
+    label(job)
+    with pytest.raises(InputError, match=problem):
+        merged(job, arguments[0], "out", *arguments[1:])
+    assert not Path("out").exists()
+
+
+def test_folders_that_hold_something_are_kept(plan, names, merged):
+    job = plan("names.txt")
+    label(job)
+    (job.folder / "mine.txt").touch()
+    with pytest.raises(InputError, match="job holds files, which are kept; name a new folder"):
+        merged(job, "fiftyone", "job", "--overwrite")
+
+
+def test_boxes_only_leaves_masks_out(plan, names, merged):
+    job = plan("names.txt")
+    label(job)
+    whole, boxes = (
+        json.loads(merged(job, "coco", f"{len(flags)}.json", *flags).read_text())["annotations"]
+        for flags in ([], ["--boxes-only"])
+    )
+    for row in whole:
+        del row["segmentation"]
+        row["area"] = 10.5 * 5.25
+    assert boxes == [row | {"area": round(row["area"], 3)} for row in whole]
