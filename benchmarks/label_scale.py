@@ -1,10 +1,12 @@
 """Measure labelling at scale with a labeller that costs nothing: plan, memory, kills, engines.
 
     python benchmarks/label_scale.py                             (the plan of 10 million images; memory)
-    python benchmarks/label_scale.py --kills 20                  (SIGKILLs of workers and of the parent)
-    python benchmarks/label_scale.py --engines local ray         (images per second; ray must be installed)
+    python benchmarks/label_scale.py --kills 20 --engines local ray      (SIGKILLs of workers and parents)
+    python benchmarks/label_scale.py --images 100000 --engines local ray (images per second)
+    python benchmarks/label_scale.py --processes 1 2                     (a detector on drawn scenes)
 
-The images are names alone. What is measured is everything but reading and detection.
+But for the last, images are names alone. What is measured then is everything but reading and detection.
+For ray, the package must be installed.
 """
 
 import argparse
@@ -17,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from collections import Counter
 from contextlib import suppress
 from pathlib import Path
 
@@ -38,11 +41,15 @@ def main() -> None:
     )
     parser.add_argument("--seed", type=int, default=0, help="decides when the kills come")
     parser.add_argument("--engines", nargs="*", default=[], help="local, ray")
+    parser.add_argument("--processes", type=int, nargs="*", default=[], help="numbers of workers")
+    parser.add_argument("--scenes", type=int, default=200, help="images that they detect in")
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
-        if arguments.kills:
-            measure_kills(arguments.kills, arguments.seed)
+        if arguments.processes:
+            measure_processes(arguments.processes, arguments.scenes)
+        elif arguments.kills:
+            measure_kills(arguments.kills, arguments.seed, arguments.engines or ["local"])
         elif arguments.engines:
             for engine in arguments.engines:
                 measure_engine(engine, arguments.images)
@@ -111,7 +118,7 @@ def resident_mib() -> float:
     return pages * resource.getpagesize() / 2**20
 
 
-def measure_kills(kills: int, seed: int) -> None:
+def measure_kills(kills: int, seed: int, engines: list[str]) -> None:
     """Kill workers and parents at random times; compare the parts with undisturbed ones."""
     from detic.labelling.labellers import build_labeller
     from detic.labelling.worker import label_shard
@@ -122,37 +129,49 @@ def measure_kills(kills: int, seed: int) -> None:
         label_shard(undisturbed, index, labeller, lambda images: None)
     job, _ = plan(12_000, "job", 100)
     Path("slow").write_text("0.002")
-    chance, killed, lost = random.Random(seed), 0, 0
+    chance, killed, lost = random.Random(seed), Counter(), 0
+    run = 0
     while job.missing():
-        with subprocess.Popen(
-            [*COMMAND, "run", "--job", "job", "--workers", "2"], env=ENVIRONMENT
-        ) as run:
-            while run.poll() is None and job.missing():
+        engine = engines[run % len(engines)]
+        run += 1
+        command = [*COMMAND, "run", "--job", "job", "--engine", engine, "--workers", "2"]
+        with subprocess.Popen(command, env=ENVIRONMENT, start_new_session=True) as parent:
+            while parent.poll() is None and job.missing():
                 time.sleep(chance.uniform(0.5, 2.0))
-                victims = workers_of(job) if killed % 2 == 0 else [run.pid]
-                if killed < kills and victims and workers_of(job):
+                workers = workers_of(job)
+                if killed.total() < kills and workers:
+                    is_worker = killed.total() % 2 == 0
                     claimed = sum(map(job.is_claimed, job.missing()))
-                    kill(chance.choice(victims))
+                    kill(chance.choice(workers) if is_worker else parent.pid)
                     lost = max(lost, claimed)
-                    killed += 1
+                    killed[f"{engine} {'worker' if is_worker else 'parent'}"] += 1
+        end_session(parent.pid)  # two daemons of Ray outlive a parent that was killed
     same = digest(job) == digest(undisturbed)
-    print(f"{killed} kills; at most {lost} shards at work at a kill; the same bytes: {same}")
+    print(f"kills: {dict(killed)}; at most {lost} shards at work at a kill; the same bytes: {same}")
 
 
 def workers_of(job) -> list[int]:
     """Return the processes that hold claims of a job, by what Linux says of locks."""
-    inodes = {str(path.stat().st_ino) for path in existing(job.folder / "claims")}
+    inodes = set()
+    for path in (job.folder / "claims").iterdir():
+        with suppress(FileNotFoundError):
+            inodes.add(str(path.stat().st_ino))
     locks = (line.split() for line in Path("/proc/locks").read_text().splitlines())
     return [int(words[4]) for words in locks if words[5].rpartition(":")[2] in inodes]
-
-
-def existing(folder: Path) -> list[Path]:
-    return [path for path in folder.iterdir() if path.exists()]
 
 
 def kill(process: int) -> None:
     with suppress(ProcessLookupError):
         os.kill(process, signal.SIGKILL)
+
+
+def end_session(session: int) -> None:
+    """Kill what is left of a session of processes."""
+    for path in Path("/proc").glob("[0-9]*/stat"):
+        with suppress(FileNotFoundError, ProcessLookupError):
+            words = path.read_text().rpartition(")")[2].split()
+            if int(words[3]) == session:
+                kill(int(path.parent.name))
 
 
 def digest(job) -> str:
@@ -162,16 +181,69 @@ def digest(job) -> str:
     return content.hexdigest()
 
 
+def measure_processes(numbers: list[int], scenes: int) -> None:
+    """Label drawn scenes with so many detectors of one thread; say what an image costs each time."""
+    from PIL import Image
+
+    from detic.shapes.classes import draw_classes
+    from detic.shapes.images import random_scene
+    from detic.shapes.streams import Stream, generator
+
+    classes = draw_classes(0)
+    Path("photos").mkdir()
+    for number in range(scenes):
+        scene = random_scene(classes, generator(0, Stream.VAL, number))
+        Image.fromarray(scene.rgb).save(f"photos/{number:05d}.png")
+    for run, number in enumerate(numbers):
+        cpu_s, wall_s = labelled_by(number, Path(f"job-{run}"))
+        print(
+            f"{number} processes: {1000 * cpu_s / scenes:.1f} ms of CPU time an image, "
+            f"{scenes / wall_s:.1f} images/s"
+        )
+
+
+def labelled_by(number: int, folder: Path) -> tuple[float, float]:
+    """Return the seconds, of all cores and of the clock, that so many detectors take."""
+    names = ",".join(["green gear", "yellow mug", "red star"])
+    words = ["photos", "--model", "shapes-detic", "--device", "cpu", "--custom-vocabulary", names]
+    return labelling_seconds(folder, [*words, "--shard-size", "5", "--workers", str(number)])
+
+
+def labelling_seconds(folder: Path, words: list[str]) -> tuple[float, float]:
+    """Run a job; return the seconds of its workers, and of the clock, from when the first is ready."""
+    from detic.labelling.job import is_planned, open_job
+
+    begun, used, start = {}, {}, 0.0
+    command = [*COMMAND, "run", "--job", str(folder), *words]
+    with subprocess.Popen(command, env=ENVIRONMENT | {"OMP_NUM_THREADS": "1"}) as parent:
+        while parent.poll() is None:
+            time.sleep(0.02)
+            if not is_planned(folder):
+                continue
+            for process in {*workers_of(open_job(folder)), *begun}:
+                seconds = cpu_seconds(process)
+                if seconds is not None:
+                    start = start or time.monotonic()
+                    begun.setdefault(process, seconds)
+                    used[process] = seconds
+    return sum(used[p] - begun[p] for p in used), time.monotonic() - start
+
+
+def cpu_seconds(process: int) -> float | None:
+    """Return the CPU time of a process, by what Linux says; None if it has ended."""
+    try:
+        words = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except (FileNotFoundError, ProcessLookupError):
+        return None
+    return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
+
+
 def measure_engine(engine: str, count: int) -> None:
     job, _ = plan(count, engine)
-    start = time.monotonic()
-    command = [*COMMAND, "run", "--job", engine, "--engine", engine, "--workers", "1"]
-    subprocess.run(command, env=ENVIRONMENT, check=True)
+    cpu_s, _ = labelling_seconds(job.folder, ["--engine", engine, "--workers", "1"])
     written = sorted(summary.written for _, summary in job.summaries())
     steady = (len(written) - 1) * 1000 / (written[-1] - written[0])
-    print(
-        f"{engine}: {count / (time.monotonic() - start):.0f} images/s with start, {steady:.0f} without"
-    )
+    print(f"{engine}: {1e6 * cpu_s / count:.0f} us of CPU time an image, {steady:.0f} images/s")
 
 
 if __name__ == "__main__":

@@ -7,6 +7,7 @@ from argparse import Namespace
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
+from shlex import quote
 
 import yaml
 
@@ -132,7 +133,7 @@ def _report(images: Sequence[AnnotatedImage], output: Path, root: Path) -> None:
     logger.info(
         "%d images, %d objects of %d classes; train on them with `detic train --data %s --images %s`, or "
         "name them in DATALOADER.BOX_SOURCES of a recipe:",
-        *(len(images), len(objects), num_classes, output, root),
+        *(len(images), len(objects), num_classes, quote(str(output)), quote(str(root))),
     )
     entry = {"name": output.stem, "format": "coco"}
     entry |= {"annotations": os.path.abspath(output), "images": str(root)}

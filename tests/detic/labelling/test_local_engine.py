@@ -25,7 +25,14 @@ def long_list(tmp_path):
     (tmp_path / "long.txt").write_text("".join(f"image-{i}.jpg\n" for i in range(400)))
 
 
-def test_a_killed_worker_loses_one_shard(plan, long_list, tmp_path):
+@pytest.fixture
+def forking(monkeypatch):
+    """Workers are forked from this process, which has imported all; as elsewhere, that takes seconds."""
+    contexts = multiprocessing.get_context
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: contexts("fork"))
+
+
+def test_a_killed_worker_loses_one_shard(plan, long_list, tmp_path, forking):
     undisturbed = plan("long.txt", folder="undisturbed", size=40)
     label(undisturbed)
     job = plan("long.txt", size=40)
@@ -44,6 +51,7 @@ def test_a_killed_worker_loses_one_shard(plan, long_list, tmp_path):
     assert not multiprocessing.active_children()
 
 
+@pytest.mark.slow
 def test_workers_end_with_their_parent(plan, long_list, tmp_path):
     job = plan("long.txt", size=40)
     (tmp_path / "slow").write_text("0.01")
@@ -67,7 +75,7 @@ def test_workers_end_with_their_parent(plan, long_list, tmp_path):
     assert {path.name[0] for path in (job.folder / "parts").iterdir()} == {"p"}  # no leftovers
 
 
-def test_mistakes_of_workers_end_the_run(plan, names, tmp_path):
+def test_mistakes_of_workers_end_the_run(plan, names, tmp_path, forking):
     job = plan("names.txt")
     (tmp_path / "names.txt").unlink()
     with pytest.raises(InputError, match=r"names\.txt has changed"):
