@@ -54,10 +54,13 @@ def read_label_studio(place: Path, images: Path | None, problems: Problems) -> l
     left_out: Counter[str] = Counter()
     found = []
     for task in tasks:
+        where = f"{file}, task {shown(task.get('id'))}"
+        if not _is_well_formed(task):
+            problems.add(where, "it has not the form of Label Studio's tasks")
+            continue
         results = _results(task)
         if results is None:
             continue
-        where = f"{file}, task {task.get('id')}"
         path = _find_image(task, finder, where, problems)
         size_hw = None if path is None else size_of(path, where, problems)
         if path is not None and size_hw is not None:
@@ -80,6 +83,22 @@ def _is_list(file: Path) -> bool:
         return False
     with open_to_read(file) as content:
         return content.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+
+
+def _is_well_formed(task: dict) -> bool:
+    """Return whether objects and lists are where a task has them."""
+    annotations = task["annotations"] or []
+    if not _are_objects(annotations) or not isinstance(task.get("data") or {}, dict):
+        return False
+    results = [annotation.get("result") or [] for annotation in annotations]
+    return all(
+        _are_objects(of_one) and all(isinstance(result.get("type"), str | None) for result in of_one)
+        for of_one in results
+    )
+
+
+def _are_objects(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, dict) for value in values)
 
 
 def _results(task: dict) -> list[dict] | None:

@@ -57,10 +57,11 @@ def test_jobs_that_are_not_complete_are_refused(plan, names, merged):
     assert [json.loads(line)["image_id"] for line in lines] == [1, 2, 3, 10]
 
 
-def test_webdatasets_hold_images_beside_labels(plan, merged, write_image):
+def test_webdatasets_hold_images_beside_labels(plan, merged, write_image, monkeypatch):
     write_image("photos/a.png"), write_image("photos/broken.png"), write_image("photos/c.png")
     job = plan("photos", size=2)
     label(job)
+    monkeypatch.chdir("photos")  # the job knows where it was planned
     folder = merged(job, "webdataset", "out")
     with tarfile.open(folder / "part-00001.tar") as tar:
         assert tar.getnames() == ["00001-0001.png", "00001-0001.json"]

@@ -314,6 +314,23 @@ def test_label_studio_names_task_and_result(tmp_path, write_image):
         read_export(file)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"annotations": "none"},
+        {"annotations": [3]},
+        {"annotations": [{"result": 3}]},
+        {"annotations": [{"result": ["box"]}]},
+        {"annotations": [{"result": [{"type": ["box"]}]}]},
+        {"data": ["a.jpg"]},
+    ],
+)
+def test_tasks_of_another_form_are_named(tmp_path, change):
+    file = write_json(tmp_path / "e.json", [task([]) | change])
+    with pytest.raises(InputError, match=r"task 5: it has not the form of Label Studio's tasks"):
+        read_export(file)
+
+
 def test_label_studio_leaves_given_up_annotations_out(tmp_path):
     file = write_json(tmp_path / "e.json", [task([], was_cancelled=True)])
     with pytest.raises(InputError, match="has no annotated image"):
