@@ -2,7 +2,7 @@
 
     python benchmarks/label_scale.py                             (the plan of 10 million images; memory)
     python benchmarks/label_scale.py --kills 20 --engines local ray      (SIGKILLs of workers and parents)
-    python benchmarks/label_scale.py --images 100000 --engines local ray (images per second)
+    python benchmarks/label_scale.py --images 10000 --engines local ray  (images per second)
     python benchmarks/label_scale.py --processes 1 2                     (a detector on drawn scenes)
 
 But for the last, images are names alone. What is measured then is everything but reading and detection.
@@ -51,8 +51,8 @@ def main() -> None:
         elif arguments.kills:
             measure_kills(arguments.kills, arguments.seed, arguments.engines or ["local"])
         elif arguments.engines:
-            for engine in arguments.engines:
-                measure_engine(engine, arguments.images)
+            for run, engine in enumerate(arguments.engines):
+                measure_engine(engine, arguments.images, f"job-{run}")
         else:
             measure_plan(arguments.planned)
             measure_memory(arguments.images)
@@ -98,9 +98,12 @@ def peak_mib() -> float:
 
 
 def measure_memory(count: int) -> None:
-    """Label in this process; say what memory holds after a tenth and at the end."""
+    """Label and merge in this process; say what memory holds after a tenth, and at each end."""
+    from detic.labelling.dataset_file import merge_coco
+    from detic.labelling.labelled_images import LabelledImages
     from detic.labelling.labellers import build_labeller
     from detic.labelling.worker import label_shard
+    from detic.review.uncertainty import most_uncertain
 
     job, _ = plan(count, "memory")
     labeller = build_labeller(job.labeller)
@@ -111,6 +114,11 @@ def measure_memory(count: int) -> None:
             print(f"{(index + 1) * 1000} images: {resident_mib():.0f} MiB resident")
     seconds = time.process_time() - start
     print(f"{count} images: {seconds:.0f} s of CPU time, {count / seconds:.0f} images/s")
+    images = LabelledImages(job, range(job.num_shards))
+    merge_coco(images, Path("merged.json"))
+    print(f"merged as COCO: {resident_mib():.0f} MiB resident")
+    most_uncertain(images, 500)
+    print(f"500 chosen for review: {resident_mib():.0f} MiB resident")
 
 
 def resident_mib() -> float:
@@ -226,6 +234,8 @@ def labelling_seconds(folder: Path, words: list[str]) -> tuple[float, float]:
                     start = start or time.monotonic()
                     begun.setdefault(process, seconds)
                     used[process] = seconds
+    if parent.returncode:
+        sys.exit(f"the run ended with status {parent.returncode}")
     return sum(used[p] - begun[p] for p in used), time.monotonic() - start
 
 
@@ -238,8 +248,10 @@ def cpu_seconds(process: int) -> float | None:
     return (int(words[11]) + int(words[12])) / os.sysconf("SC_CLK_TCK")
 
 
-def measure_engine(engine: str, count: int) -> None:
-    job, _ = plan(count, engine)
+def measure_engine(engine: str, count: int, folder: str) -> None:
+    """Label with one worker; say what an image costs, and the rate after the first shard."""
+    job, _ = plan(count, folder)
+    Path("slow").write_text("0.01")  # seconds of an image: a fast detector's
     cpu_s, _ = labelling_seconds(job.folder, ["--engine", engine, "--workers", "1"])
     written = sorted(summary.written for _, summary in job.summaries())
     steady = (len(written) - 1) * 1000 / (written[-1] - written[0])

@@ -99,3 +99,14 @@ def test_label_studio_itself_reads_our_brushes(job, merged):
         opacity = brush.decode_rle(result["value"]["rle"]).reshape(48, 64, 4)[..., 3]
         label = ["cup", "mug"].index(result["value"]["brushlabels"][0])
         np.testing.assert_array_equal(opacity > 0, np.eye(48, 64, k=label, dtype=bool))
+
+
+@pytest.mark.parametrize("flags", [(), ("--boxes-only",)])
+def test_label_studio_itself_finds_our_predictions_valid(job, merged, flags):
+    interface = pytest.importorskip("label_studio_sdk.label_interface")
+    folder = merged(job, "label-studio", "review", *flags)
+    config = interface.LabelInterface((folder / "config.xml").read_text())
+    config.validate()
+    for one in json.loads((folder / "tasks.json").read_text()):
+        [prediction] = one["predictions"]
+        assert config.validate_prediction(prediction, return_errors=True) == []
