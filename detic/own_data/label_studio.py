@@ -92,7 +92,8 @@ def _is_well_formed(task: dict) -> bool:
         return False
     results = [annotation.get("result") or [] for annotation in annotations]
     return all(
-        _are_objects(of_one) and all(isinstance(result.get("type"), str | None) for result in of_one)
+        _are_objects(of_one)
+        and all(isinstance(result.get("type"), str | None) for result in of_one)
         for of_one in results
     )
 
