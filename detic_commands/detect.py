@@ -47,7 +47,7 @@ def argument_parser(prog: str = "detic detect") -> argparse.ArgumentParser:
     _add_results(parser.add_argument_group("where results go"))
     _add_drawing(parser.add_argument_group("how they are drawn"))
     add_detector(detector := parser.add_argument_group("the detector"))
-    _add_parts_of_images(detector)
+    add_parts_of_images(detector)
     return parser
 
 
@@ -241,7 +241,7 @@ def add_detector(group: argparse._ArgumentGroup) -> None:
     )
 
 
-def _add_parts_of_images(group: argparse._ArgumentGroup) -> None:
+def add_parts_of_images(group: argparse._ArgumentGroup) -> None:
     group.add_argument(
         "--batch-size",
         type=positive_int,

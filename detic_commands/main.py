@@ -65,6 +65,12 @@ COMMANDS: Group = {
             "--after": "forgetting_report",
         },
     ),
+    "label": {
+        "run": Command("label.run", "label any number of images, by any number of workers"),
+        "status": Command("label.status", "say how far that is"),
+        "merge": Command("label.merge", "write the labels to one file, also for review tools"),
+        "import": Command("label.import_labels", "read what people have corrected, to train on it"),
+    },
     "vocabulary": {
         "embed": Command("vocabulary.embed", "embed class names: the files of classifiers"),
         "join": Command("vocabulary.join", "join class lists into one vocabulary file"),
@@ -83,6 +89,7 @@ COMMANDS: Group = {
 }
 HELP = {"-h", "--help"}
 SUMMARIES = {
+    "label": "label millions of images: the work can be shared, killed and gone on with",
     "vocabulary": "class names and their embeddings",
     "data": "datasets: what is missing, and how it is made",
     "prepare": "make a file of a dataset out of what was fetched",

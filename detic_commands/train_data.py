@@ -3,8 +3,8 @@
     %(prog)s --data my_export/ --model detic-r50
     %(prog)s --data boxes.json class_images/ --val val.json --model shapes-detic --dry-run
 
-Data are what annotation tools export: COCO, Roboflow, YOLO (data.yaml), Pascal VOC, Label Studio
-(JSON), or a folder of images for each class. The command writes a recipe with the reason of each value,
+Data are what annotation tools export: COCO, Roboflow, YOLO (data.yaml), Pascal VOC, CVAT (XML), Label
+Studio (JSON), or a folder of images for each class. The command writes a recipe with the reason of each value,
 evaluates the detector, trains it, evaluates it again, and reports what it gained and lost. It ends with
 the commands to go on. --dry-run writes the recipe alone.
 """

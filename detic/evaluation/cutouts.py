@@ -131,21 +131,46 @@ def _cutout(
     focus = annotations[0]
     shown = _seen_as(focus, detections)
     texts = [f"{class_names[row['category_id']]} {row['score']:.2f}" for row in shown]
-    left, top, right, bottom = _cut(focus["bbox"], image.shape[:2])
+    tile = tile_around(image, focus["bbox"])
+
+    def in_tile(rows: list[dict]) -> np.ndarray:
+        return tile.placed(np.array([_xyxy(row) for row in rows]).reshape(-1, 4))
+
+    drawn = draw(tile.pixels, in_tile(annotations), in_tile(shown), texts)
+    return Cutout(as_jpeg(drawn), "; ".join(texts) or "not detected")
+
+
+@dataclass(frozen=True)
+class Tile:
+    """A part of an image at the size of a tile."""
+
+    pixels: np.ndarray  # (H, W, 3) BGR uint8
+    left: int  # of the part in the image
+    top: int
+    scale: float  # pixels of the tile in one of the image
+
+    def placed(self, xy: np.ndarray) -> np.ndarray:
+        """Return points or boxes of the image, (N, 2 K) of x and y in turn, as they are in the tile."""
+        corner = np.tile((self.left, self.top), xy.shape[-1] // 2)
+        return (xy - corner) * self.scale
+
+
+def tile_around(image: np.ndarray, box_xywh: Sequence[float]) -> Tile:
+    """Return the part of an image (H, W, 3) BGR uint8 around a box."""
+    left, top, right, bottom = _cut(box_xywh, image.shape[:2])
     scale = TILE_PX / max(right - left, bottom - top)
-    tile = cv2.resize(
+    pixels = cv2.resize(
         image[top:bottom, left:right],
         (max(1, round((right - left) * scale)), max(1, round((bottom - top) * scale))),
         interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_CUBIC,
     )
+    return Tile(pixels, left, top, scale)
 
-    def in_tile(rows: list[dict]) -> np.ndarray:
-        boxes = np.array([_xyxy(row) for row in rows]).reshape(-1, 4)
-        return (boxes - (left, top, left, top)) * scale
 
-    drawn = draw(tile, in_tile(annotations), in_tile(shown), texts)
-    _, jpeg = cv2.imencode(".jpg", drawn, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
-    return Cutout(jpeg.tobytes(), "; ".join(texts) or "not detected")
+def as_jpeg(pixels: np.ndarray) -> bytes:
+    """Return the file of an image (H, W, 3) BGR uint8."""
+    _, jpeg = cv2.imencode(".jpg", pixels, [cv2.IMWRITE_JPEG_QUALITY, JPEG_QUALITY])
+    return jpeg.tobytes()
 
 
 def _seen_as(focus: dict, detections: list[dict]) -> list[dict]:

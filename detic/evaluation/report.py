@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
 from detic.evaluation.class_rows import classes_table, shade
 from detic.evaluation.confusion import MIN_SCORE, Confusions, count_confusions
@@ -21,6 +20,7 @@ from detic.evaluation.results_file import ResultsFile
 from detic.evaluation.scores import Evaluation
 from detic.evaluation.summary import format_percent, metrics_table
 from detic.files import write_text
+from detic.pages import template
 from detic.result_rows import ImageId
 
 NUM_SHOWN_CLASSES = 6  # at each end
@@ -63,26 +63,22 @@ def write_report(
     )
     metric_names, metric_rows = metrics_table(evaluation)
     confusions = count_confusions(evaluation, results)
-    page = (
-        _templates()
-        .get_template("report.html.jinja")
-        .render(
-            title=dataset_name,
-            facts=_facts(evaluation, results),
-            metric_names=metric_names,
-            metric_rows=metric_rows,
-            plots=_plots(evaluation),
-            curves=_curves(evaluation),
-            confused=_confused(evaluation, confusions),
-            matrix=_matrix(evaluation, confusions),
-            table=classes_table(evaluation, confusions),
-            min_score=MIN_SCORE,
-            origin=provenance(origin or {}),
-            sections={
-                "Best classes": _cards(best, evaluation, cutouts),
-                "Worst classes": _cards(worst, evaluation, cutouts),
-            },
-        )
+    page = template("detic.evaluation", "report.html.jinja").render(
+        title=dataset_name,
+        facts=_facts(evaluation, results),
+        metric_names=metric_names,
+        metric_rows=metric_rows,
+        plots=_plots(evaluation),
+        curves=_curves(evaluation),
+        confused=_confused(evaluation, confusions),
+        matrix=_matrix(evaluation, confusions),
+        table=classes_table(evaluation, confusions),
+        min_score=MIN_SCORE,
+        origin=provenance(origin or {}),
+        sections={
+            "Best classes": _cards(best, evaluation, cutouts),
+            "Worst classes": _cards(worst, evaluation, cutouts),
+        },
     )
     write_text(path, page)
     logger.info("the report is in %s", path)
@@ -101,16 +97,6 @@ def best_and_worst(evaluation: Evaluation) -> tuple[list[int], list[int]]:
     rising = annotated[np.lexsort((-num_gt, class_ap[annotated]))].tolist()
     best = falling[:count]
     return best, [index for index in rising if index not in best][:count]
-
-
-def _templates() -> Environment:
-    return Environment(
-        loader=PackageLoader("detic.evaluation"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-    )
 
 
 def _facts(evaluation: Evaluation, results: ResultsFile) -> list[tuple[int, str]]:

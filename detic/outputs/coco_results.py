@@ -18,7 +18,7 @@ from detic.result_rows import result_rows
 # LVIS counts no more than this, the highest-scoring ones.
 LVIS_DETECTIONS_PER_IMAGE = 300
 # LVIS says for each image which classes were checked; here, none were.
-_LVIS_FIELDS: dict[str, list] = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
+LVIS_FIELDS: dict[str, list] = {"neg_category_ids": [], "not_exhaustive_category_ids": []}
 
 
 @contextmanager
@@ -31,7 +31,7 @@ def write_coco_results(path: Path, categories: Sequence[Category]) -> Iterator[W
 @contextmanager
 def write_lvis_results(path: Path, categories: Sequence[Category]) -> Iterator[Write]:
     """Yield a function that adds the detections of an image to an LVIS results file."""
-    with _results(path, categories, _LVIS_FIELDS) as write:
+    with _results(path, categories, LVIS_FIELDS) as write:
         yield lambda image, detections: write(image, detections[:LVIS_DETECTIONS_PER_IMAGE])
 
 
@@ -57,7 +57,8 @@ def images_path(path: Path) -> Path:
     return path.with_name(f"{path.stem}.images.json")
 
 
-def _category(category: Category) -> dict:
+def category_entry(category: Category) -> dict:
+    """Return a class as COCO's and LVIS's files have it."""
     entry = {"id": category.id, "name": category.name}
     return entry if category.parent is None else entry | {"supercategory": category.parent}
 
@@ -65,7 +66,7 @@ def _category(category: Category) -> dict:
 def _write_images(path: Path, images: list[dict], categories: Sequence[Category]) -> None:
     document = {
         "images": images,
-        "categories": [_category(category) for category in categories],
+        "categories": [category_entry(category) for category in categories],
         "annotations": [],
     }
     with unfinished_text(path) as file:

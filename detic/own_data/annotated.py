@@ -4,8 +4,12 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
+from hotcoco import mask as rle
+
 from detic.errors import InputError, some_of
 from detic.images import IMAGE_ERRORS, is_image_name, read_image_size
+from detic.result_rows import encoded_masks
 
 TRAIN, VAL, TEST = "train", "val", "test"
 # How tools call them, in names of folders, files and keys
@@ -134,6 +138,17 @@ def box_around(points: Sequence[tuple[float, float]]) -> tuple[float, float, flo
     """
     xs, ys = zip(*points, strict=True)
     return min(xs), min(ys), max(xs) - min(xs), max(ys) - min(ys)
+
+
+def around_mask(mask: np.ndarray) -> tuple[tuple[float, float, float, float], dict]:
+    """Return the box (XYWH) around a mask (H, W) bool, and the mask as run lengths.
+
+    >>> around_mask(np.array([[False, True, True]]))[0]
+    (1.0, 0.0, 2.0, 1.0)
+    """
+    [encoded] = encoded_masks(mask[None])
+    x, y, width, height = rle.to_bbox(encoded).tolist()
+    return (x, y, width, height), encoded
 
 
 def in_split(images: Iterable[AnnotatedImage], split: str | None) -> list[AnnotatedImage]:

@@ -8,6 +8,7 @@ from detic.errors import InputError, unknown_choice
 from detic.own_data.annotated import AnnotatedImage, Problems
 from detic.own_data.class_folders import is_class_folders, read_class_folders
 from detic.own_data.coco import is_coco, is_roboflow, read_coco, read_roboflow
+from detic.own_data.cvat import is_cvat, read_cvat
 from detic.own_data.label_studio import is_label_studio, read_label_studio
 from detic.own_data.voc import is_voc, read_voc
 from detic.own_data.yolo import is_yolo, read_yolo
@@ -31,6 +32,7 @@ FORMATS = {
     "yolo": Format(is_yolo, read_yolo, "data.yaml"),
     "label-studio": Format(is_label_studio, read_label_studio, "a .json file with a list"),
     "coco": Format(is_coco, read_coco, "a .json file with images and annotations"),
+    "cvat": Format(is_cvat, read_cvat, "annotations.xml"),
     "voc": Format(is_voc, read_voc, "Annotations/*.xml"),
     "folders": Format(is_class_folders, read_class_folders, "one folder of images a class"),
 }
@@ -43,7 +45,7 @@ def recognise(place: Path) -> str:
         InputError: there is nothing, or nothing that any reader knows.
     """
     if not place.exists():
-        raise InputError(f"{place} is not there; --data names a file or a folder")
+        raise InputError(f"{place} is not there; name a file or a folder")
     found = next((name for name, form in FORMATS.items() if form.recognises(place)), None)
     if found is None:
         known = "; ".join(f"{name}: {form.looks_like}" for name, form in FORMATS.items())

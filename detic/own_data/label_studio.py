@@ -6,11 +6,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 from urllib.parse import parse_qs, unquote, urlsplit
-
-import numpy as np
-from hotcoco import mask as run_lengths
 
 from detic.documents import read_json
 from detic.errors import InputError, shown
@@ -20,17 +16,17 @@ from detic.own_data.annotated import (
     AnnotatedObject,
     ImageFinder,
     Problems,
+    around_mask,
     box_around,
     size_of,
 )
+from detic.own_data.brush import decode_brush
 
 logger = logging.getLogger(__name__)
 
 UPLOAD = re.compile(r"^[0-9a-f]{8}-")  # what is put before the names of files that are uploaded
 LABELS = {"rectanglelabels", "polygonlabels", "brushlabels"}  # types of results, and their fields
 CHOICES = "choices"  # labels of whole images
-MAX_PIXELS = 2**28  # of a brush
-CHANNELS = 4  # of a brush's image: red, green, blue, opacity
 
 
 def is_label_studio(place: Path) -> bool:
@@ -58,10 +54,13 @@ def read_label_studio(place: Path, images: Path | None, problems: Problems) -> l
     left_out: Counter[str] = Counter()
     found = []
     for task in tasks:
+        where = f"{file}, task {shown(task.get('id'))}"
+        if not _is_well_formed(task):
+            problems.add(where, "it has not the form of Label Studio's tasks")
+            continue
         results = _results(task)
         if results is None:
             continue
-        where = f"{file}, task {task.get('id')}"
         path = _find_image(task, finder, where, problems)
         size_hw = None if path is None else size_of(path, where, problems)
         if path is not None and size_hw is not None:
@@ -84,6 +83,23 @@ def _is_list(file: Path) -> bool:
         return False
     with open_to_read(file) as content:
         return content.read(64).removeprefix(b"\xef\xbb\xbf").lstrip()[:1] == b"["
+
+
+def _is_well_formed(task: dict) -> bool:
+    """Return whether objects and lists are where a task has them."""
+    annotations = task["annotations"] or []
+    if not _are_objects(annotations) or not isinstance(task.get("data") or {}, dict):
+        return False
+    results = [annotation.get("result") or [] for annotation in annotations]
+    return all(
+        _are_objects(of_one)
+        and all(isinstance(result.get("type"), str | None) for result in of_one)
+        for of_one in results
+    )
+
+
+def _are_objects(values: object) -> bool:
+    return isinstance(values, list) and all(isinstance(value, dict) for value in values)
 
 
 def _results(task: dict) -> list[dict] | None:
@@ -173,58 +189,7 @@ def _brush(value: dict, result: dict, size_hw: tuple[int, int]):
     size = int(result["original_height"]), int(result["original_width"])
     if size != size_hw:
         raise ValueError(f"it is {size[0]} x {size[1]}, the image {size_hw[0]} x {size_hw[1]}")
-    opacity = decode_brush(value["rle"], size_hw)
-    mask = run_lengths.encode(np.asfortranarray(opacity > 0, dtype=np.uint8))
-    counts = mask["counts"]
-    mask["counts"] = counts.decode("ascii") if isinstance(counts, bytes) else counts
-    return tuple(run_lengths.to_bbox(mask).tolist()), {**mask, "size": list(size_hw)}
+    return around_mask(decode_brush(value["rle"], size_hw) > 0)
 
 
 _SHAPES = {"rectanglelabels": _rectangle, "polygonlabels": _polygon, "brushlabels": _brush}
-
-
-def decode_brush(numbers: list[int], size_hw: tuple[int, int]) -> np.ndarray:
-    """Return the opacity (H, W) uint8 of a brush.
-
-    Its bits are: 32 with the number of values, 5 with their width less one, four times 4 with the widths
-    of lengths less one. Then runs: a bit that says whether it repeats one value, 2 with which width of
-    lengths, its length less one, then one value or all of them. Values are those of an image with
-    opacity, pixel by pixel.
-
-    Raises:
-        ValueError: it ends early, or is no image of this size.
-    """
-    bits = _Bits(numbers)
-    height, width = size_hw
-    count = bits.read(32)
-    if count != height * width * CHANNELS or height * width > MAX_PIXELS:
-        raise ValueError(f"it has {count} values; expected {height} x {width} x {CHANNELS}")
-    value_bits = bits.read(5) + 1
-    length_bits = [bits.read(4) + 1 for _ in range(4)]
-    values = np.zeros(count, dtype=np.uint8)
-    start = 0
-    while start < count:
-        is_repeated = bits.read(1)
-        end = start + 1 + bits.read(length_bits[bits.read(2)])
-        if is_repeated:
-            values[start:end] = bits.read(value_bits)
-        else:
-            values[start:end] = [bits.read(value_bits) for _ in range(start, min(end, count))]
-        start = end
-    return values.reshape(height, width, CHANNELS)[..., -1]
-
-
-class _Bits:
-    """Numbers of some bits each, one after the other."""
-
-    def __init__(self, numbers: Any):
-        self._bits = np.unpackbits(np.array(numbers, dtype=np.uint8))
-        self._next = 0
-
-    def read(self, count: int) -> int:
-        end = self._next + count
-        if end > len(self._bits):
-            raise ValueError("its run lengths end early")
-        taken = self._bits[self._next : end]
-        self._next = end
-        return int(taken.dot(1 << np.arange(count - 1, -1, -1, dtype=np.int64)))

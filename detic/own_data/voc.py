@@ -14,6 +14,7 @@ from detic.own_data.annotated import (
     size_of,
     split_of,
 )
+from detic.own_data.xml_file import parsed_xml
 
 SIDES = ("xmin", "ymin", "xmax", "ymax")
 LISTS = Path("ImageSets") / "Main"  # text files with the names of the images of each split
@@ -34,7 +35,7 @@ def read_voc(place: Path, images: Path | None, problems: Problems) -> list[Annot
     split_of_stem = _listed_splits(place)
     found = []
     for file in _files(place):
-        root = _parsed(file, problems)
+        root = parsed_xml(file, "annotation", problems)
         if root is None:
             continue
         name = root.findtext("filename") or f"{file.stem}.jpg"
@@ -68,22 +69,6 @@ def _listed_splits(place: Path) -> dict[str, str]:
                 line.split()[0]: split for line in read_text(file).splitlines() if line.strip()
             }
     return splits
-
-
-def _parsed(file: Path, problems: Problems) -> ElementTree.Element | None:
-    text = read_text(file)
-    if "<!" in text.replace("<!--", ""):  # entities can stand for gigabytes
-        problems.add(str(file), "it declares a document type, which annotations do not need")
-        return None
-    try:
-        root = ElementTree.fromstring(text)
-    except (ElementTree.ParseError, ValueError) as error:
-        problems.add(str(file), f"no XML ({error})")
-        return None
-    if root.tag != "annotation":
-        problems.add(str(file), f"its root is <{root.tag}>; expected <annotation>")
-        return None
-    return root
 
 
 def _size(root: ElementTree.Element) -> tuple[int, int] | None:

@@ -11,8 +11,8 @@ from detic.errors import InputError
 from detic.outputs import WRITERS, ImageRecord
 from detic.outputs.writer import Category
 from detic.own_data.annotated import ImageFinder, Problems, split_of
+from detic.own_data.brush import decode_brush, encode_brush
 from detic.own_data.formats import FORMATS, read_export, recognise
-from detic.own_data.label_studio import decode_brush
 
 BOX = (10.0, 5.0, 30.0, 15.0)  # XYWH in an image of 60 x 40
 TRIANGLE = [10.0, 5.0, 40.0, 5.0, 10.0, 20.0]  # with the same box
@@ -314,10 +314,93 @@ def test_label_studio_names_task_and_result(tmp_path, write_image):
         read_export(file)
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"annotations": "none"},
+        {"annotations": [3]},
+        {"annotations": [{"result": 3}]},
+        {"annotations": [{"result": ["box"]}]},
+        {"annotations": [{"result": [{"type": ["box"]}]}]},
+        {"data": ["a.jpg"]},
+    ],
+)
+def test_tasks_of_another_form_are_named(tmp_path, change):
+    file = write_json(tmp_path / "e.json", [task([]) | change])
+    with pytest.raises(InputError, match=r"task 5: it has not the form of Label Studio's tasks"):
+        read_export(file)
+
+
 def test_label_studio_leaves_given_up_annotations_out(tmp_path):
     file = write_json(tmp_path / "e.json", [task([], was_cancelled=True)])
     with pytest.raises(InputError, match="has no annotated image"):
         read_export(file)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_brushes_come_back_as_they_were(seed):
+    random = np.random.default_rng(seed)
+    mask = random.random((7, 9)) < (0, 0.5, 0.9, 1)[seed]
+    np.testing.assert_array_equal(decode_brush(encode_brush(mask), (7, 9)) > 0, mask)
+
+
+def test_long_runs_of_a_brush_are_cut_and_cost_little():
+    mask = np.zeros((300, 300), bool)
+    mask[100:250] = True
+    numbers = encode_brush(mask)
+    assert len(numbers) < 40
+    np.testing.assert_array_equal(decode_brush(numbers, mask.shape) > 0, mask)
+
+
+def cvat(shapes, name="a.jpg", subset=""):
+    return f'<annotations><image id="3" name="{name}" {subset}>{shapes}</image></annotations>'
+
+
+def test_cvat_reads_boxes_polygons_masks_and_tags(tmp_path, write_image, caplog):
+    write_image("images/val/a.jpg")
+    points = ";".join(f"{x},{y}" for x, y in zip(TRIANGLE[::2], TRIANGLE[1::2], strict=True))
+    # Rows of three pixels: one inside, then three, then the last two
+    runs = 'left="10" top="5" width="3" height="3" rle="1, 1, 1, 3, 1, 2"'
+    shapes = (
+        '<box label="cat" xtl="10" ytl="5" xbr="40" ybr="20"/>'
+        f'<polygon label="dog" points="{points}"/><mask label="cat" {runs}/>'
+        '<points label="cat" points="1,2"/><tag label="indoors"/>'
+    )
+    (tmp_path / "annotations.xml").write_text(cvat(shapes, "val/a.jpg", 'subset="Validation"'))
+    assert recognise(tmp_path) == recognise(tmp_path / "annotations.xml") == "cvat"
+    [image] = read_export(tmp_path, tmp_path / "images")
+    assert (image.split, image.labels, image.size_hw) == ("val", ("indoors",), (40, 60))
+    box, polygon, mask = image.objects
+    assert (box.name, box.box_xywh, box.mask) == ("cat", BOX, None)
+    assert (polygon.name, polygon.box_xywh, polygon.mask) == ("dog", BOX, [TRIANGLE])
+    assert mask.box_xywh == (10, 5, 3, 3)
+    pixels = run_lengths.decode(mask.mask)[5:8, 10:13]
+    assert pixels.tolist() == [[0, 1, 0], [1, 1, 1], [0, 1, 1]]
+    assert "left out what is neither box nor mask nor tag: 1 points" in caplog.text
+
+
+def test_cvat_turns_boxes_and_ellipses_about_their_centre(tmp_path, write_image):
+    write_image("a.jpg")
+    box = '<box label="cat" xtl="10" ytl="5" xbr="40" ybr="15" rotation="90"/>'
+    ellipse = '<ellipse label="cat" cx="25" cy="20" rx="15" ry="5" rotation="90"/>'
+    (tmp_path / "a.xml").write_text(cvat(box + ellipse))
+    [image] = read_export(tmp_path / "a.xml")
+    for found, expected in zip(image.objects, [(20, -5, 10, 30), (20, 5, 10, 30)], strict=True):
+        np.testing.assert_allclose(found.box_xywh, expected, atol=1e-9)
+
+
+@pytest.mark.parametrize(
+    "rle",
+    [
+        'left="58" top="0" width="3" height="1" rle="1,2"',
+        'left="0" top="0" width="2" height="2" rle="3"',
+    ],
+)
+def test_cvat_names_a_mask_that_does_not_fit(tmp_path, write_image, rle):
+    write_image("a.jpg")
+    (tmp_path / "a.xml").write_text(cvat(f'<mask label="cat" {rle}/>'))
+    with pytest.raises(InputError, match=r"image 3, shape 1: its mask .* does not fit .* 60 x 40"):
+        read_export(tmp_path / "a.xml")
 
 
 def test_folders_are_classes_of_their_images(tmp_path, write_image):

@@ -1,0 +1,210 @@
+"""A job: a folder with the plan, and the part of each shard that is labelled.
+
+``manifest.json`` says what is labelled by what; it is written last, so a plan is there as a whole or
+not at all. ``shards.jsonl`` has a line a shard. ``parts/part-00012.jsonl`` appears when shard 12 is
+complete. Nothing else says what is done: whoever asks looks at the parts.
+"""
+
+import json
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import astuple, dataclass
+from functools import cached_property
+from hashlib import sha256
+from pathlib import Path
+from typing import Any
+
+from detic.errors import InputError, some_of
+from detic.files import is_file, is_hidden, make_folder, open_to_read, unfinished_path, write_json
+from detic.image_sources import is_address
+from detic.labelling.claims import claimed, is_claimed
+from detic.labelling.inputs import InputOptions, plan_shards
+from detic.labelling.parts import PartSummary, read_part_summary
+from detic.labelling.shards import Shard
+from detic.outputs import Category
+
+MANIFEST = "manifest.json"
+_SHARDS = "shards.jsonl"
+_VERSION = 1
+
+
+@dataclass(frozen=True)
+class Job:
+    """A job that was planned.
+
+    Paths in it are relative to ``base``, where its workers work.
+    """
+
+    folder: Path
+    id: str  # a hash of all that the labels depend on
+    base: str  # the working directory where it was planned
+    inputs: list[str]  # as they were named
+    settings: dict[str, str]  # what the labels depend on, by what the user calls it
+    labeller: dict[str, Any]  # what builds the labeller, see ``detic.labelling.labellers``
+    categories: list[Category]
+    num_shards: int
+    num_images: int | None  # None: tar files are read to know
+
+    @cached_property
+    def shards(self) -> list[Shard]:
+        """The plan."""
+        with open_to_read(self.folder / _SHARDS) as file:
+            return [Shard(*json.loads(line)) for line in file]
+
+    def part_path(self, index: int) -> Path:
+        """Return the file of the labels of a shard."""
+        return self.folder / "parts" / f"part-{index:05d}.jsonl"
+
+    def summary(self, index: int) -> PartSummary | None:
+        """Return what the part of a shard came to; None if it is not complete."""
+        return read_part_summary(self.part_path(index), self.id)
+
+    def summaries(self) -> Iterator[tuple[int, PartSummary]]:
+        """Yield the shards that are done."""
+        for index in range(self.num_shards):
+            if (summary := self.summary(index)) is not None:
+                yield index, summary
+
+    def missing(self) -> list[int]:
+        """Return the shards that are not done."""
+        done = {index for index, _ in self.summaries()}
+        return [index for index in range(self.num_shards) if index not in done]
+
+    def claim(self, index: int):
+        """Return a context that is true if this process alone may label a shard."""
+        return claimed(self._claim_path(index))
+
+    def is_claimed(self, index: int) -> bool:
+        """Return whether some process is at work on a shard."""
+        return is_claimed(self._claim_path(index))
+
+    def _claim_path(self, index: int) -> Path:
+        return self.folder / "claims" / f"{index:05d}"
+
+
+def open_job(folder: Path) -> Job:
+    """Return the job of a folder.
+
+    Raises:
+        InputError: none was planned there, or the manifest cannot be read.
+    """
+    folder = Path(os.path.abspath(folder))
+    try:
+        with open_to_read(folder / MANIFEST) as file:
+            content = json.load(file)
+        version = content.pop("version")
+        categories = [Category(**category) for category in content.pop("categories")]
+        job = Job(folder=folder, categories=categories, **content)
+    except FileNotFoundError as error:
+        raise InputError(
+            f"{folder} holds no job; `detic label run INPUT --job FOLDER` plans one"
+        ) from error
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
+        raise InputError(f"{folder / MANIFEST} is damaged ({error})") from error
+    if version != _VERSION:
+        raise InputError(f"{folder} was planned by another version; plan a job in another folder")
+    return job
+
+
+def check_folder(folder: Path) -> None:
+    """Check that a folder is a job's, maybe one whose planning was killed, or has nothing in it.
+
+    Raises:
+        InputError: it holds other files, which might be lost.
+    """
+    ours = {MANIFEST, _SHARDS, "claims", "inputs", "parts"}
+    found = set(os.listdir(folder)) if folder.is_dir() else set()
+    others = sorted(name for name in found - ours if not is_hidden(name))
+    if others:
+        raise InputError(f"{folder} holds {some_of(others)}; name a new folder with --job")
+
+
+def is_planned(folder: Path) -> bool:
+    """Return whether a folder holds a whole plan."""
+    return is_file(folder / MANIFEST)
+
+
+def plan_job(
+    folder: Path,
+    inputs: Sequence[str],
+    options: InputOptions,
+    *,
+    settings: Mapping[str, str],
+    labeller: Mapping[str, Any],
+    categories: Sequence[Category],
+) -> Job:
+    """Plan a job, or return the one that is there if it is the same; one process plans at a time.
+
+    Raises:
+        InputError: the job that is there is another one, the folder is another's, or there are no images.
+    """
+    folder = Path(os.path.abspath(folder))
+    check_folder(folder)
+    make_folder(folder / "claims")
+    with claimed(folder / "claims" / "plan", wait=True):
+        if not is_planned(folder):
+            _write_plan(folder, inputs, options, settings, labeller, categories)
+    job = open_job(folder)
+    check_same(job, inputs, settings)
+    return job
+
+
+def check_same(job: Job, inputs: Sequence[str], settings: Mapping[str, str]) -> None:
+    """Check that a job that is there is the one that is asked for.
+
+    Args:
+        job: that is there.
+        inputs: as the user names them; none: the job's own.
+        settings: of what is asked for.
+
+    Raises:
+        InputError: it is another one; the message says by what.
+    """
+    names = dict.fromkeys([*job.settings, *settings])
+    other = [name for name in names if job.settings.get(name) != settings.get(name)]
+    if inputs and _rooted(os.getcwd(), inputs) != _rooted(job.base, job.inputs):
+        other.insert(0, "inputs")
+    if other:
+        raise InputError(
+            f"{job.folder} holds a job with other {some_of(other)}; name the same to go on with it, or "
+            "another folder to begin another one"
+        )
+
+
+def _rooted(base: str, inputs: Sequence[str]) -> list[str]:
+    """Return inputs that are relative to a folder, from the root; addresses stay."""
+    return [name if is_address(name) else os.path.join(base, name) for name in inputs]
+
+
+def _write_plan(
+    folder: Path,
+    inputs: Sequence[str],
+    options: InputOptions,
+    settings: Mapping[str, str],
+    labeller: Mapping[str, Any],
+    categories: Sequence[Category],
+) -> None:
+    counts: list[int | None] = []  # images of each shard
+    digest = sha256(json.dumps(settings, sort_keys=True).encode())
+    shards = plan_shards(inputs, folder / "inputs", options)
+    make_folder(folder / "parts")
+    with unfinished_path(folder / _SHARDS) as unfinished, unfinished.open("wb") as file:
+        for shard in shards:
+            line = json.dumps(astuple(shard)).encode() + b"\n"
+            digest.update(line)
+            file.write(line)
+            counts.append(shard.num_images)
+    if not counts:
+        raise InputError(f"there are no images in {some_of(list(inputs))}")
+    manifest = {
+        "version": _VERSION,
+        "id": digest.hexdigest()[:16],
+        "base": os.getcwd(),
+        "inputs": list(inputs),
+        "settings": dict(settings),
+        "labeller": dict(labeller),
+        "categories": [vars(category) for category in categories],
+        "num_shards": len(counts),
+        "num_images": None if None in counts else sum(number or 0 for number in counts),
+    }
+    write_json(folder / MANIFEST, manifest)

@@ -1,0 +1,150 @@
+"""Processes of this machine as workers.
+
+Each has a pipe of its own: what one that is killed leaves behind concerns nobody else. They end with
+the process that started them, however that ends.
+"""
+
+import multiprocessing
+import os
+import signal
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.process import BaseProcess
+from pathlib import Path
+
+import torch
+
+from detic.errors import InputError
+from detic.extensions import import_extensions
+from detic.labelling.engine import EngineOptions
+from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
+from detic.labelling.worker import Report, ShardWorker
+
+
+@dataclass
+class _Worker:
+    process: BaseProcess
+    connection: Connection
+    place: int  # among the workers
+    shard: int | None = None  # it is at work on
+    is_ready: bool = False
+
+
+class LocalEngine:
+    """Hands out shards to processes of this machine.
+
+    Args:
+        folder: of the job.
+        options: how many, and where they compute.
+        report: is told of images that were labelled.
+    """
+
+    def __init__(self, folder: Path, options: EngineOptions, report: Report):
+        self._folder = folder
+        self._options = options
+        self._report = report
+        self._num_stillborn = 0
+
+    def run(self, shards: Sequence[int]) -> list[int]:
+        """Have shards labelled; return those that killed every worker that tried.
+
+        Raises:
+            InputError: a worker met a mistake of the user, or none can begin.
+        """
+        queue = ShardQueue(shards)
+        number = min(self._options.workers, len(shards))
+        workers = [self._start(place) for place in range(number)]
+        try:
+            while workers:
+                ready = wait([worker.connection for worker in workers])
+                for worker in [w for w in workers if w.connection in ready]:
+                    self._hear(worker, workers, queue)
+        finally:
+            for worker in workers:
+                worker.process.kill()
+        return queue.given_up
+
+    def _start(self, place: int) -> _Worker:
+        context = multiprocessing.get_context("forkserver")  # imports once for all workers
+        context.set_forkserver_preload(["detic.labelling.worker"])
+        ours, theirs = context.Pipe()
+        devices = self._options.devices
+        device = devices[place % len(devices)] if devices else None
+        threads = self._options.threads
+        process = context.Process(
+            target=_work, args=(theirs, self._folder, device, threads), daemon=True
+        )
+        process.start()
+        theirs.close()  # or its end would not be noticed
+        return _Worker(process, ours, place)
+
+    def _hear(self, worker: _Worker, workers: list[_Worker], queue: ShardQueue) -> None:
+        """Do what a worker's message asks for; its end is one."""
+        try:
+            kind, value = worker.connection.recv()
+        except (EOFError, OSError):
+            self._replace(worker, workers, queue)
+            return
+        if kind == "images":
+            self._report(value)
+        elif kind == "mistake":
+            raise InputError(value)
+        else:
+            worker.is_ready = True
+            worker.shard = queue.take()
+            try:
+                worker.connection.send(worker.shard)
+            except OSError:  # its end is noticed next
+                return
+            if worker.shard is None:
+                workers.remove(worker)
+                worker.process.join()
+
+    def _replace(self, worker: _Worker, workers: list[_Worker], queue: ShardQueue) -> None:
+        """Queue the shard of a worker that has ended, and start another one."""
+        workers.remove(worker)
+        worker.process.join()
+        if worker.shard is not None:
+            queue.put_back(worker.shard)
+        elif not worker.is_ready:
+            self._num_stillborn += 1
+            if self._num_stillborn == MAX_ATTEMPTS:
+                raise InputError(
+                    f"{MAX_ATTEMPTS} workers ended before they began, the last with exit status "
+                    f"{worker.process.exitcode}; if that is -9, memory does not suffice: name fewer --workers"
+                )
+        if queue:
+            workers.append(self._start(worker.place))
+
+
+def _work(connection: Connection, folder: Path, device: str | None, threads: int | None) -> None:
+    """Label the shards that come through a pipe."""
+    _end_with_parent()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+    if threads is not None:
+        torch.set_num_threads(threads)
+    try:
+        import_extensions()
+        worker = ShardWorker(folder, device)
+        connection.send(("ready", None))
+        while (index := connection.recv()) is not None:
+            worker.label(index, lambda count: connection.send(("images", count)))
+            connection.send(("done", index))
+    except InputError as error:
+        connection.send(("mistake", str(error)))
+    except (EOFError, ConnectionError):
+        pass  # the parent is no more
+
+
+def _end_with_parent() -> None:
+    """End this process, whatever it does, when its parent ends."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None
+
+    def follow() -> None:
+        parent.join()
+        os._exit(1)
+
+    threading.Thread(target=follow, daemon=True).start()

@@ -1,0 +1,165 @@
+"""A shard: the images that one worker labels in one go, and how they are read.
+
+Shards are at most 1000 lines of a list, at most 1000 rows of a Parquet file, or one tar file.
+"""
+
+import os
+import tarfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from typing import IO, Any
+
+from detic.errors import InputError, in_short
+from detic.files import is_file, open_to_read
+from detic.image_sources import MAX_FILE_BYTES, ImageSource, is_address, shown_name
+from detic.images import is_image_name
+from detic.labelling.parquet import read_rows
+
+MAX_IMAGES = 1000
+
+
+@dataclass(frozen=True, slots=True)
+class Failure:
+    """An image that could not be labelled."""
+
+    name: str
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """Where the images of a shard are."""
+
+    kind: str  # a key of READERS
+    path: str  # of a list, a tar file or a Parquet file; an address where fsspec is installed
+    start: int = 0  # first byte of a list, first row of a Parquet file
+    stop: int = 0  # the one after the last
+    num_images: int | None = None  # None: reading the tar file tells
+    file_bytes: int | None = None  # of the whole file when the job was planned
+    column: str | None = None  # of a Parquet file: holds the images
+
+    def read(self) -> Iterator[ImageSource | Failure]:
+        """Yield the images in order, and what is wrong with those that are not to be had.
+
+        Raises:
+            InputError: the file has changed since the job was planned, or it is gone.
+        """
+        if self.file_bytes is not None and self.file_bytes != file_bytes(self.path):
+            raise InputError(
+                f"{self.path} has changed since the job was planned, or it is gone; put it back, or "
+                "plan a job in another folder"
+            )
+        return READERS[self.kind](self)
+
+
+def file_bytes(path: str) -> int | None:
+    """Return the size of a file of this machine; None if there is none."""
+    return None if is_address(path) or not is_file(path) else os.path.getsize(path)
+
+
+def opened(path: str) -> AbstractContextManager[IO[bytes]]:
+    """Return a file open for reading, of this machine or at an address that fsspec knows.
+
+    Raises:
+        InputError: it cannot be opened.
+    """
+    return _opened_remote(path) if is_address(path) else _opened_here(path)
+
+
+def content_of(image: ImageSource) -> bytes:
+    """Return the file of an image of a shard; one at an address is fetched.
+
+    Raises:
+        InputError: it is not to be had.
+    """
+    content = image.fetched().content
+    if isinstance(content, bytes):
+        return content
+    with opened(os.path.expanduser(image.name)) as file:
+        return file.read()
+
+
+def suffix_of(name: str) -> str:
+    """Return the suffix of an image's file, by its name.
+
+    >>> suffix_of("photos/A.PNG"), suffix_of("rows.parquet#17")
+    ('.png', '.jpg')
+    """
+    name = name.partition("?")[0]
+    return os.path.splitext(name)[1].lower() if is_image_name(name) else ".jpg"
+
+
+def _opened_here(path: str) -> AbstractContextManager[IO[bytes]]:
+    try:
+        return open_to_read(path)
+    except FileNotFoundError as error:
+        raise InputError(f"there is no file {path}") from error
+
+
+@contextmanager
+def _opened_remote(path: str) -> Iterator[IO[bytes]]:
+    try:
+        import fsspec
+
+        file = fsspec.open(path, "rb").open()
+    except Exception as error:  # each file system has its own
+        raise InputError(f"cannot open {in_short(path)} ({in_short(str(error))})") from error
+    with file:
+        yield file
+
+
+def _read_list(shard: Shard) -> Iterator[ImageSource | Failure]:
+    """Yield the images whose paths or addresses are lines of a text file."""
+    with opened(shard.path) as file:
+        file.seek(shard.start)
+        lines = file.read(shard.stop - shard.start).split(b"\n")
+    for line in lines:
+        if name := os.fsdecode(line.strip()):
+            yield ImageSource(name)
+
+
+def _read_tar(shard: Shard) -> Iterator[ImageSource | Failure]:
+    """Yield the images of a tar file as they come; one that is damaged yields those before."""
+    try:
+        with opened(shard.path) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
+            while (member := tar.next()) is not None:
+                vars(tar)["members"].clear()  # it would keep all headers
+                if member.isreg() and is_image_name(member.name):
+                    yield _member(shard, tar, member)
+    except (tarfile.TarError, EOFError, OSError) as error:
+        yield Failure(shown_name(shard.path), f"the tar file is damaged or cut short ({error})")
+
+
+def _member(shard: Shard, tar: tarfile.TarFile, member: tarfile.TarInfo) -> ImageSource | Failure:
+    name = f"{shard.path}/{member.name}"
+    content: Any = tar.extractfile(member)
+    if member.size > MAX_FILE_BYTES:
+        return Failure(shown_name(name), f"it has more than {MAX_FILE_BYTES:,} bytes")
+    return ImageSource(name, content.read())
+
+
+def _read_parquet(shard: Shard) -> Iterator[ImageSource | Failure]:
+    """Yield the images of rows: bytes, paths, addresses, or structs as Hugging Face writes them."""
+    with opened(shard.path) as file:
+        rows = read_rows(file, shard.column or "", shard.start, shard.stop)
+        for number, value in enumerate(rows, start=shard.start):
+            yield _image_of_row(f"{shard.path}#{number}", value)
+
+
+def _image_of_row(name: str, value: Any) -> ImageSource | Failure:
+    if isinstance(value, dict):
+        path, value = value.get("path"), value.get("bytes")
+        value = path if value is None else value
+    if isinstance(value, str) and value:
+        return ImageSource(value)
+    if isinstance(value, bytes) and value:
+        return ImageSource(name, value)
+    return Failure(shown_name(name), "the row holds no image")
+
+
+READERS: dict[str, Callable[[Shard], Iterator[ImageSource | Failure]]] = {
+    "list": _read_list,
+    "tar": _read_tar,
+    "parquet": _read_parquet,
+}

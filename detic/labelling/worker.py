@@ -1,0 +1,64 @@
+"""A worker: labels the shards that it is given, each to its end. Doing one twice makes the same file."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+from detic.errors import InputError
+from detic.labelling.job import Job, open_job
+from detic.labelling.labellers import Labeller, build_labeller
+from detic.labelling.parts import PartSummary, part_writer
+
+Report = Callable[[int], object]  # takes a number of images that were labelled just now
+_PERIOD = 32  # images between two reports
+
+
+class ShardWorker:
+    """Worker on the shards of a job, in a process of its own: it works in the job's base folder.
+
+    Args:
+        folder: of the job.
+        device: where it computes, unless the job says.
+
+    Raises:
+        InputError: the labeller cannot be built here.
+    """
+
+    def __init__(self, folder: Path, device: str | None = None):
+        self.job = open_job(folder)
+        go_to_base(self.job)
+        self._labeller = build_labeller(self.job.labeller, device)
+
+    def label(self, index: int, report: Report = lambda count: None) -> PartSummary | None:
+        """Label a shard; return what it came to, None if another process has it."""
+        return label_shard(self.job, index, self._labeller, report)
+
+
+def label_shard(job: Job, index: int, labeller: Labeller, report: Report) -> PartSummary | None:
+    """Label a shard unless that is done; return what it came to, None if another process has it."""
+    with job.claim(index) as is_ours:
+        if not is_ours:
+            return None
+        if job.summary(index) is None:
+            with part_writer(job.part_path(index), job.id) as part:
+                for name, found in labeller(job.shards[index].read()):
+                    part.add(name, found)
+                    if part.summary.images % _PERIOD == 0:
+                        report(_PERIOD)
+            report(part.summary.images % _PERIOD)
+        return job.summary(index)
+
+
+def go_to_base(job: Job) -> None:
+    """Make a job's base folder the working directory of this process.
+
+    Raises:
+        InputError: it is not there.
+    """
+    try:
+        os.chdir(job.base)
+    except OSError as error:
+        raise InputError(
+            f"{job.folder} was planned in {job.base}, and that folder cannot be entered here; its inputs "
+            "are named from there"
+        ) from error

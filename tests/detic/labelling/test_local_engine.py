@@ -1,0 +1,91 @@
+"""Workers and their parent are killed: a shard each is done again, and no byte differs."""
+
+import multiprocessing
+import os
+import signal
+import subprocess
+import sys
+import time
+
+import pytest
+
+from detic.errors import InputError
+from detic.labelling.engine import EngineOptions
+from detic.labelling.local_engine import LocalEngine
+from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
+from tests.detic.labelling.conftest import label
+
+
+def parts_of(job):
+    return [job.part_path(index).read_bytes() for index in range(job.num_shards)]
+
+
+@pytest.fixture
+def long_list(tmp_path):
+    (tmp_path / "long.txt").write_text("".join(f"image-{i}.jpg\n" for i in range(400)))
+
+
+@pytest.fixture
+def forking(monkeypatch):
+    """Workers are forked from this process, which has imported all; as elsewhere, that takes seconds."""
+    contexts = multiprocessing.get_context
+    monkeypatch.setattr(multiprocessing, "get_context", lambda method: contexts("fork"))
+
+
+def test_a_killed_worker_loses_one_shard(plan, long_list, tmp_path, forking):
+    undisturbed = plan("long.txt", folder="undisturbed", size=40)
+    label(undisturbed)
+    job = plan("long.txt", size=40)
+    (tmp_path / "slow").write_text("0.002")
+    reports = []
+
+    def report(count):
+        reports.append(count)
+        if len(reports) in (3, 6):
+            victim = multiprocessing.active_children()[0]
+            os.kill(victim.pid, signal.SIGKILL)
+
+    assert LocalEngine(job.folder, EngineOptions(workers=2), report).run(job.missing()) == []
+    assert parts_of(job) == parts_of(undisturbed)
+    assert sum(reports) <= 400 + 2 * 40
+    assert not multiprocessing.active_children()
+
+
+@pytest.mark.slow
+def test_workers_end_with_their_parent(plan, long_list, tmp_path):
+    job = plan("long.txt", size=40)
+    (tmp_path / "slow").write_text("0.01")
+    command = [sys.executable, "-m", "detic", "label", "run", "--job", "job", "--workers", "2"]
+    with subprocess.Popen(command) as parent:
+        while len(job.missing()) == job.num_shards:
+            assert parent.poll() is None
+            time.sleep(0.01)
+        parent.kill()
+    while any(map(job.is_claimed, range(job.num_shards))):  # the workers notice it
+        time.sleep(0.01)
+    missing = job.missing()
+    assert missing
+    time.sleep(0.5)  # in which they would have done one more
+    assert job.missing() == missing
+    (tmp_path / "slow").unlink()
+    label(job)
+    undisturbed = plan("long.txt", folder="undisturbed", size=40)
+    label(undisturbed)
+    assert parts_of(job) == parts_of(undisturbed)
+    assert {path.name[0] for path in (job.folder / "parts").iterdir()} == {"p"}  # no leftovers
+
+
+def test_mistakes_of_workers_end_the_run(plan, names, tmp_path, forking):
+    job = plan("names.txt")
+    (tmp_path / "names.txt").unlink()
+    with pytest.raises(InputError, match=r"names\.txt has changed"):
+        LocalEngine(job.folder, EngineOptions(), lambda count: None).run(job.missing())
+
+
+def test_a_shard_that_kills_its_workers_is_given_up():
+    queue = ShardQueue([5])
+    for _ in range(MAX_ATTEMPTS):
+        assert queue.take() == 5
+        queue.put_back(5)
+    assert not queue
+    assert queue.given_up == [5]

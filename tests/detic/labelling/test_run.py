@@ -1,0 +1,153 @@
+"""The command from its arguments to its exit status; workers that are processes are elsewhere."""
+
+import json
+import os
+from importlib.util import find_spec
+
+import pytest
+
+from detic.errors import InputError
+from detic.labelling.engine import EngineOptions
+from detic.labelling.job import open_job
+from detic.labelling.labellers import build_labeller, describe_detector
+from detic.labelling.ray_engine import RayEngine
+from detic.labelling.run import ENGINES, run_label, share_of
+from detic.labelling.shards import MAX_IMAGES
+from detic.labelling.worker import label_shard
+from detic.predictor import Detector
+from detic.shapes.classes import draw_classes
+from detic.shapes.images import random_scene
+from detic.shapes.streams import Stream, generator
+from detic_commands.label import run, status
+from tests.detic.labelling.conftest import LABELLER, label
+
+
+class HereEngine:
+    """Labels in this process."""
+
+    def __init__(self, folder, options, report):
+        self.job = open_job(folder)
+
+    def run(self, shards):
+        label(self.job, shards)
+        return []
+
+
+@pytest.fixture
+def run_command(plan, names, monkeypatch):
+    monkeypatch.setitem(ENGINES, "local", HereEngine)
+
+    def run_command(*words, labeller=LABELLER):
+        parser = run.argument_parser()
+        more = ["--shard-size", "4", "--labeller", labeller]
+        return run_label(parser.parse_args([*words, *more]))
+
+    return run_command
+
+
+def test_a_job_is_planned_and_done(run_command, capsys):
+    assert run_command("names.txt", "--job", "j") == 0
+    assert "images   10 of 10, 2 failed" in capsys.readouterr().out
+    assert run_command("names.txt", "--job", "j", "--strict") == 3
+    assert status.main(status.argument_parser().parse_args(["j", "--json"])) == 0
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["failures"] == 2
+
+
+def test_shares_complete_each_other(run_command):
+    assert run_command("names.txt", "--job", "j", "--plan-only") == 0
+    assert open_job("j").missing() == [0, 1, 2]
+    assert run_command("--job", "j", "--shard", "0/2") == 0
+    assert open_job("j").missing() == [1]
+    assert run_command("--job", "j", "--shard", "1/2") == 0
+    assert open_job("j").missing() == []
+    assert [share_of([0, 1, 2], (place, 2)) for place in (0, 1)] == [[0, 2], [1]]
+
+
+def test_other_settings_are_refused(run_command, monkeypatch):
+    run_command("names.txt", "--job", "j", "--plan-only")
+    monkeypatch.setattr("tests.quick_labeller.QuickLabeller.class_names", ("bowl",))
+    with pytest.raises(InputError, match=r"a job with other vocabulary; name the same to go on"):
+        run_command("names.txt", "--job", "j")
+
+
+def test_failures_are_tried_once_more(run_command):
+    run_command("names.txt", "--job", "j")
+    parts = [open_job("j").part_path(index) for index in range(3)]
+    for part in parts:
+        os.utime(part, (0, 0))
+    run_command("--job", "j", "--retry-failed")
+    assert [part.stat().st_mtime == 0 for part in parts] == [False, True, False]
+
+
+def test_other_folders_are_not_written_into(run_command, tmp_path):
+    with pytest.raises(InputError, match=r"holds names\.txt; name a new folder"):
+        run_command("names.txt", "--job", str(tmp_path))
+
+
+def test_unknown_labellers_are_named(run_command):
+    with pytest.raises(InputError, match=r"--labeller names 'nowhere:make'"):
+        run_command("names.txt", "--job", "j", labeller="nowhere:make")
+
+
+def test_every_engine_can_be_named():
+    assert tuple(ENGINES) == run.ENGINES
+    assert MAX_IMAGES == run.MAX_IMAGES
+
+
+@pytest.mark.parametrize("text", ["3", "2/2", "-1/2", "a/b", "1/"])
+def test_shares_that_are_none_are_refused(text, capsys):
+    with pytest.raises(SystemExit):
+        run.argument_parser().parse_args(["--job", "j", "--shard", text])
+    assert "is no share" in capsys.readouterr().err or text == "-1/2"
+
+
+def test_ray_that_is_missing_is_named(tmp_path):
+    if find_spec("ray"):
+        pytest.skip("ray is installed")
+    with pytest.raises(InputError, match=r"--engine ray needs the package ray"):
+        RayEngine(tmp_path, EngineOptions(), lambda count: None).run([0])
+
+
+def test_ray_labels_as_this_process_does(plan, names):
+    pytest.importorskip("ray", reason="needs the package ray")
+    here, there = plan("names.txt", folder="here"), plan("names.txt", folder="there")
+    label(here)
+    assert RayEngine(there.folder, EngineOptions(), lambda count: None).run([0, 1, 2]) == []
+    for index in range(3):
+        assert here.part_path(index).read_bytes() == there.part_path(index).read_bytes()
+
+
+def test_drawn_scenes_are_labelled_as_by_the_detector(plan, tmp_path):
+    from PIL import Image
+
+    names = ["green gear", "red star"]
+    classes = [c for c in draw_classes(0) if c.name in names]
+    for number in range(12):
+        scene = random_scene(classes, generator(0, Stream.VAL, number))
+        Image.fromarray(scene.rgb).save(tmp_path / f"{number:02d}.png")
+    words = [
+        "*.png",
+        "--job",
+        "j",
+        "--model",
+        "shapes-detic",
+        "--device",
+        "cpu",
+        "--shard-size",
+        "5",
+    ]
+    arguments = run.argument_parser().parse_args([*words, "--custom-vocabulary", ",".join(names)])
+    arguments.plan_only = True
+    assert run_label(arguments) == 0
+    job = open_job(tmp_path / "j")
+    assert job.settings == describe_detector(arguments).settings
+    labeller = build_labeller(job.labeller)
+    for index in range(job.num_shards):
+        label_shard(job, index, labeller, lambda count: None)
+    assert job.missing() == []
+    detector = Detector.from_pretrained("shapes-detic", names, device="cpu")
+    lines = [json.loads(line) for line in job.part_path(2).read_text().splitlines()[:-1]]
+    assert [line["file_name"] for line in lines] == ["10.png", "11.png"]
+    assert sum(len(line["detections"]) for line in lines) > 4
+    for place, line in enumerate(lines, start=1):
+        assert line == json.loads(detector(line["file_name"]).to_json(place))
