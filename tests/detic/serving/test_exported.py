@@ -43,6 +43,8 @@ METADATA = {
     "detections_per_image": 100,
     "one_class_per_box": True,
     "has_masks": True,
+    "precision": "fp32",
+    "verified": "",
 }
 
 
@@ -67,7 +69,7 @@ class FoundGraph:
 class LengthEncoder:
     """A text encoder whose vectors hold the number of letters."""
 
-    def embed(self, texts):
+    def __call__(self, texts):
         return np.array([[len(text), 0, 0, 1] for text in texts], np.float32)
 
 
