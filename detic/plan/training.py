@@ -13,6 +13,7 @@ from detic.loading.build import TrainData
 from detic.plan.evaluation import EvaluationPlan
 from detic.plan.frequencies import FrequencyFile
 from detic.plan.optimization import CheckpointParams, LearningRate, LoopParams, PrecisionParams
+from detic.plan.source_options import check_training_options
 from detic.plan.weights import InitialWeights
 
 logger = logging.getLogger(__name__)
@@ -49,6 +50,7 @@ class TrainPlan:
         accumulate = cfg.SOLVER.ACCUMULATE
         world_size = comm.get_world_size() * accumulate
         OwnData.from_config(cfg).register()
+        check_training_options(cfg)
         cfg = _settled(cfg, world_size)
         return cls(
             cfg=cfg,
