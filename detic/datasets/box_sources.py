@@ -56,20 +56,25 @@ REGISTERED_FIELDS = ("name", "dataset")
 
 # labelled_classes: all categories of the annotation file, those of its boxes
 CATEGORIES, ANNOTATED = "categories", "annotated"
-SHARE = number(0, 1)
-TEXTS = list_of(Rule(lambda value: isinstance(value, str), "a text"), at_least=1)
+SCORE = number(0, 1)
+TEXT = Rule(lambda value: isinstance(value, str), "a text")
+NAMES = list_of(TEXT, at_least=1)
 # Fields that an entry may have besides, and what they have to be
 OPTIONS = {
-    "min_score": SHARE,
+    "min_score": SCORE,
     "min_score_of": Rule(
-        lambda value: isinstance(value, Mapping) and all(map(SHARE.holds, value.values())),
-        f"a mapping from names of categories, each {SHARE.expected}",
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(map(TEXT.holds, value))
+            and all(map(SCORE.holds, value.values()))
+        ),
+        f"a mapping from names of categories, each to {SCORE.expected}",
     ),
     "top_share": number_above(0, 1),
-    "uncertain_from": SHARE,
+    "uncertain_from": SCORE,
     "weigh_by_score": Rule(lambda value: isinstance(value, bool), "true or false"),
     "labelled_classes": Rule(
-        lambda value: value in (CATEGORIES, ANNOTATED) or TEXTS.holds(value),
+        lambda value: value in (CATEGORIES, ANNOTATED) or NAMES.holds(value),
         f"{CATEGORIES!r}, {ANNOTATED!r} or a list of names",
     ),
 }

@@ -1,7 +1,7 @@
 """What a training batch is supervised by beyond its boxes.
 
-Shapes: B images, R boxes of the batch, C classes, K classes sampled for the batch, T captions of
-all processes, D embedding width, Z places of an image.
+Shapes: B images, C classes, K classes sampled for the batch, T captions of all processes,
+D embedding width, Z excluded boxes of an image.
 """
 
 from collections.abc import Sequence

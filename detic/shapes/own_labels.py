@@ -11,15 +11,18 @@ detector as it was, on the other fresh scenes, whose annotations it never sees.
 import argparse
 import json
 import logging
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
 from itertools import chain
 from pathlib import Path
+from typing import Any
 
 from detectron2.utils.logger import setup_logger
 from tabulate import tabulate
 
 from detic import cli
+from detic.calibration.evidence import AnnotatedBoxes, ClassEvidence, Evidence, FoundBoxes
 from detic.files import unfinished_folder, write_json, write_text
 from detic.predictor import Detector
 from detic.progress import track
@@ -39,6 +42,7 @@ LEAST_SCORE = 0.1  # of what is written down; the recipe chooses among it
 # Recipe and heading of the ways to go on
 COMPARISON = {"OwnLabels-alone": "old data alone", "OwnLabels": "+ own labels"}
 COLUMNS = ("AP", "APr", "APc", "APf")
+SHOWN_SCORES = (0.2, 0.3, 0.4, 0.5)
 
 
 def learn_from_own_labels(output: Path, seed: int, weights: Path) -> None:
@@ -64,7 +68,7 @@ def learn_from_own_labels(output: Path, seed: int, weights: Path) -> None:
     for recipe, heading in COMPARISON.items():
         train(recipe, output / recipe, datasets, {"MODEL.WEIGHTS": weights, "SEED": seed})
         metrics[heading] = read_metrics(output / recipe, test_set=TEST_SET)
-    summary = summary_table(metrics)
+    summary = f"{summary_table(metrics)}\n\n{labels_table(*_read_labels(datasets))}"
     write_text(output / "README.md", summary + "\n")
     logger.info("done: %s\n\n%s", output, summary)
 
@@ -74,6 +78,66 @@ def summary_table(metrics: Mapping[str, Mapping[str, float]]) -> str:
     rows = [[heading, *(of_one[name] for name in COLUMNS)] for heading, of_one in metrics.items()]
     headers = ["mask AP, percent", *COLUMNS]
     return tabulate(rows, headers, tablefmt="github", floatfmt=".1f")
+
+
+def labels_table(found: Mapping[str, Any], hidden: Mapping[str, Any]) -> str:
+    """Return how many labels are right and how many objects have one, as a markdown table.
+
+    A label is right if an object of its class has an IoU of .5 or more with it.
+
+    Args:
+        found: the annotation file that the detector made.
+        hidden: that of the drawn objects.
+    """
+    classes = _judged(found, hidden).classes
+    novel = [category["frequency"] == "r" for category in hidden["categories"]]
+    rows = []
+    for least in SHOWN_SCORES:
+        row: list[float] = [least]
+        for is_novel in (False, True):
+            group = [c for c, of_class in zip(classes, novel, strict=True) if of_class == is_novel]
+            labels = [r for c in group for s, r in _labels(c) if s >= least]
+            row += [100 * sum(labels) / max(len(labels), 1)]
+            row += [100 * sum(labels) / max(sum(c.num_objects for c in group), 1)]
+        rows.append(row)
+    headers = ["labels from", "base: right", "of objects", "novel: right", "of objects"]
+    return tabulate(rows, headers, tablefmt="github", floatfmt=("g", *[".0f"] * 4))
+
+
+def _labels(evidence: ClassEvidence) -> Iterator[tuple[float, bool]]:
+    return zip(evidence.scores, evidence.is_right, strict=True)
+
+
+def _judged(found: Mapping[str, Any], hidden: Mapping[str, Any]) -> Evidence:
+    """Return the labels of all images, compared with the drawn objects."""
+    index = {category["id"]: i for i, category in enumerate(hidden["categories"])}
+    rows: dict[str, dict[int, list[dict]]] = {
+        "found": defaultdict(list),
+        "hidden": defaultdict(list),
+    }
+    for name, content in (("found", found), ("hidden", hidden)):
+        for row in content["annotations"]:
+            rows[name][row["image_id"]].append(row)
+    evidence = Evidence(len(index))
+    for image in hidden["images"]:
+        objects = rows["hidden"][image["id"]]
+        labels = sorted(rows["found"][image["id"]], key=lambda row: -row["score"])
+        evidence.add_boxes(
+            FoundBoxes(*_boxes(labels, index), [row["score"] for row in labels]),
+            AnnotatedBoxes(*_boxes(objects, index), [False] * len(objects), range(len(index))),
+        )
+    return evidence
+
+
+def _boxes(rows: Sequence[dict], index: Mapping[int, int]) -> tuple[list[list[float]], list[int]]:
+    """Return the boxes XYWH and the class indices of annotations."""
+    return [row["bbox"] for row in rows], [index[row["category_id"]] for row in rows]
+
+
+def _read_labels(datasets: Path) -> list[dict]:
+    """Return the content of ``found.json`` and ``hidden.json``."""
+    paths = (datasets / FRESH_FOLDER / f"{name}.json" for name in ("found", "hidden"))
+    return [json.loads(path.read_text(encoding="utf-8")) for path in paths]
 
 
 def draw_fresh_scenes(

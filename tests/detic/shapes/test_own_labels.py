@@ -5,7 +5,12 @@ import json
 import pytest
 
 from detic.datasets.annotation_cache import read_annotation_table
-from detic.shapes.own_labels import draw_fresh_scenes, label_scenes, summary_table
+from detic.shapes.own_labels import (
+    draw_fresh_scenes,
+    label_scenes,
+    labels_table,
+    summary_table,
+)
 from detic.shapes.runs import SHIPPED
 from detic.shapes.world import generate_world
 
@@ -41,6 +46,28 @@ def test_what_is_found_is_an_annotation_file_with_scores_and_all_classes(fresh):
     assert len(table.categories) == 16
     assert 0.1 <= table["scores"].min() <= table["scores"].max() <= 1
     assert (table["mask_kinds"] > 0).all()
+
+
+def test_labels_are_right_that_lie_on_an_object_of_their_class():
+    def rows(*boxes):
+        names = ("category_id", "bbox", "score")
+        return [{"image_id": 1, **dict(zip(names, box, strict=False))} for box in boxes]
+
+    left, right = [0, 0, 10, 10], [50, 0, 10, 10]
+    categories = [{"id": 3, "frequency": "f"}, {"id": 8, "frequency": "r"}]
+    hidden = {"images": [{"id": 1}], "categories": categories}
+    hidden["annotations"] = rows((3, left), (8, right), (8, left))
+    found = {"annotations": rows((3, left, 0.45), (3, right, 0.35), (8, right, 0.25))}
+    cells = [
+        [float(cell) for cell in row.strip("| ").split("|")]
+        for row in labels_table(found, hidden).splitlines()[2:]
+    ]
+    assert cells == [
+        [0.2, 50, 100, 100, 50],
+        [0.3, 50, 100, 0, 0],
+        [0.4, 100, 100, 0, 0],
+        [0.5, 0, 0, 0, 0],
+    ]
 
 
 def test_the_summary_has_a_row_for_each_detector():
