@@ -23,6 +23,7 @@ from tabulate import tabulate
 
 from detic import cli
 from detic.calibration.evidence import AnnotatedBoxes, ClassEvidence, Evidence, FoundBoxes
+from detic.errors import InputError
 from detic.files import unfinished_folder, write_json, write_text
 from detic.predictor import Detector
 from detic.progress import track
@@ -52,7 +53,14 @@ def learn_from_own_labels(output: Path, seed: int, weights: Path) -> None:
         output: folder of the data and the trainings.
         seed: of the fresh scenes and the trainings.
         weights: the detector to start from.
+
+    Raises:
+        InputError: the scenes of the seed are not fresh.
     """
+    if seed == OLD_SEED:
+        raise InputError(
+            f"seed {seed} drew the scenes that the detector was trained on; choose another --seed"
+        )
     datasets = output / "datasets"
     logger.info("1/4 the old world, and fresh scenes of its classes")
     prepare_world(datasets, OLD_SEED, TEXT_WEIGHTS)

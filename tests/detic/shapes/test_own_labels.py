@@ -5,10 +5,12 @@ import json
 import pytest
 
 from detic.datasets.annotation_cache import read_annotation_table
+from detic.errors import InputError
 from detic.shapes.own_labels import (
     draw_fresh_scenes,
     label_scenes,
     labels_table,
+    learn_from_own_labels,
     summary_table,
 )
 from detic.shapes.runs import SHIPPED
@@ -37,6 +39,11 @@ def test_fresh_scenes_have_the_old_classes_and_are_others(fresh):
     assert hidden["annotations"] != old["annotations"]
     assert read(fresh / "scenes.json")["annotations"] == []
     assert len(read(fresh / "val.json")["images"]) == 1
+
+
+def test_the_scenes_of_the_training_are_not_fresh(tmp_path):
+    with pytest.raises(InputError, match=r"seed 0 drew the scenes .* choose another --seed"):
+        learn_from_own_labels(tmp_path, 0, SHIPPED / "detic.pth")
 
 
 def test_what_is_found_is_an_annotation_file_with_scores_and_all_classes(fresh):
