@@ -32,7 +32,12 @@ class FocalParams:
 
 
 def heatmap_focal_loss(
-    logits: Tensor, targets: Tensor, positive_inds: Tensor, labels: Tensor, params: FocalParams
+    logits: Tensor,
+    targets: Tensor,
+    positive_inds: Tensor,
+    labels: Tensor,
+    params: FocalParams,
+    excluded: Tensor | None = None,
 ) -> tuple[Tensor, Tensor]:
     """Return the summed focal losses of positive and of negative cells.
 
@@ -45,6 +50,7 @@ def heatmap_focal_loss(
     Args:
         logits, targets: (M, C); targets in [0, 1].
         positive_inds, labels: (P,) int64 cell and channel of each positive.
+        excluded: (M,) bool, cells that are no negatives; None: none.
 
     Returns:
         Two scalars, ``(positive, negative)``.
@@ -56,6 +62,8 @@ def heatmap_focal_loss(
     negatives = (1 - heat).log() * heat**params.gamma * (1 - targets) ** params.beta
     if params.ignore_high_fp > 0:
         negatives = negatives * (heat < params.ignore_high_fp)
+    if excluded is not None:
+        negatives = negatives.masked_fill(excluded[:, None], 0)
     negative = -negatives.sum()
     if params.alpha >= 0:
         return params.alpha * positive, (1 - params.alpha) * negative

@@ -28,6 +28,7 @@ from centernet.targets import (
     TargetParams,
     batch_targets,
     compute_grids,
+    excluded_cells,
 )
 
 
@@ -93,6 +94,7 @@ class CenterNet(nn.Module):
         features: dict[str, Tensor],
         gt_instances: list[Instances] | None = None,
         object_counts: Tensor | None = None,
+        excluded_boxes: Sequence[Tensor] | None = None,
     ) -> tuple[list[Instances], dict[str, Tensor]]:
         """Return proposals and, in training, losses.
 
@@ -104,6 +106,7 @@ class CenterNet(nn.Module):
             object_counts: (2,) of :meth:`count_targets`; what the losses are normalised by instead
                 of the batch's own counts. Several batches of one step share the mean of theirs, as
                 processes do.
+            excluded_boxes: B tensors (Z, 4) xyxy pixels, in which no cell is a negative; None: none.
         """
         maps = [features[name] for name in self.in_features]
         outputs = self.centernet_head(maps)
@@ -112,8 +115,12 @@ class CenterNet(nn.Module):
         if self.training and gt_instances is not None:
             shapes_hw = _shapes_tensor(_shapes_hw(maps), maps[0].device)
             targets, regressed_inds = self._targets(grids, shapes_hw, gt_instances)
+            excluded = None
+            if excluded_boxes is not None:
+                excluded = excluded_cells(grids, excluded_boxes, self.target_params)
             losses = self.losses(
-                outputs, targets, regressed_inds, gt_instances, shapes_hw, object_counts
+                *(outputs, targets, regressed_inds, gt_instances, shapes_hw, object_counts),
+                excluded,
             )
         return self._propose(outputs, grids, images.image_sizes), losses
 
@@ -176,10 +183,12 @@ class CenterNet(nn.Module):
         gt_instances: Sequence[Instances],
         shapes_hw: Tensor,
         object_counts: Tensor | None = None,
+        excluded: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return ``loss_centernet_loc`` and the positive and negative heat map losses.
 
-        ``regressed_inds``: (Q,) the cells that regress a box.
+        ``regressed_inds``: (Q,) the cells that regress a box. ``excluded``: (A,) bool, cells that
+        are no negatives.
         """
         if self.more_positives is not None:
             positive_inds, labels = well_regressed_cells(
@@ -195,7 +204,7 @@ class CenterNet(nn.Module):
             object_counts = count_objects(targets, self.loss_params)
         return proposal_losses(
             *(outputs, targets, regressed_inds, object_counts),
-            *(self.focal_params, self.loss_params),
+            *(self.focal_params, self.loss_params, excluded),
         )
 
     def _propose(

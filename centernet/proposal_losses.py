@@ -51,6 +51,7 @@ def proposal_losses(
     counts: Tensor,
     focal: FocalParams,
     params: LossParams,
+    excluded: Tensor | None = None,
 ) -> dict[str, Tensor]:
     """Return ``loss_centernet_loc`` and the positive and negative heat map losses.
 
@@ -59,6 +60,7 @@ def proposal_losses(
         regressed_inds: (Q,) int64 into the A cells: those that have an object.
         counts: (2,) what the heat map and the box losses are divided by, before the average over
             processes; see :func:`count_objects`.
+        excluded: (A,) bool, cells that are no negatives; None: none.
     """
     num_positives, total_weight = _normalizers(counts, params)
     losses = {
@@ -67,7 +69,9 @@ def proposal_losses(
     class_logits = [o.class_logits for o in outputs if o.class_logits is not None]
     if class_logits:
         logits = flatten_levels(class_logits)  # (A, K)
-        losses |= _heat_losses("loss_centernet", logits, targets, num_positives, focal, params)
+        losses |= _heat_losses(
+            "loss_centernet", logits, targets, num_positives, focal, params, excluded
+        )
     agnostic_logits = [o.agnostic_logits for o in outputs if o.agnostic_logits is not None]
     if agnostic_logits:
         logits = flatten_levels(agnostic_logits)  # (A, 1)
@@ -75,7 +79,9 @@ def proposal_losses(
             labels=torch.zeros_like(targets.labels),
             heatmap=targets.heatmap.amax(dim=1, keepdim=True),
         )
-        losses |= _heat_losses("loss_centernet_agn", logits, agnostic, num_positives, focal, params)
+        losses |= _heat_losses(
+            "loss_centernet_agn", logits, agnostic, num_positives, focal, params, excluded
+        )
     return losses
 
 
@@ -97,10 +103,11 @@ def _heat_losses(
     num_positives: Tensor,
     focal: FocalParams,
     params: LossParams,
+    excluded: Tensor | None,
 ) -> dict[str, Tensor]:
     """Return the losses of one heat map, logits (A, K)."""
     pos, neg = heatmap_focal_loss(
-        logits, targets.heatmap, targets.positive_inds, targets.labels, focal
+        logits, targets.heatmap, targets.positive_inds, targets.labels, focal, excluded
     )
     return {
         f"{prefix}_pos": params.pos_weight * pos / num_positives,

@@ -181,6 +181,26 @@ def _center_cells(
     return cells.flatten(), labels[:, None].expand_as(answers).flatten(), answers.flatten()
 
 
+def excluded_cells(
+    grids: Sequence[Tensor], boxes_xyxy: Sequence[Tensor], params: TargetParams
+) -> Tensor:
+    """Return which cells look into a box, or have the centre of one, (A,) bool.
+
+    Args:
+        grids: L tensors (M_l, 2) from :func:`compute_grids`.
+        boxes_xyxy: B tensors (Z, 4) in pixels.
+    """
+    cells_per_level = tuple(len(grid) for grid in grids)
+    xy = torch.cat(list(grids))[:, None]  # (M, 1, 2)
+    stride, _ = _of_cells(cells_per_level, params, xy.device)
+    per_image = []
+    for boxes in boxes_xyxy:
+        looks_into = ((xy >= boxes[:, :2]) & (xy <= boxes[:, 2:])).all(dim=2)  # (M, Z)
+        has_center = ((xy - box_centers(boxes)).abs() <= stride[:, :, None] / 2).all(dim=2)
+        per_image.append((looks_into | has_center).any(dim=1))
+    return _level_first(per_image, cells_per_level)
+
+
 def dense_targets(
     grids: Sequence[Tensor],
     gt_instances: Sequence[Instances],

@@ -163,7 +163,9 @@ def _add_own_data(cfg: CN) -> None:
     # csv), path and maybe classes, class_map; see detic.datasets.image_labels.registration
     node.IMAGE_SOURCES = []
     # Data with boxes of one's own, each a mapping with name, format (coco or lvis), annotations,
-    # images; or with name and a registered dataset; see detic.datasets.box_sources
+    # images; or with name and a registered dataset. Options choose and weigh boxes by their scores,
+    # and say which classes are labelled: min_score, min_score_of, top_share, uncertain_from,
+    # weigh_by_score, labelled_classes; see detic.datasets.box_sources
     node.BOX_SOURCES = []
     # Share of unreadable images above which a training or an evaluation stops; others are listed
     node.MAX_BAD_FRACTION = 0.01

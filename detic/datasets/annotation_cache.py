@@ -31,7 +31,7 @@ from detic.shared_arrays import ArrayReceiver, Place, SharedArrays
 
 logger = logging.getLogger(__name__)
 
-VERSION = 1  # rises when arrays change their meaning; other versions have files of their own
+VERSION = 2  # rises when arrays change their meaning; other versions have files of their own
 MAGIC = b"detic annotations\n"
 SMALLEST = 2**23  # bytes of an annotation file that is worth a cache
 CHUNK = 2**24  # bytes that are read at once

@@ -121,6 +121,11 @@ def is_box(value: Any) -> bool:
     return True
 
 
+def is_score(value: Any) -> bool:
+    """Return whether a value is how sure a detector is, a number from 0 to 1."""
+    return (type(value) is float or type(value) is int) and 0 <= value <= 1
+
+
 IDENTIFIER = Field(identifier, "a whole number of at most 63 bits, or a text")
 CATEGORY_ID = Field(category_id, "a whole number from 0 on")
 SIDE = Field(side, f"an integer from 1 to {MAX_SIDE_PX}")

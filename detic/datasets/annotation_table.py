@@ -68,7 +68,8 @@ class AnnotationTable:
         categories: by rising id, with ``id`` and ``name``.
         has_text_ids: whether the ids of images are texts.
         arrays: those above, ``run_sizes`` (R, 2), and ``polygon_bits``: which numbers of polygons
-            are written as integers, a bit each; empty if none is.
+            are written as integers, a bit each; empty if none is. ``scores`` (A,) float64 of
+            predictions, NaN where there is none; empty if none has one.
     """
 
     path: str
@@ -198,6 +199,8 @@ def check_arrays(arrays: Mapping[str, np.ndarray], num_categories: int) -> None:
     bits, num_numbers = arrays["polygon_bits"], len(arrays["polygons"])
     _expect(bits.dtype.str == "|u1" and bits.ndim == 1, "polygon_bits")
     _expect(len(bits) in (0, (num_numbers + 7) // 8), "polygon_bits")
+    scores = arrays["scores"]
+    _expect(scores.dtype.str == "<f8" and scores.shape in ((0,), (num_annotations,)), "scores")
     _expect(arrays["run_sizes"].dtype.str == "<i4", "run_sizes")
     _expect(arrays["run_sizes"].shape == (num_runs, 2), "run_sizes")
     lengths = dict.fromkeys(OF_IMAGES, num_images) | {"run_texts": num_runs}

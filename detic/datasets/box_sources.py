@@ -13,12 +13,24 @@
 ``dataset`` stands for the format and the files of a registered dataset. Categories are matched to
 the model's classes by name, whatever their ids and their order. No file of the data is opened
 before the data are used.
+
+What a detector has found can be trained on, too. By the ``score`` of each box, some are chosen:
+
+        - {name: found, format: coco, annotations: datasets/my/found.json, images: datasets/my,
+           min_score: 0.6, uncertain_from: 0.2, labelled_classes: categories}
+
+``min_score``, ``min_score_of`` (by category) and ``top_share`` (of each category, the best) choose;
+of the others, those from ``uncertain_from`` on become places where nothing is background.
+``weigh_by_score`` weighs the losses of a box. ``labelled_classes`` are the only classes that the
+absence of a box says something about: a list of names, ``categories`` for all of the file or
+``annotated`` for those that have boxes. It also serves annotations without scores.
 """
 
 import os
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from functools import partial
+from typing import Any
 
 import numpy as np
 from detectron2.data import DatasetCatalog, MetadataCatalog
@@ -30,15 +42,43 @@ from detic.datasets.coco_style import coco_style_records
 from detic.datasets.image_labels.class_index import ClassIndex
 from detic.datasets.image_records import RecordsOnDemand
 from detic.datasets.lvis_style import lvis_style_records
+from detic.datasets.score_selection import ScoreSelection, selected
 from detic.datasets.table import find_spec
 from detic.datasets.table_records import TableRecords
 from detic.errors import InputError, shown, unknown_choice
 from detic.paths import dataset_path, datasets_root
+from detic.value_rules import Rule, list_of, number, number_above
 from detic.vocabulary.model_classes import ModelClasses
 
 WHERE = "DATALOADER.BOX_SOURCES"
 OWN_FIELDS = ("name", "format", "annotations", "images")
 REGISTERED_FIELDS = ("name", "dataset")
+
+# labelled_classes: all categories of the annotation file, those of its boxes
+CATEGORIES, ANNOTATED = "categories", "annotated"
+SCORE = number(0, 1)
+TEXT = Rule(lambda value: isinstance(value, str), "a text")
+NAMES = list_of(TEXT, at_least=1)
+# Fields that an entry may have besides, and what they have to be
+OPTIONS = {
+    "min_score": SCORE,
+    "min_score_of": Rule(
+        lambda value: (
+            isinstance(value, Mapping)
+            and all(map(TEXT.holds, value))
+            and all(map(SCORE.holds, value.values()))
+        ),
+        f"a mapping from names of categories, each to {SCORE.expected}",
+    ),
+    "top_share": number_above(0, 1),
+    "uncertain_from": SCORE,
+    "weigh_by_score": Rule(lambda value: isinstance(value, bool), "true or false"),
+    "labelled_classes": Rule(
+        lambda value: value in (CATEGORIES, ANNOTATED) or NAMES.holds(value),
+        f"{CATEGORIES!r}, {ANNOTATED!r} or a list of names",
+    ),
+}
+CHOOSING = ("min_score", "min_score_of", "top_share")
 
 # By ``format`` of a recipe's entry
 FORMATS: dict[str, Callable[[AnnotationTable, str], TableRecords]] = {
@@ -57,6 +97,20 @@ class BoxSource:
     annotations: str  # path of the annotation file
     images: str  # the folder that its file names are relative to
     has_coco_2014_names: bool = False  # as the benchmark's files in LVIS's format
+    selection: ScoreSelection = field(default_factory=ScoreSelection)
+    # The only classes whose absence is known: names, CATEGORIES or ANNOTATED; None: all
+    labelled_classes: Sequence[str] | str | None = None
+
+    def table(self) -> AnnotationTable:
+        """Return the source's annotation file, without the boxes that are not chosen.
+
+        Raises:
+            InputError: it is malformed, or boxes cannot be chosen by its scores.
+        """
+        table = read_annotation_table(self.annotations)
+        if not self.selection.looks_at_scores:
+            return table
+        return selected(table, self.selection, f"{WHERE} {self.name!r}")
 
     def records(self, table: AnnotationTable) -> TableRecords:
         """Return the records of the source's annotation file, with the classes of the file."""
@@ -65,7 +119,7 @@ class BoxSource:
         return FORMATS[self.format](table, self.images)
 
 
-def register_box_sources(entries: Sequence[Mapping[str, str]], classes: ModelClasses) -> None:
+def register_box_sources(entries: Sequence[Mapping[str, Any]], classes: ModelClasses) -> None:
     """Register what ``DATALOADER.BOX_SOURCES`` names; what is registered already stays.
 
     Args:
@@ -90,7 +144,7 @@ def register_box_sources(entries: Sequence[Mapping[str, str]], classes: ModelCla
         _register(source, names)
 
 
-def read_entry(entry: Mapping[str, str]) -> BoxSource:
+def read_entry(entry: Mapping[str, Any]) -> BoxSource:
     """Return an entry of a recipe, with the paths where its files are.
 
     Raises:
@@ -100,17 +154,18 @@ def read_entry(entry: Mapping[str, str]) -> BoxSource:
         raise InputError(
             f"{WHERE} has {shown(entry)}; expected mappings with {', '.join(OWN_FIELDS)}"
         )
-    fields = REGISTERED_FIELDS if "dataset" in entry else OWN_FIELDS
-    for field in entry:
-        if field not in fields:
-            raise unknown_choice("field", field, fields, where=WHERE)
-    missing = [field for field in fields if not isinstance(entry.get(field), str)]
+    needed = REGISTERED_FIELDS if "dataset" in entry else OWN_FIELDS
+    for name in entry:
+        if name not in needed and name not in OPTIONS:
+            raise unknown_choice("field", name, (*needed, *OPTIONS), where=WHERE)
+    missing = [name for name in needed if not isinstance(entry.get(name), str)]
     if missing:
         raise InputError(
             f"{WHERE} has {shown(dict(entry))}; give it a text for {', '.join(missing)}"
         )
+    options = _read_options(entry)
     if "dataset" in entry:
-        return _of_registered(entry["name"], entry["dataset"])
+        return replace(_of_registered(entry["name"], entry["dataset"]), **options)
     if entry["format"] not in FORMATS:
         raise unknown_choice("format", entry["format"], FORMATS, where=WHERE)
     return BoxSource(
@@ -119,7 +174,27 @@ def read_entry(entry: Mapping[str, str]) -> BoxSource:
         evaluator=entry["format"],
         annotations=str(dataset_path(entry["annotations"])),
         images=str(dataset_path(entry["images"])),
+        **options,
     )
+
+
+def _read_options(entry: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the fields of a BoxSource that the options of an entry say."""
+    where = f"{WHERE} {entry['name']!r}"
+    given = {name: entry[name] for name in OPTIONS if name in entry}
+    for name, value in given.items():
+        if not OPTIONS[name].holds(value):
+            expected = OPTIONS[name].expected
+            raise InputError(f"{where}: {name} is {shown(value)}; expected {expected}")
+    if "uncertain_from" in given and not any(name in given for name in CHOOSING):
+        raise InputError(
+            f"{where} has uncertain_from, which is about boxes that are not chosen; choose by "
+            f"{', '.join(CHOOSING)}"
+        )
+    labelled_classes = given.pop("labelled_classes", None)
+    weighs = given.pop("weigh_by_score", False)
+    selection = ScoreSelection(**given, weighs=weighs)
+    return {"selection": selection, "labelled_classes": labelled_classes}
 
 
 def _of_registered(name: str, dataset: str) -> BoxSource:
@@ -156,15 +231,46 @@ def load_box_source(source: BoxSource, class_names: Sequence[str]) -> TableRecor
         class_names: of the model, by class.
 
     Returns:
-        Records as ``load_lvis_style_json`` and ``load_coco_style_json`` return them.
+        Records as ``load_lvis_style_json`` and ``load_coco_style_json`` return them. As the source
+        says, annotations have ``score`` besides, and records ``labelled_classes``, (C,) bool, and
+        ``excludes_crowds``: what lies in crowds is no background.
 
     Raises:
         InputError: the file is malformed, or a category with annotations is no class of the model.
     """
-    table = read_annotation_table(source.annotations)
-    class_of_id = match_categories(table, ClassIndex(class_names))
+    table, index = source.table(), ClassIndex(class_names)
+    class_of_id = match_categories(table, index)
     classes = [class_of_id.get(category_id, -1) for category_id in table.class_index]
-    return replace(source.records(table), class_of_rank=np.array(classes, dtype=np.int64))
+    records = source.records(table)
+    common: dict[str, Any] = {}
+    if source.selection.uncertain_from is not None:
+        common["excludes_crowds"] = True
+    if source.labelled_classes is not None:
+        common["labelled_classes"] = _labelled(source, table, class_of_id, index)
+    style = replace(
+        records.style,
+        with_scores=source.selection.weighs,
+        with_crowds=records.style.with_crowds or "excludes_crowds" in common,
+    )
+    ranks = np.array(classes, dtype=np.int64)
+    return replace(records, class_of_rank=ranks, style=style, common=common)
+
+
+def _labelled(
+    source: BoxSource, table: AnnotationTable, class_of_id: Mapping[int, int], index: ClassIndex
+) -> np.ndarray:
+    """Return which classes of the model, (C,) bool, a source is labelled for."""
+    wanted = source.labelled_classes
+    if wanted == CATEGORIES:
+        classes = list(class_of_id.values())
+    elif wanted == ANNOTATED:
+        classes = [class_of_id[category_id] for category_id in table.used_categories()]
+    else:
+        where = f"{WHERE} {source.name!r}, labelled_classes"
+        classes = [index.require(name, where) for name in wanted or ()]
+    is_labelled = np.zeros(len(index.class_names), dtype=bool)
+    is_labelled[classes] = True
+    return is_labelled
 
 
 def match_categories(table: AnnotationTable, classes: ClassIndex) -> dict[int, int]:
@@ -195,4 +301,4 @@ def match_categories(table: AnnotationTable, classes: ClassIndex) -> dict[int, i
 
 
 def _read_classes(source: BoxSource, class_names: Sequence[str]) -> dict[int, int]:
-    return match_categories(read_annotation_table(source.annotations), ClassIndex(class_names))
+    return match_categories(source.table(), ClassIndex(class_names))

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from detectron2.data import DatasetCatalog, MetadataCatalog
 
@@ -16,7 +17,7 @@ from detic.vocabulary.names import loose_name
 class OwnData:
     """The entries of a recipe, and the classes that they are matched to."""
 
-    box_sources: tuple[Mapping[str, str], ...]
+    box_sources: tuple[Mapping[str, Any], ...]
     image_sources: tuple[Mapping[str, str], ...]
     classes: ModelClasses
 

@@ -20,6 +20,7 @@ from detic.datasets.annotation_fields import (
     LABEL_LISTS,
     MAX_ID,
     MAX_SIDE_PX,
+    is_score,
     read_fields,
     read_label_lists,
     read_location,
@@ -159,6 +160,7 @@ class TableBuilder:
             crowds=np.array(columns.crowds, dtype=np.uint8),
             boxes=_numbers(columns.boxes).reshape(-1, 4),
             whole_numbers=np.packbits(are_whole.reshape(-1, 4), axis=1, bitorder="little")[:, 0],
+            scores=_scores(annotations),
         )
         self._add_masks([annotation.get("segmentation") for annotation in annotations])
 
@@ -295,6 +297,8 @@ class TableBuilder:
         ranks = _ranks(self._joined("category_of", np.int64), category_ids)
         writer.add("classes", ranks[order].astype(np.int32))
         writer.add("boxes", self._joined("boxes", np.float64, (0, 4))[order])
+        scores = self._joined("scores", np.float64)[order]
+        writer.add("scores", scores[:0] if np.isnan(scores).all() else scores)
         for name in ("crowds", "whole_numbers", "mask_kinds"):
             writer.add(name, self._joined(name, np.uint8)[order])
         writer.add("part_starts", self._joined("part_starts", np.int64)[order])
@@ -448,6 +452,18 @@ def _are_in_form(columns: _Columns) -> bool:
         and columns.box_types <= {int, float}
         and bool((np.abs(_numbers(columns.boxes)) < FAR_PX).all())
     )
+
+
+def _scores(annotations: Sequence[dict]) -> np.ndarray:
+    """Return the scores of annotations, float64: NaN where there is none, -1 for what is no score.
+
+    Only who selects by scores minds one that is none.
+    """
+    given = [annotation.get("score") for annotation in annotations]
+    if not any(score is not None for score in given):
+        return np.full(len(given), np.nan)
+    scores = [np.nan if s is None else s if is_score(s) else -1 for s in given]
+    return np.array(scores, dtype=np.float64)
 
 
 def _have_types(values: Iterable, *types: type) -> bool:

@@ -3,8 +3,9 @@
 Shapes: N images, B boxes.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass, replace
+import math
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ class RecordStyle:
     describe: Callable[[AnnotationTable, int], dict]  # the record without its annotations
     with_crowds: bool  # annotations of crowds are there, and all say whether they are some
     with_image_labels: bool  # ``pos_category_ids`` are there
+    with_scores: bool = False  # annotations say how sure a detector was of them, if one was asked
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,6 +45,7 @@ class TableRecords(ImageRecords):
         with_float_boxes: whether boxes are floating point, as the mapper needs them; else they
             have the types that the file has.
         with_box_masks: whether boxes stand for masks that are missing.
+        common: what all records have in common.
     """
 
     table: AnnotationTable
@@ -51,6 +54,7 @@ class TableRecords(ImageRecords):
     images: np.ndarray | None = None
     with_float_boxes: bool = False
     with_box_masks: bool = False
+    common: Mapping[str, Any] = field(default_factory=dict)
 
     def __len__(self) -> int:
         return len(self.table) if self.images is None else len(self.images)
@@ -58,11 +62,11 @@ class TableRecords(ImageRecords):
     def __getitem__(self, index: Any) -> Any:
         index = range(len(self))[index]
         image = index if self.images is None else int(self.images[index])
-        record = self.style.describe(self.table, image)
-        for field in ("neg_category_ids", "pos_category_ids"):
-            if self.class_of_rank is not None and field in record:
-                classes = (int(self.class_of_rank[rank]) for rank in record[field])
-                record[field] = [c for c in classes if c >= 0]
+        record = {**self.style.describe(self.table, image), **self.common}
+        for name in ("neg_category_ids", "pos_category_ids"):
+            if self.class_of_rank is not None and name in record:
+                classes = (int(self.class_of_rank[rank]) for rank in record[name])
+                record[name] = [c for c in classes if c >= 0]
         record["annotations"] = self._annotations_of(image)
         return record
 
@@ -76,13 +80,19 @@ class TableRecords(ImageRecords):
             self._classes(table["classes"][places]).tolist(),
             table.masks_of(places),
             table["crowds"][places].tolist(),
+            self._scores_of(places),
             strict=True,
         )
         with_crowds = self.style.with_crowds
-        return [self._annotation(*of_one) for of_one in columns if with_crowds or not of_one[-1]]
+        return [self._annotation(*of_one) for of_one in columns if with_crowds or not of_one[3]]
 
     def _annotation(
-        self, box: list[float], label: int, mask: list | dict | None, is_crowd: int
+        self,
+        box: list[float],
+        label: int,
+        mask: list | dict | None,
+        is_crowd: int,
+        score: float,
     ) -> dict:
         annotation = {"bbox": box, "bbox_mode": BoxMode.XYWH_ABS, "category_id": label}
         if self.style.with_crowds:
@@ -91,7 +101,15 @@ class TableRecords(ImageRecords):
             annotation["segmentation"] = mask
         elif self.with_box_masks:
             give_box_for_mask(annotation)
+        if not math.isnan(score):
+            annotation["score"] = score
         return annotation
+
+    def _scores_of(self, annotations: slice) -> list[float]:
+        """Return the scores of annotations, NaN where there is none."""
+        if self.style.with_scores:
+            return self.table["scores"][annotations].tolist()
+        return [math.nan] * (annotations.stop - annotations.start)
 
     def are_wide(self) -> np.ndarray:
         sizes_hw = self._of_images(self.table["sizes_hw"])

@@ -17,7 +17,8 @@ logger = logging.getLogger(__name__)
 def load_initial_weights(weights: InitialWeights, model: nn.Module, purpose: str) -> None:
     """Load weights, or timm's pretrained backbone where the recipe asks for it.
 
-    Where the recipe has a list of class names, the classifier keeps their embeddings.
+    Where the recipe has a list of class names, the classifier keeps their embeddings. Class
+    frequencies that the run has counted stay, too.
 
     Args:
         purpose: "train" accepts files with a backbone only, "inference" does not.
@@ -26,7 +27,8 @@ def load_initial_weights(weights: InitialWeights, model: nn.Module, purpose: str
         InputError: as ``load_weights`` does, or there are no weights to infer with.
     """
     if weights.path:
-        classifiers = _classifiers(model)
+        classifiers = _copies(model, "zs_weight")
+        frequencies = _copies(model, "freq_weight", "fed_loss_weight")
         report = load_weights(
             model, weights.path, purpose=purpose, allow_partial=weights.allow_partial
         )
@@ -34,6 +36,8 @@ def load_initial_weights(weights: InitialWeights, model: nn.Module, purpose: str
             model.load_state_dict(classifiers, strict=False)
         elif purpose == "inference" and weights.classes.are_set_later:
             _check_classes(report, classifiers, weights.classes.count)
+        if weights.frequencies_are_counted:
+            model.load_state_dict(frequencies, strict=False)
     elif purpose == "inference" and not weights.allow_partial:
         raise InputError("MODEL.WEIGHTS is empty; name the weights to evaluate")
     elif weights.pretrained_backbone:
@@ -53,7 +57,7 @@ def _check_classes(report: LoadReport, classifiers: Collection[str], num_classes
         )
 
 
-def _classifiers(model: nn.Module) -> dict[str, Tensor]:
-    """Return copies of the class embeddings in all zero-shot classifiers, by name."""
+def _copies(model: nn.Module, *names: str) -> dict[str, Tensor]:
+    """Return copies of the tensors that modules call by one of these names."""
     state = model.state_dict()
-    return {n: state[n].clone() for n in state if n.endswith(".zs_weight")}
+    return {n: state[n].clone() for n in state if n.rpartition(".")[2] in names}

@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
-from detectron2.structures import BoxMode, Instances
+from detectron2.structures import Boxes, BoxMode, Instances
 from fvcore.transforms.transform import Transform, TransformList
 from hotcoco import mask as rle
 
@@ -68,8 +68,9 @@ class TrainMapper:
         Returns:
             ``image`` is (3, H, W) uint8, ``instances`` has the targets of all annotations that are
             no crowds and of which something is left; ``gt_has_mask`` says whose masks are none, if
-            there are any such. With kinds there are ``ann_type`` and
-            ``pos_category_ids`` as well.
+            there are any such, and ``gt_score`` how sure a detector was, if scores are given. With
+            kinds there are ``ann_type`` and ``pos_category_ids`` as well. Where the record says so,
+            its crowds are ``excluded_boxes``, (Z, 4) XYXY pixels.
 
         Raises:
             UnreadableImage: the image cannot be used.
@@ -79,9 +80,13 @@ class TrainMapper:
         image = self.read_image.decode(example)
         order = self.read_image.image_format
         example["image"], transforms = augment(image, self.augmentations[source], order)
-        annotations = [a for a in example.pop("annotations", []) if not a.get("iscrowd", 0)]
+        given = example.pop("annotations", [])
+        annotations = [a for a in given if not a.get("iscrowd", 0)]
         image_size_hw = tuple(example["image"].shape[1:])
         example["instances"] = self._targets(annotations, transforms, image_size_hw)
+        if example.pop("excludes_crowds", False):
+            crowds = [a for a in given if a.get("iscrowd", 0)]
+            example["excluded_boxes"] = _excluded_boxes(crowds, transforms, image_size_hw)
         if self.kinds is not None:
             example.setdefault("pos_category_ids", [])
             example["ann_type"] = self.kinds[source].value
@@ -99,6 +104,8 @@ class TrainMapper:
         if not all(annotation.get("has_mask", True) for annotation in annotations):
             has_mask = [annotation.get("has_mask", True) for annotation in annotations]
             instances.gt_has_mask = torch.tensor(has_mask)
+        if any("score" in annotation for annotation in annotations):
+            instances.gt_score = torch.tensor([a.get("score", 1.0) for a in annotations])
         if self.recompute_boxes and instances.has("gt_masks"):
             instances.gt_boxes = instances.gt_masks.get_bounding_boxes()
         return utils.filter_empty_instances(instances)
@@ -188,6 +195,15 @@ def _moved_boxes(
         for i, box_xyxy in zip(indices, group, strict=True):
             boxes[i] = box_xyxy
     return boxes
+
+
+def _excluded_boxes(
+    crowds: Sequence[dict], transforms: TransformList, image_size_hw: tuple[int, int]
+) -> torch.Tensor:
+    """Return the boxes of crowds, of which something is left, in the transformed image, (Z, 4)."""
+    boxes = np.array(_moved_boxes(crowds, transforms, image_size_hw), dtype=np.float32)
+    moved = Boxes(torch.from_numpy(boxes.reshape(-1, 4)))
+    return moved.tensor[moved.nonempty()]
 
 
 def _moved_masks(

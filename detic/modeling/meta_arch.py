@@ -6,6 +6,7 @@ Shapes: B images, C classes, T captions, D embedding width.
 from collections.abc import Sequence
 from contextlib import nullcontext
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from detectron2.config import configurable
@@ -115,7 +116,9 @@ class CustomRCNN(GeneralizedRCNN):
                 channel order of INPUT.FORMAT), optional ``height`` and ``width`` of the output and,
                 in training, ``instances``; with image labels also ``ann_type`` (an AnnotationKind
                 value, the same for the batch), ``pos_category_ids`` and, for caption batches,
-                ``captions``.
+                ``captions``. With boxes maybe ``labelled_classes`` (C,) bool, the only classes whose
+                absence is known, and ``excluded_boxes`` (Z, 4) xyxy pixels, in which nothing is
+                background.
             object_counts: (2,) what the proposal losses are normalised by in training; None: the
                 counts of the batch itself. See :meth:`count_targets`.
 
@@ -136,10 +139,14 @@ class CustomRCNN(GeneralizedRCNN):
         features = self.backbone_features(
             images, torch.float16 if self.half_precision_backbone and on_gpu else None
         )
-        counts = {} if object_counts is None else {"object_counts": object_counts}
+        options: dict[str, Any] = {}
+        if object_counts is not None:
+            options["object_counts"] = object_counts
+        if supervision.excluded_boxes is not None:
+            options["excluded_boxes"] = supervision.excluded_boxes
         trains_proposals = supervision.kind.has_boxes
         with nullcontext() if trains_proposals else torch.no_grad():
-            proposals, losses = self.proposal_generator(images, features, gt_instances, **counts)
+            proposals, losses = self.proposal_generator(images, features, gt_instances, **options)
         if not trains_proposals:
             zero = self._zero_of_proposals(features)
             losses = {name: loss * 0.0 + zero for name, loss in losses.items()}
@@ -281,7 +288,31 @@ class CustomRCNN(GeneralizedRCNN):
             # The batch is not on the device yet: what is drawn from it is not read back.
             truth = [x["instances"] for x in batched_inputs]
             classes = self.class_sampler(kind, truth, labels, class_columns)
-        return Supervision(kind, labels, classes, self._captions(kind, batched_inputs))
+        return Supervision(
+            kind,
+            labels,
+            classes,
+            self._captions(kind, batched_inputs),
+            self._labelled_classes(batched_inputs),
+            self._excluded_boxes(batched_inputs),
+        )
+
+    def _labelled_classes(self, batched_inputs: list[dict]) -> Tensor | None:
+        """Return the classes that each image is labelled for, (B, C) bool; None: all."""
+        given = [x.get("labelled_classes") for x in batched_inputs]
+        if all(of_image is None for of_image in given):
+            return None
+        every = torch.ones(self.roi_heads.num_classes, dtype=torch.bool)
+        rows = [every if of_image is None else torch.as_tensor(of_image) for of_image in given]
+        return send(torch.stack(rows), self.device)
+
+    def _excluded_boxes(self, batched_inputs: list[dict]) -> list[Tensor] | None:
+        """Return the boxes (Z, 4) of each image in which nothing is background; None: none."""
+        nothing = torch.zeros(0, 4)
+        boxes = [x.get("excluded_boxes", nothing) for x in batched_inputs]
+        if not any(map(len, boxes)):
+            return None
+        return [send(of_image, self.device) for of_image in boxes]
 
     def _captions(self, kind: AnnotationKind, batched_inputs: list[dict]) -> BatchCaptions | None:
         """Return the captions to contrast; None for a batch without any."""

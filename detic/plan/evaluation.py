@@ -17,6 +17,7 @@ from detic.errors import InputError
 from detic.loading.build import TestData
 from detic.modeling.build import WITHOUT_TRAINING
 from detic.modeling.precision import FP32, Precision, choose_precision
+from detic.plan.source_options import check_tests_see_all_boxes
 from detic.plan.test_classes import TestClasses
 from detic.plan.weights import InitialWeights
 from detic.vocabulary.model_classes import KEY, SET_LATER, ModelClasses
@@ -85,6 +86,7 @@ class EvaluationPlan:
         weights = weights or InitialWeights.from_config(cfg)
         # Where weights bring the vectors, the recipe's file still says which classes they are.
         replace(OwnData.from_config(cfg), classes=weights.classes).register()
+        check_tests_see_all_boxes(cfg.DATASETS.TEST)
         datasets, classes = cfg.DATASETS.TEST, TestClasses.from_config(cfg)
         if classes.are_those_of_model:
             check_class_order(weights.classes, datasets)

@@ -1,7 +1,7 @@
 """What is trained: data, schedule, precision, the weights to start from, the evaluations."""
 
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from detectron2.config import CfgNode
@@ -13,6 +13,7 @@ from detic.loading.build import TrainData
 from detic.plan.evaluation import EvaluationPlan
 from detic.plan.frequencies import FrequencyFile
 from detic.plan.optimization import CheckpointParams, LearningRate, LoopParams, PrecisionParams
+from detic.plan.source_options import check_training_options
 from detic.plan.weights import InitialWeights
 
 logger = logging.getLogger(__name__)
@@ -49,13 +50,17 @@ class TrainPlan:
         accumulate = cfg.SOLVER.ACCUMULATE
         world_size = comm.get_world_size() * accumulate
         OwnData.from_config(cfg).register()
+        check_training_options(cfg)
+        frequencies_are_counted = not cfg.MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH
         cfg = _settled(cfg, world_size)
         return cls(
             cfg=cfg,
             output_dir=Path(cfg.OUTPUT_DIR),
             device=cfg.MODEL.DEVICE,
             seed=seed,
-            weights=InitialWeights.from_config(cfg),
+            weights=replace(
+                InitialWeights.from_config(cfg), frequencies_are_counted=frequencies_are_counted
+            ),
             data=TrainData.from_config(cfg, world_size),
             evaluation=EvaluationPlan.from_config(cfg),
             precision=PrecisionParams.from_config(cfg),

@@ -13,6 +13,8 @@ class InitialWeights:
     classes: ModelClasses  # of the model, whose vectors weights may bring
     allow_partial: bool = False  # run although parts of the detector stay random
     pretrained_backbone: bool = False  # without a path, load timm's weights of the backbone
+    # The run has counted its class frequencies: those in the weights are of other data
+    frequencies_are_counted: bool = False
 
     @classmethod
     def from_config(cls, cfg) -> "InitialWeights":

@@ -60,7 +60,13 @@ def random_scene(
 
 
 def write_scene(
-    number: int, *, root: Path, split: SceneSplit, seed: int, nouns: tuple[str, ...]
+    number: int,
+    *,
+    root: Path,
+    split: SceneSplit,
+    seed: int,
+    nouns: tuple[str, ...],
+    scene_seed: int | None = None,
 ) -> tuple[dict, list[dict]]:
     """Write one scene; return its image entry and its annotations.
 
@@ -70,9 +76,10 @@ def write_scene(
         split: the set it belongs to.
         seed: seed of the world.
         nouns: nouns of the world.
+        scene_seed: for other scenes of the same classes; None: the seed of the world.
     """
     classes, shares = _classes_and_shares(seed, nouns)
-    rng = generator(seed, split.stream, number)
+    rng = generator(seed if scene_seed is None else scene_seed, split.stream, number)
     scene = random_scene(classes, rng, shares if split.long_tailed else None)
     class_ids = [shape_class.id for shape_class in classes]
     image_fields, annotations = annotate(scene, class_ids, split.rates, rng)

@@ -59,10 +59,10 @@ def run_command(command: str, *arguments: str, datasets: Path | None = None) -> 
     commands.run_command(command, *arguments, environment=environment)
 
 
-def read_metrics(output: Path, task: str = "segm") -> dict[str, float]:
+def read_metrics(output: Path, task: str = "segm", *, test_set: str = TEST_SET) -> dict[str, float]:
     """Return the metrics (percent) of the evaluation that ended a training."""
-    results = json.loads((output / f"inference_{TEST_SET}" / "results.json").read_text())
-    return results[TEST_SET][task]
+    results = json.loads((output / f"inference_{test_set}" / "results.json").read_text())
+    return results[test_set][task]
 
 
 def comparison_table(

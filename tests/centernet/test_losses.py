@@ -41,6 +41,16 @@ def test_confident_negatives_can_be_ignored():
     torch.testing.assert_close(neg, torch.tensor(math.log(2) / 4))
 
 
+def test_excluded_cells_are_no_negatives_and_may_be_positives():
+    logits, targets = torch.zeros(2, 1), torch.zeros(2, 1)
+    inds = torch.tensor([0])
+    excluded = torch.tensor([True, False])
+    for params in (PLAIN, FocalParams(beta=0.0)):  # 0 to the power of 0 is 1
+        pos, neg = heatmap_focal_loss(logits, targets, inds, inds * 0, params, excluded)
+        torch.testing.assert_close(pos, torch.tensor(math.log(2) / 4))
+        torch.testing.assert_close(neg, torch.tensor(math.log(2) / 4))
+
+
 def test_listed_positive_counts_as_often_as_listed():
     logits, targets = torch.zeros(1, 1), torch.ones(1, 1)
     twice = torch.tensor([0, 0])

@@ -10,6 +10,7 @@ from centernet.targets import (
     batch_targets,
     compute_grids,
     dense_targets,
+    excluded_cells,
     half_diagonals_in_range,
     positive_cells,
 )
@@ -140,3 +141,14 @@ def test_targets_of_a_batch_are_those_of_its_parts():
     for found, expected in zip(targets, (inds, labels, ltrb, heat), strict=True):
         assert torch.equal(found, expected)
     assert regressed.tolist() == targets.has_object.nonzero().flatten().tolist() != []
+
+
+def test_cells_are_excluded_that_look_into_a_box_or_have_its_centre():
+    # Cells look at 4, 12, 20, 28 and at 8, 24. The second box lies between all of these.
+    boxes = [torch.tensor([[3.0, 3.0, 13.0, 5.0], [15.0, 17.0, 16.5, 17.5]]), torch.zeros(0, 4)]
+    excluded = excluded_cells(grids(), boxes, PARAMS)
+    fine, coarse = excluded[:32].view(2, 4, 4), excluded[32:].view(2, 2, 2)
+    assert fine[0].nonzero().tolist() == [[0, 0], [0, 1], [2, 1]]
+    assert coarse[0].nonzero().tolist() == [[0, 0], [1, 0]]
+    assert not fine[1].any()
+    assert not coarse[1].any()

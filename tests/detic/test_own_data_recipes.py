@@ -9,7 +9,10 @@ from detic.loading.train_source import TrainSources
 from detic.recipes import load_recipe
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs"
-RECIPES = ("shapes/OwnData", "shapes/OwnData-no-replay", "own_data/Detic_LI_CLIP_R5021k")
+RECIPES = (
+    *("shapes/OwnData", "shapes/OwnData-no-replay", "own_data/Detic_LI_CLIP_R5021k"),
+    *("shapes/OwnLabels", "shapes/OwnLabels-alone"),
+)
 
 
 @pytest.mark.parametrize("name", RECIPES)

@@ -6,6 +6,7 @@ classes of a slice.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import reduce
 
 import torch
 from detectron2.config import configurable
@@ -137,6 +138,7 @@ class BoxPredictor(nn.Module):
         proposals: list[Instances],
         supervision: Supervision,
         foreground: Tensor | None = None,
+        box_weights: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """Return ``loss_cls`` and ``loss_box_reg`` of boxes matched to ground truth.
 
@@ -147,6 +149,7 @@ class BoxPredictor(nn.Module):
                 in images with ground truth, ``gt_boxes``.
             foreground: (M,) int64 indices of the foreground boxes, where the caller has looked them
                 up for several stages at once.
+            box_weights: (R,) of the boxes in both losses; None: 1.
         """
         class_logits = self.class_logits(x, supervision)
         gt_columns = supervision.columns(cat([p.gt_classes for p in proposals]))
@@ -157,8 +160,13 @@ class BoxPredictor(nn.Module):
             [(p.gt_boxes if p.has("gt_boxes") else p.proposal_boxes).tensor for p in proposals]
         )
         return {
-            "loss_cls": self._class_loss(class_logits, gt_columns),
-            "loss_box_reg": self._box_loss(deltas, boxes, gt_boxes, foreground),
+            "loss_cls": self._class_loss(
+                class_logits,
+                gt_columns,
+                _of_boxes(supervision.labelled_columns(), proposals),
+                box_weights,
+            ),
+            "loss_box_reg": self._box_loss(deltas, boxes, gt_boxes, foreground, box_weights),
         }
 
     def image_label_losses(
@@ -186,32 +194,64 @@ class BoxPredictor(nn.Module):
         refined = self.box2box_transform.apply_deltas(deltas, boxes)
         return list(refined.split([len(p) for p in proposals]))
 
-    def _class_loss(self, class_logits: Tensor, gt_classes: Tensor) -> Tensor:
+    def _class_loss(
+        self,
+        class_logits: Tensor,
+        gt_classes: Tensor,
+        labelled: Tensor | None = None,
+        box_weights: Tensor | None = None,
+    ) -> Tensor:
+        """``labelled``: (R, C) bool, the classes that the image of each box is labelled for."""
         params = self.box_loss_params
         num_classes = class_logits.shape[1] - 1
         masks: list[Tensor] = []  # (C,) of 0 and 1
         if params.ignore_zero_cats:
             masks.append(self.freq_weight.gt(_NO_IMAGES).float())
         if params.num_federated is not None:
-            masks.append(
-                federated_mask(gt_classes, params.num_federated, num_classes, self.freq_weight)
-            )
+            frequencies = self.freq_weight
+            if labelled is not None:  # classes that cost nothing take no place in the sample
+                frequencies = frequencies * labelled.any(dim=0)
+            masks.append(federated_mask(gt_classes, params.num_federated, num_classes, frequencies))
         if not params.use_sigmoid:
             # Ignoring classes excludes the federated sample here; with sigmoids they combine.
             return softmax_class_loss(class_logits, gt_classes, masks[0] if masks else None)
-        weights = masks[0] * masks[1] if len(masks) == 2 else next(iter(masks), None)
-        return sigmoid_class_loss(class_logits, gt_classes, weights)
+        if labelled is not None:
+            masks.append(labelled.float())
+        if box_weights is not None:
+            masks.append(box_weights[:, None])
+        return sigmoid_class_loss(
+            class_logits, gt_classes, reduce(torch.mul, masks) if masks else None
+        )
 
-    def _box_loss(self, deltas: Tensor, boxes: Tensor, gt_boxes: Tensor, fg: Tensor) -> Tensor:
+    def _box_loss(
+        self,
+        deltas: Tensor,
+        boxes: Tensor,
+        gt_boxes: Tensor,
+        fg: Tensor,
+        box_weights: Tensor | None = None,
+    ) -> Tensor:
         """Return the regression loss of the foreground ``fg``, summed, over the number of boxes."""
+        reduction = "sum" if box_weights is None else "none"
         if self.box_loss_params.regression == "giou":
             refined = self.box2box_transform.apply_deltas(deltas[fg], boxes[fg])
-            loss = giou_loss(refined, gt_boxes[fg], reduction="sum")
+            loss = giou_loss(refined, gt_boxes[fg], reduction=reduction)
         else:
             target = self.box2box_transform.get_deltas(boxes[fg], gt_boxes[fg])
             beta = self.box_loss_params.smooth_l1_beta
-            loss = smooth_l1_loss(deltas[fg], target, beta, reduction="sum")
+            loss = smooth_l1_loss(deltas[fg], target, beta, reduction=reduction)
+        if box_weights is not None:
+            per_row = [1] * (loss.dim() - 1)
+            loss = (loss * box_weights[fg].view(-1, *per_row)).sum()
         return loss / max(len(boxes), 1)
+
+
+def _of_boxes(labelled: Tensor | None, proposals: list[Instances]) -> Tensor | None:
+    """Return for each box (R, C) what is said of its image (B, C)."""
+    if labelled is None:
+        return None
+    pairs = zip(labelled, proposals, strict=True)
+    return torch.cat([of_image.expand(len(p), -1) for of_image, p in pairs])
 
 
 def _mlp(width: int, out_features: int) -> nn.Sequential:

@@ -27,6 +27,7 @@ from detic.modeling.precision import computing_in
 from detic.modeling.regions import RegionFeatures, regions_by_image
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
+from detic.modeling.roi_heads.box_weights import box_weights, without_doubtful
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import ClassifiedBoxes, detect_requested
 from detic.modeling.roi_heads.mask_prediction import add_masks
@@ -132,6 +133,10 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             return self._detect(features, proposals, request or DetectionRequest()), {}
         supervision = supervision or Supervision()
         if supervision.kind.has_boxes:
+            excluded = supervision.excluded_boxes
+            if excluded is not None:
+                matcher = self.proposal_matchers[0]
+                proposals = without_doubtful(proposals, targets or [], excluded, matcher)
             proposals = self.label_and_sample_proposals(proposals, targets)
         else:
             proposals = weak_proposals(proposals, self.weak_proposal_params)
@@ -163,7 +168,11 @@ class DeticCascadeROIHeads(CascadeROIHeads):
         in_masks, of_stages = self._foreground(stages, supervision, with_masks)
         losses = {}
         for k, (stage, foreground) in enumerate(zip(stages, of_stages, strict=True)):
-            stage_losses = self.box_predictor[k].losses(*stage, supervision, foreground)
+            weights = box_weights(
+                *(stage.proposals, targets or [], supervision.excluded_boxes),
+                *(self.proposal_matchers[k], self.num_classes),
+            )
+            stage_losses = self.box_predictor[k].losses(*stage, supervision, foreground, weights)
             if self.with_image_labels:
                 stage_losses["image_loss"] = stage.deltas.new_zeros(())
             losses |= {f"{name}_stage{k}": loss for name, loss in stage_losses.items()}

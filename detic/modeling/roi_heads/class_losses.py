@@ -18,7 +18,7 @@ def sigmoid_class_loss(
     Args:
         class_logits: (R, C + 1).
         gt_classes: (R,) int64 in [0, C].
-        class_weights: (C,); None: 1.
+        class_weights: (C,), or (R, C) for each box; None: 1.
 
     Returns:
         Scalar; 0, with a gradient path, without boxes.

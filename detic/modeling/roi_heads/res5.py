@@ -16,6 +16,7 @@ from detic.modeling.precision import computing_in
 from detic.modeling.regions import RegionFeatures, regions_by_image
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
+from detic.modeling.roi_heads.box_weights import box_weights
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import ClassifiedBoxes, detect_requested
 from detic.modeling.roi_heads.mask_prediction import add_masks
@@ -89,7 +90,10 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             )
             put_statistics(statistics)
             return proposals, losses
-        losses = self.box_predictor.losses(x, deltas, proposals, supervision)
+        weights = box_weights(
+            proposals, targets or [], None, self.proposal_matcher, self.num_classes
+        )
+        losses = self.box_predictor.losses(x, deltas, proposals, supervision, box_weights=weights)
         if self.with_image_labels:
             losses["image_loss"] = deltas.new_zeros(())
         if self.mask_on:

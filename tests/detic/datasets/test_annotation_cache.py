@@ -99,7 +99,7 @@ def test_blocks_give_what_the_whole_file_gives(file, text_ids):
 
 def test_the_second_reading_does_not_parse(file, monkeypatch):
     first = records_of(read_annotation_table(file))
-    assert caches(file) == [file.with_name(".a.json.arrays1")]
+    assert caches(file) == [file.with_name(".a.json.arrays2")]
     monkeypatch.setattr(annotation_cache, "record_blocks", pytest.fail)
     assert records_of(read_annotation_table(file)) == first
 
@@ -172,7 +172,7 @@ def test_what_does_not_fit_together_is_no_cache(file, name, change):
 
 
 def test_where_the_folder_takes_no_file_the_user_s_cache_serves(file, monkeypatch):
-    beside = file.with_name(".a.json.arrays1")
+    beside = file.with_name(".a.json.arrays2")
     beside.mkdir()
     expected = records_of(read_annotation_table(file))
     (cache,) = caches(file)
@@ -182,7 +182,7 @@ def test_where_the_folder_takes_no_file_the_user_s_cache_serves(file, monkeypatc
 
 
 def test_where_no_folder_takes_it_nothing_is_remembered(file, monkeypatch, caplog):
-    file.with_name(".a.json.arrays1").mkdir()
+    file.with_name(".a.json.arrays2").mkdir()
     monkeypatch.setenv("DETIC_CACHE", str(file))
     with caplog.at_level(logging.INFO):
         assert len(read_annotation_table(file)) == 3
@@ -209,8 +209,8 @@ def test_several_at_once_leave_one_whole_cache(file):
     for thread in threads:
         thread.join()
     assert results == [results[0]] * 4
-    assert caches(file) == [file.with_name(".a.json.arrays1")]
-    assert sorted(path.name for path in file.parent.iterdir()) == [".a.json.arrays1", "a.json"]
+    assert caches(file) == [file.with_name(".a.json.arrays2")]
+    assert sorted(path.name for path in file.parent.iterdir()) == [".a.json.arrays2", "a.json"]
 
 
 def test_unusual_files_are_remembered_too(file, monkeypatch):

@@ -133,6 +133,48 @@ def test_a_registered_dataset_gives_format_and_files(monkeypatch):
     assert read_entry({"name": "replay", "dataset": "lvis_v1_train"}).format == "lvis"
 
 
+def options(**given):
+    """Return the fields of a source that an entry with options has."""
+    source = read_entry(entry(**given))
+    return {"selection": source.selection, "labelled_classes": source.labelled_classes}
+
+
+def test_scores_and_doubt_reach_the_records_where_they_are_asked_for(write):
+    found = [box(1, 2, score=0.9), box(2, 2, score=0.4), box(3, 2, score=0.1)]
+    for style in ("coco", "lvis"):
+        source = replace(write({2: "elk"}, found), format=style)
+        plain = load_box_source(source, NAMES)[0]
+        assert len(plain["annotations"]) == 3
+        assert "score" not in plain["annotations"][0]
+        chosen = options(min_score=0.5, uncertain_from=0.2, weigh_by_score=True)
+        records = load_box_source(replace(source, **chosen), NAMES)
+        assert [a["score"] for a in records[0]["annotations"]] == [0.9, 0.4]
+        assert [a["iscrowd"] for a in records[0]["annotations"]] == [0, 1]
+        assert records[0]["excludes_crowds"]
+        assert records.boxes().is_crowd.tolist() == [False, True]  # and so it is counted
+
+
+@pytest.mark.parametrize(
+    ("labelled", "expected"),
+    [
+        ("categories", [True, False, True]),
+        ("annotated", [False, False, True]),
+        (["Barn_owl"], [False, True, False]),
+    ],
+)
+def test_a_source_may_be_labelled_for_some_classes_only(write, labelled, expected):
+    source = write({1: "red fox", 2: "elk", 3: "things"}, [box(1, 2)])
+    assert "labelled_classes" not in load_box_source(source, NAMES)[0]
+    records = load_box_source(replace(source, **options(labelled_classes=labelled)), NAMES)
+    assert [record["labelled_classes"].tolist() for record in records] == [expected] * 2
+
+
+def test_registered_datasets_have_options_too():
+    source = read_entry({"name": "r", "dataset": "lvis_v1_train", "labelled_classes": "annotated"})
+    assert source.labelled_classes == "annotated"
+    assert source.has_coco_2014_names
+
+
 @pytest.mark.parametrize(
     ("wrong", "message"),
     [
@@ -141,7 +183,17 @@ def test_a_registered_dataset_gives_format_and_files(monkeypatch):
         (entry(image="x"), "unknown field 'image'; .*did you mean 'images'"),
         ({"name": "a", "format": "coco", "images": "x"}, "give it a text for annotations"),
         ({"name": "a", "dataset": "coco_2017_vall"}, "did you mean 'coco_2017_val'"),
-        ({"name": "a", "dataset": "x", "images": "y"}, "unknown field 'images'; choose name or"),
+        (
+            {"name": "a", "dataset": "x", "images": "y"},
+            "unknown field 'images'; choose name, dataset,",
+        ),
+        (entry(min_score=1.5), "'mine': min_score is 1.5; expected a number from 0 to 1"),
+        (entry(min_score_of={"elk": 2}), "min_score_of is .*expected a mapping from names"),
+        (entry(top_share=0), "top_share is 0; expected a number above 0, at most 1"),
+        (entry(min_score=0.5, uncertain_from="x"), "uncertain_from is 'x'; expected a number"),
+        (entry(uncertain_from=0.2), "has uncertain_from, .*choose by min_score, min_score_of, top"),
+        (entry(weigh_by_score=1), "weigh_by_score is 1; expected true or false"),
+        (entry(labelled_classes="all"), "is 'all'; expected 'categories', 'annotated' or a list"),
         (entry(name="pets"), "there is another dataset 'pets'; choose another name"),
     ],
 )

@@ -1,5 +1,7 @@
 """The weights a run starts from."""
 
+from dataclasses import replace
+
 import pytest
 import torch
 from torch import nn
@@ -41,6 +43,22 @@ def test_a_list_of_names_is_the_truth_about_the_classes(tmp_path, embeddings, ke
     model = Classifier(1.0)
     load_initial_weights(weights_of(tmp_path / "w.pth", embeddings), model, purpose="train")
     assert model.value() == kept
+
+
+@pytest.mark.parametrize(("counted", "kept"), [(True, 1.0), (False, 2.0)])
+def test_frequencies_that_the_run_has_counted_stay(tmp_path, counted, kept):
+    def model(value):
+        made = Classifier(value)
+        frequencies = torch.full((2,), value)
+        made.roi_heads.box_predictor.register_buffer("freq_weight", frequencies)
+        return made
+
+    write_checkpoint(tmp_path / "w.pth", {"model": model(2.0).state_dict()})
+    weights, own = weights_of(tmp_path / "w.pth", "names.npy"), model(1.0)
+    weights = replace(weights, frequencies_are_counted=counted)
+    load_initial_weights(weights, own, purpose="train")
+    assert own.roi_heads.box_predictor.freq_weight.tolist() == [kept] * 2
+    assert own.value() == 2.0
 
 
 def test_random_weights_are_not_evaluated():

@@ -46,6 +46,27 @@ def floats(record):
     return record
 
 
+def test_scores_become_those_of_the_targets_and_boxes_without_one_are_sure(record):
+    record = floats(record)
+    assert not mapper()(record)["instances"].has("gt_score")
+    record["annotations"] *= 2
+    record["annotations"][1] = record["annotations"][1] | {"score": 0.25}
+    assert mapper()(record)["instances"].gt_score.tolist() == [1.0, 0.25]
+
+
+def test_crowds_are_excluded_where_the_record_says_so(record):
+    record = floats(record)
+    crowd = record["annotations"][0] | {"iscrowd": 1}
+    outside = crowd | {"bbox": [70.0, 5.0, 9.0, 9.0]}
+    record["annotations"] += [crowd, outside]
+    assert "excluded_boxes" not in mapper()(record)
+    example = mapper([*HALF, T.HFlipTransform(30)])(record | {"excludes_crowds": True})
+    assert example["excluded_boxes"].tolist() == [[17.5, 5, 27.5, 10]]
+    assert len(example["instances"]) == 1
+    alone = mapper()(record | {"annotations": [], "excludes_crowds": True})
+    assert alone["excluded_boxes"].shape == (0, 4)
+
+
 def test_image_and_targets_are_transformed_together(record):
     example = mapper([*HALF, T.HFlipTransform(30)])(floats(record))
     assert example["image"].shape == (3, 20, 30)

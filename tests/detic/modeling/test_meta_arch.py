@@ -1,5 +1,6 @@
 """The detector as a whole: what is handed to its parts."""
 
+import numpy as np
 import pytest
 import torch
 from detectron2.utils.events import EventStorage
@@ -8,7 +9,7 @@ from detic.errors import InputError
 from detic.modeling import build_detector
 from detic.modeling.precision import PRECISIONS
 from detic.modeling.request import DetectionRequest
-from tests.detic.modeling.conftest import WHOLE, make_batch
+from tests.detic.modeling.conftest import NUM_CLASSES, WHOLE, make_batch
 
 RECIPE = "Detic_LCOCOI21k_CLIP_R18_640b32_4x_ft4x_max-size"
 
@@ -52,6 +53,33 @@ def test_losses_weigh_what_their_dataset_does(build):
     weighed = losses(build("MODEL.DATASET_LOSS_WEIGHT", "[1.0, 3.0]"), batch)
     for name, value in plain.items():
         torch.testing.assert_close(weighed[name], 3 * value)
+
+
+def test_nothing_is_background_in_excluded_boxes(build):
+    batch = make_batch("box", 0)
+    for example in batch:
+        example["instances"] = example["instances"][:0]
+    excluded = 9999 * torch.tensor([[-1.0, -1.0, 1.0, 1.0]])  # proposals leave the image
+    costly = ("loss_centernet_agn_neg", *(f"loss_cls_stage{k}" for k in range(3)))
+    model = build()
+    one = losses(model, [batch[0] | {"excluded_boxes": excluded}, batch[1]])
+    both = losses(model, [x | {"excluded_boxes": excluded} for x in batch])
+    plain = losses(model, batch)
+    for name in costly:
+        assert plain[name] > 0
+        assert both[name] == 0
+    assert 0 < one[costly[0]] < plain[costly[0]]
+
+
+def test_classes_without_labels_cost_nothing(build):
+    model, batch = build(), make_batch("box", 0)
+    every, none = np.ones(NUM_CLASSES, dtype=bool), np.zeros(NUM_CLASSES, dtype=bool)
+    plain = losses(model, batch)
+    assert losses(model, [x | {"labelled_classes": every} for x in batch]) == plain
+    found = losses(model, [x | {"labelled_classes": none} for x in batch])
+    assert all(found[f"loss_cls_stage{k}"] == 0 for k in range(3))
+    half = losses(model, [batch[0] | {"labelled_classes": none}, batch[1]])
+    assert 0 < half["loss_cls_stage0"] < plain["loss_cls_stage0"]
 
 
 def test_a_batch_of_two_kinds_is_a_defect_of_the_loader(build):

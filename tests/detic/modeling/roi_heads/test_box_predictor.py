@@ -127,3 +127,49 @@ def test_refined_boxes_belong_to_their_images():
     first, second = predictor().refine_boxes(deltas, images)
     assert first[:, 0].tolist() == pytest.approx([1.0])
     assert second[:, 0].tolist() == pytest.approx([2.0, 3.0])
+
+
+def on_two_images(model, labelled=None, weights=None):
+    """Return the losses of a box of class 0 in one image, and background in another."""
+    shifted = [[5.0, 0.0, 15.0, 10.0]]
+    proposals = matched([0], shifted) + matched([BACKGROUND], shifted)
+    supervision = Supervision(labelled_classes=labelled)
+    model.cls_score.weight.data.zero_()
+    model.cls_score.bias.data.zero_()  # each class of each box costs the logarithm of 2
+    return model.losses(
+        *(torch.ones(2, 2), torch.zeros(2, 4), proposals, supervision),
+        box_weights=None if weights is None else torch.tensor(weights),
+    )
+
+
+def test_classes_that_an_image_is_not_labelled_for_cost_nothing_there():
+    labelled = torch.tensor([[True, True, True], [False, False, True]])
+    costs = on_two_images(predictor(), labelled)["loss_cls"]
+    torch.testing.assert_close(costs, (3 + 1) * softplus(torch.tensor(0.0)) / 2)
+
+
+def test_classes_that_no_image_is_labelled_for_take_no_place_in_the_federated_sample():
+    labelled = torch.tensor([[True, False, True]]).expand(2, 3)
+    model = predictor(torch.tensor([1.0, 1e9, 1e-9]), num_federated=3)  # class 0, background, 2
+    costs = on_two_images(model, labelled)["loss_cls"]
+    torch.testing.assert_close(costs, 2 * 2 * softplus(torch.tensor(0.0)) / 2)
+
+
+@pytest.mark.parametrize("regression", ["smooth_l1", "giou"])
+def test_boxes_weigh_in_both_losses(regression):
+    model = predictor(regression=regression)
+    plain = on_two_images(model)
+    same = on_two_images(model, weights=[1.0, 1.0])
+    halved = on_two_images(model, weights=[0.5, 0.0])
+    torch.testing.assert_close(same, plain)
+    torch.testing.assert_close(halved["loss_cls"], plain["loss_cls"] / 4)
+    torch.testing.assert_close(halved["loss_box_reg"], plain["loss_box_reg"] / 2)
+
+
+def test_weights_without_foreground_cost_nothing():
+    for regression in ("smooth_l1", "giou"):
+        found = predictor(regression=regression).losses(
+            *(torch.ones(1, 2), torch.zeros(1, 4), matched([BACKGROUND], [BOX]), Supervision()),
+            box_weights=torch.ones(1),
+        )
+        assert found["loss_box_reg"] == 0

@@ -98,6 +98,52 @@ def test_boxes_train_class_box_and_mask_of_all_stages(heads):
     assert losses["loss_mask"] > 0
 
 
+def of_doubt(heads, given, excluded):
+    """Return the losses of proposals in an image with one object, at its lower right corner."""
+    truth = make_batch("box", 0, 1)[0]["instances"][:1]
+    truth.gt_boxes = Boxes(torch.tensor([[86.0, 86.0, 96.0, 96.0]]))
+    supervision = Supervision(excluded_boxes=[torch.tensor([excluded])])
+    torch.manual_seed(0)  # what is drawn for the federated loss
+    with EventStorage():
+        return heads.train()(None, features(), given, [truth], supervision=supervision)[1]
+
+
+def test_proposals_in_places_of_doubt_train_nothing(heads):
+    everywhere = [0.0, 0.0, SIDE, SIDE]
+    given = proposals()
+    assert of_doubt(heads, given, everywhere) == of_doubt(heads, [given[0][:0]], everywhere)
+    assert of_doubt(heads, given, [0.0, 0.0, 1.0, 1.0]) != of_doubt(heads, given, everywhere)
+
+
+def test_boxes_that_come_to_a_place_of_doubt_train_nothing_there(heads, monkeypatch):
+    def moved(deltas, given):
+        return [torch.tensor([[4.0, 4.0, 20.0, 20.0]]).expand(len(deltas), 4)]
+
+    monkeypatch.setattr(heads.box_predictor[0], "refine_boxes", moved)
+    monkeypatch.setattr(heads.box_predictor[1], "refine_boxes", moved)
+    losses = of_doubt(heads, [proposals()[0][:0]], [0.0, 0.0, 30.0, 30.0])
+    assert losses["loss_cls_stage0"] > 0  # of the object itself
+    assert losses["loss_cls_stage1"] == losses["loss_cls_stage2"] == 0
+
+
+def test_unsure_objects_weigh_less_in_all_stages(heads):
+    def losses(*score):
+        truth = make_batch("box", 0, 1)[0]["instances"]
+        if score:
+            truth.gt_score = torch.full((len(truth),), *score)
+        torch.manual_seed(0)
+        with EventStorage():
+            return heads.train()(None, features(), [proposals()[0][:0]], [truth])[1]
+
+    plain, sure, unsure = losses(), losses(1.0), losses(0.25)
+    for k in range(3):
+        name = f"loss_box_reg_stage{k}"
+        torch.testing.assert_close(sure[name], plain[name])
+        torch.testing.assert_close(unsure[name], plain[name] / 4)
+    assert unsure["loss_cls_stage0"] < plain["loss_cls_stage0"]
+    torch.testing.assert_close(unsure["loss_mask"], plain["loss_mask"])
+
+
 def test_masks_have_a_weight(heads):
     whole, _ = train(heads, "box")
     heads.mask_weight = heads.mask_weight / 4
