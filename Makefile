@@ -33,12 +33,14 @@ test: tools ## Run the tests (set-up included)
 	$(BIN)/python -m pytest -q
 
 EXTRAS := $(VENV)/.extras
+EXTRA_TESTS := $(addprefix tests/,test_notebooks.py detic/videos detic/test_detections.py \
+	detic/export lite detic/serving detic/labelling detic/review)
 .PHONY: test-extras
 test-extras: $(EXTRAS) ## Run the tests that need optional packages
-	$(BIN)/python -m pytest -q -m 'slow or not slow' tests/test_notebooks.py tests/detic/videos tests/detic/test_detections.py tests/detic/export tests/lite tests/detic/serving
+	$(BIN)/python -m pytest -q -m 'slow or not slow' $(EXTRA_TESTS)
 
 $(EXTRAS): $(TOOLS)
-	$(PIP) -e '.[pandas,video,notebook,export,browser]'
+	$(PIP) -e '.[pandas,video,notebook,export,browser,parquet,scale]'
 	@touch $@
 
 .PHONY: test-slow
