@@ -4,7 +4,7 @@
     python benchmarks/tuned_classes.py own --datasets datasets     # 1, 3, 10, 30 and all examples of own classes
     python benchmarks/tuned_classes.py base --datasets datasets    # the base classes on boxes they were trained on
     python -m detic.shapes.benchmark --seed 31 --start random      # and other seeds
-    python benchmarks/tuned_classes.py queries --runs output/benchmark-shapes/seed31
+    python benchmarks/tuned_classes.py queries --runs output/benchmark-shapes/seed31-random
 
 ``own`` evaluates what ``detic vocabulary tune`` writes: mask AP, and the seconds that it takes. ``base``
 gives box AP. ``queries`` asks the detector of stage 1 for the 28 classes that it has no boxes

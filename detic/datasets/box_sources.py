@@ -191,6 +191,12 @@ def _read_options(entry: Mapping[str, Any]) -> dict[str, Any]:
             f"{where} has uncertain_from, which is about boxes that are not chosen; choose by "
             f"{', '.join(CHOOSING)}"
         )
+    least = given.get("min_score")
+    if least is not None and given.get("uncertain_from", 0) >= least:
+        raise InputError(
+            f"{where}: uncertain_from is {given['uncertain_from']}, min_score is {least}; boxes in doubt score "
+            "less than those that are chosen"
+        )
     labelled_classes = given.pop("labelled_classes", None)
     weighs = given.pop("weigh_by_score", False)
     selection = ScoreSelection(**given, weighs=weighs)
@@ -264,7 +270,8 @@ def _labelled(
     if wanted == CATEGORIES:
         classes = list(class_of_id.values())
     elif wanted == ANNOTATED:
-        classes = [class_of_id[category_id] for category_id in table.used_categories()]
+        ranks = np.unique(table["classes"][table["crowds"] == 0])
+        classes = [class_of_id[table.categories[rank]["id"]] for rank in ranks.tolist()]
     else:
         where = f"{WHERE} {source.name!r}, labelled_classes"
         classes = [index.require(name, where) for name in wanted or ()]

@@ -52,7 +52,7 @@ def run_export(args: argparse.Namespace) -> str:
         text_weights=None if names_encoder else model.text_weights,
     )
     origin = Origin(model.recipe.stem, weights_sha256(model.weights))
+    agreement = export_detector(detector, path, params, origin)
     if args.text_encoder:
         export_text_encoder(detector.vocabulary_reader.text_weights, path)
-    agreement = export_detector(detector, path, params, origin)
     return f"wrote {path}: {agreement}"

@@ -200,8 +200,18 @@ def _sample_images() -> list[np.ndarray]:
 def _network_input(
     detector: Detector, image: np.ndarray, fixed_size_hw: tuple[int, int] | None
 ) -> Tensor:
-    """Return an image as a graph takes it, (H, W, 3) uint8."""
-    if fixed_size_hw is not None:
-        height, width = fixed_size_hw
-        return torch.from_numpy(cv2.resize(image, (width, height)))
-    return detector.input_format.model_input(image)["image"].permute(1, 2, 0).contiguous()
+    """Return an image (H, W, 3) uint8 in BGR order as a graph takes it.
+
+    One of a fixed size is resized to fit, and filled up with the mean colour at right and bottom.
+    """
+    if fixed_size_hw is None:
+        return detector.input_format.model_input(image)["image"].permute(1, 2, 0).contiguous()
+    scale = min(np.array(fixed_size_hw) / image.shape[:2])
+    height, width = (max(1, round(side * scale)) for side in image.shape[:2])
+    resized = cv2.resize(image, (width, height))
+    if detector.input_format.channel_order == "RGB":
+        resized = resized[:, :, ::-1]
+    mean = detector.model.pixel_mean.flatten().round().to(torch.uint8)
+    filled = mean.repeat(*fixed_size_hw, 1)
+    filled[:height, :width] = torch.from_numpy(resized.copy())
+    return filled

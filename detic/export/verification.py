@@ -119,14 +119,15 @@ def _agreement(
     boxes = np.abs(one["boxes"][:, None] - other["boxes"]).max(axis=2, initial=0)
     is_match = (one["classes"][:, None] == other["classes"]) & (scores <= MAX_SCORE_DIFFERENCE)
     is_match &= boxes <= MAX_BOX_DIFFERENCE_PX
-    lonely = [
-        found["scores"][~is_match.any(axis=axis)] > threshold + MAX_SCORE_DIFFERENCE
-        for found, axis in ((one, 1), (other, 0))
+    has_match = [is_match.any(axis=1), is_match.any(axis=0)]
+    # An object counts that has a match, or that would have to
+    num_objects = [
+        int((matched | (found["scores"] > threshold + MAX_SCORE_DIFFERENCE)).sum())
+        for found, matched in zip((one, other), has_match, strict=True)
     ]
-    num_matched = int(is_match.any(axis=1).sum())
     return Agreement(
-        num_matched + int(max(n.sum() for n in lonely)),
-        num_matched,
+        max(num_objects),
+        min(int(matched.sum()) for matched in has_match),
         float(scores[is_match].max(initial=0)),
         float(boxes[is_match].max(initial=0)),
     )

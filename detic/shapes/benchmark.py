@@ -17,6 +17,7 @@ import torch
 from detectron2.utils.logger import setup_logger
 
 from detic import cli
+from detic.errors import InputError
 from detic.files import write_text
 from detic.shapes.clip_heads import make_clip_heads
 from detic.shapes.preparation import draw_world, embed_classes
@@ -96,7 +97,9 @@ def main() -> None:
         "--start", choices=STARTS, default=NEAR_CLIP, help="of the box heads (default: clip)"
     )
     parser.add_argument(
-        "--output", type=Path, help="folder; default: output/benchmark-shapes/seed<SEED>"
+        "--output",
+        type=Path,
+        help="folder; default: output/benchmark-shapes/seed<SEED>, with --start random seed<SEED>-random",
     )
     parser.add_argument("--ship", type=Path, help="folder to export the weights to")
     arguments = parser.parse_args()
@@ -105,7 +108,12 @@ def main() -> None:
 
 
 def _run(arguments: argparse.Namespace) -> None:
-    default = Path("output") / "benchmark-shapes" / f"seed{arguments.seed}"
+    if arguments.ship and arguments.start != RANDOM:
+        raise InputError(
+            "the recipes of the shipped weights start at random; add --start random to --ship"
+        )
+    name = f"seed{arguments.seed}" + ("-random" if arguments.start == RANDOM else "")
+    default = Path("output") / "benchmark-shapes" / name
     output = (arguments.output or default).resolve()
     metrics = run_benchmark(arguments.seed, output, arguments.start)
     logger.info("seed %d\n\n%s\n", arguments.seed, comparison_table(metrics))

@@ -38,8 +38,9 @@ export class Detector {
     return this.textEncoder.embed(names);
   }
 
-  // Returns a list of { name, label, score, box, mask }, the highest score first; a mask has 28 x 28
-  // probabilities, which fill the box: pasteMask makes pixels of it. It is null after --no-masks.
+  // Returns a list of { name, label, score, box, mask, maskBox }, the highest score first; a mask has
+  // 28 x 28 probabilities, which fill maskBox: pasteMask makes pixels of it. It is null after
+  // --no-masks. box is the part of maskBox that lies in the image.
   async detect(image) {
     const { names, embeddings } = this.classes;
     const pixels = pixelsOf(image);
@@ -55,12 +56,11 @@ export class Detector {
     const border = [pixels.width, pixels.height];
     const found = Array.from(out.scores.data, (score, row) => {
       const label = Number(out.classes.data[row]);
-      const box = Array.from(out.boxes.data.subarray(4 * row, 4 * row + 4), (side, i) =>
-        Math.min(Math.max(side * scale[i % 2], 0), border[i % 2]),
-      );
+      const maskBox = Array.from(out.boxes.data.subarray(4 * row, 4 * row + 4), (side, i) => side * scale[i % 2]);
+      const box = maskBox.map((side, i) => Math.min(Math.max(side, 0), border[i % 2]));
       const cells = out.masks && out.masks.dims[1] * out.masks.dims[2];
       const mask = out.masks ? out.masks.data.slice(cells * row, cells * (row + 1)) : null;
-      return { name: names[label], label, score, box, mask };
+      return { name: names[label], label, score, box, mask, maskBox };
     });
     return found.filter(({ box }) => box[2] > box[0] && box[3] > box[1]);
   }
@@ -97,7 +97,7 @@ export function draw(canvas, found) {
   for (const { name, label, score, box, mask } of found) {
     const hue = (label * 222.5) % 360;
     const [x1, y1, x2, y2] = box;
-    if (mask) paint(context, pasteMask(mask, box, canvas.width, canvas.height), hue);
+    if (mask) paint(context, pasteMask(mask, maskBox, canvas.width, canvas.height), hue);
     context.strokeStyle = context.fillStyle = `hsl(${hue} 85% 55%)`;
     context.lineWidth = Math.max(1, Math.round(side / 250));
     context.strokeRect(x1, y1, x2 - x1, y2 - y1);

@@ -102,11 +102,16 @@ def main() -> None:
 def _detect(arguments: argparse.Namespace) -> int:
     """Detect in all images; return the exit status."""
     target = arguments.json or (_STDOUT if arguments.output is None else None)
-    if target not in (None, _STDOUT):
-        _check_place(Path(target), arguments.overwrite)
     images = find_images(arguments.input, recursive=arguments.recursive)
     output = None if arguments.output is None else Path(arguments.output)
     drawings = plan_drawings(images, output, overwrite=arguments.overwrite)
+    if target not in (None, _STDOUT):
+        _check_place(Path(target), arguments.overwrite)
+        given = [arguments.model, arguments.vocabulary_file or "", *images, *drawings.values()]
+        if os.path.abspath(target) in set(map(os.path.abspath, given)):
+            raise InputError(
+                f"--json would replace {target}, which this call needs; name another file"
+            )
     load_font(font_file=arguments.font)  # whether the file is a font shows here
     detector = LiteDetector(
         arguments.model, _vocabulary(arguments), score_threshold=arguments.confidence_threshold

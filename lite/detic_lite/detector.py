@@ -156,6 +156,11 @@ class LiteDetector:
 
     def _threshold(self, entry: ClassEntry) -> float:
         if entry.negative:
+            if not self.metadata.one_class_per_box:
+                raise InputError(
+                    f"{entry.name} is negative, but {self.path} reports several classes of an object; export "
+                    "it without --all-classes"
+                )
             return _UNREACHABLE
         return self.score_threshold if entry.score_threshold is None else entry.score_threshold
 
@@ -178,34 +183,29 @@ def detect(
         }
     )
     size_hw = (pixels.height, pixels.width)
-    boxes, rows = _in_image(found["boxes"], given.size_hw, size_hw)
+    boxes = found["boxes"] * _scale(given.size_hw, size_hw)
+    inside = np.clip(boxes, 0, np.array(size_hw[::-1] * 2, dtype=np.float32))
+    rows = np.flatnonzero((inside[:, 2:] > inside[:, :2]).all(axis=1))
     labels = found["classes"][rows]
     has_masks = masks and "masks" in found
     return Detections(
-        boxes_xyxy=boxes,
+        boxes_xyxy=inside[rows],
         scores=found["scores"][rows],
         labels=labels,
         names=classes.names[labels],
         image_size_hw=size_hw,
-        masks=paste_masks(found["masks"][rows], boxes, size_hw) if has_masks else None,
+        masks=paste_masks(found["masks"][rows], boxes[rows], size_hw) if has_masks else None,
         region_embeddings=found["region_embeddings"][rows],
         file_name=Path(image).as_posix() if isinstance(image, str | os.PathLike) else "",
         class_colors=classes.colors,
     )
 
 
-def _in_image(
-    boxes_xyxy: np.ndarray, from_hw: tuple[int, int], to_hw: tuple[int, int]
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return boxes in the pixels of the image, and their rows; those without area there are left out.
+def _scale(from_hw: tuple[int, int], to_hw: tuple[int, int]) -> np.ndarray:
+    """Return what turns boxes (N, 4) of the network's input into boxes of the image.
 
     Args:
-        boxes_xyxy: (N, 4) in pixels of the network's input.
-        from_hw: sides of the part of it that is the image.
+        from_hw: sides of the part of the input that is the image.
         to_hw: sides of the image.
     """
-    scale = np.array([to_hw[1] / from_hw[1], to_hw[0] / from_hw[0]] * 2, dtype=np.float32)
-    border = np.array([to_hw[1], to_hw[0]] * 2, dtype=np.float32)
-    boxes = np.clip(boxes_xyxy * scale, 0, border)
-    rows = np.flatnonzero((boxes[:, 2:] > boxes[:, :2]).all(axis=1))
-    return boxes[rows], rows
+    return np.array([to_hw[1] / from_hw[1], to_hw[0] / from_hw[0]] * 2, dtype=np.float32)

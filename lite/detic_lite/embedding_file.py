@@ -11,6 +11,7 @@ import numpy as np
 
 from detic_lite.errors import InputError, first_line
 from detic_lite.metadata import ModelMetadata
+from detic_lite.vocabulary import check_names
 
 FORMAT = "class embeddings 1"
 _TENSOR = "embeddings"
@@ -50,7 +51,7 @@ def read_embeddings(path: Path, metadata: ModelMetadata) -> NamedEmbeddings:
             f"{path} cannot be read as class embeddings ({first_line(error)}); make it again with "
             "`detic vocabulary embed`"
         ) from error
-    if names is None or len(names) != len(embeddings):
+    if not isinstance(names, list) or len(names) != len(embeddings):
         raise InputError(
             f"{path} holds embeddings without their names; make it with `detic vocabulary embed`"
         )
@@ -61,7 +62,7 @@ def read_embeddings(path: Path, metadata: ModelMetadata) -> NamedEmbeddings:
             f"detector takes {metadata.text_encoder}, {metadata.embedding_dim} wide; embed the names "
             "again with that one"
         )
-    return NamedEmbeddings(tuple(names), embeddings)
+    return NamedEmbeddings(tuple(check_names(names, str(path))), embeddings)
 
 
 def _parse(content: bytes) -> tuple[dict, np.ndarray]:

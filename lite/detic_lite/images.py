@@ -122,7 +122,9 @@ def _decoded(image: Image.Image, name: str) -> Image.Image:
         upright = image if turn is None else image.transpose(turn)
         if upright.mode in ("I", "F") or upright.mode.startswith("I;16"):
             upright = _eight_bit(upright)
-        return upright.convert("RGB")
+        rgb = upright.convert("RGB")
+        rgb.info.clear()  # it would turn the image again, and compress drawings as the image was
+        return rgb
     except Exception as error:  # decoders raise errors of all kinds for damaged files
         raise InputError(f"cannot read {name}: {first_line(error)}") from error
 

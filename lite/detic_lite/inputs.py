@@ -72,8 +72,9 @@ def plan_drawings(
         planned = {image: output / _drawing_name(image) for image in images}
     if len(set(planned.values())) < len(planned):
         raise InputError("two images have one name, and so have their drawings; rename one of them")
+    places = set(map(os.path.abspath, images))
     for drawing in planned.values():
-        if os.path.abspath(drawing) in set(map(os.path.abspath, images)):
+        if os.path.abspath(drawing) in places:
             raise InputError(f"--output would replace the image {drawing}; name another folder")
         if drawing.exists() and not overwrite:
             raise InputError(f"{drawing} exists; --overwrite replaces it")

@@ -29,6 +29,7 @@ class ModelMetadata:
     fixed_size_hw: tuple[int, int] | None  # images are resized into it, then filled up; None: any
     fill_rgb: tuple[int, int, int]  # what images are filled up with
     default_threshold: float
+    one_class_per_box: bool  # a box is reported as its likeliest class
 
 
 def parse_metadata(text: str | None, path: Path) -> ModelMetadata:

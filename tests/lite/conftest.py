@@ -29,6 +29,7 @@ def metadata():
         fixed_size_hw=None,
         fill_rgb=(1, 2, 3),
         default_threshold=0.5,
+        one_class_per_box=True,
     )
 
 

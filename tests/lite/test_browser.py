@@ -58,7 +58,7 @@ PAGE = """<script type="module">
       told.images.push({
         input: Array.from(networkInput(pixels, size, detector.metadata).data),
         found: found.map((one) => ({ ...one, mask: Array.from(one.mask) })),
-        pasted: found.map(({ mask, box }) => Array.from(pasteMask(mask, box, width, height))),
+        pasted: found.map(({ mask, maskBox }) => Array.from(pasteMask(mask, maskBox, width, height))),
       });
     }
   } catch (error) {

@@ -5,6 +5,7 @@ import os
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from detic_lite import command
 from tests.lite.without_torch import run_without_torch
@@ -21,8 +22,6 @@ def test_it_needs_neither_torch_nor_detic(tmp_path):
 @pytest.fixture
 def run(detector_of, monkeypatch, tmp_path):
     """A function that runs the program in a folder with an image, with a graph that finds a cat."""
-    from PIL import Image
-
     cat = {
         "boxes": np.array([[0, 0, 10, 20]], np.float32),
         "scores": np.array([0.75], np.float32),
@@ -64,6 +63,27 @@ def test_files_are_kept_unless_told(run, tmp_path, capfd):
     assert run("--input", "a.png", "--json", "found.json", "--overwrite") == 0
     assert len(json.loads((tmp_path / "found.json").read_text())) == 1
     assert sorted(path.name for path in tmp_path.iterdir()) == ["a.png", "found.json"]
+
+
+def test_turned_and_compressed_images_are_drawn_as_they_are_seen(run, tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # turned by 90 degrees
+    image = Image.new("RGB", (80, 40))
+    image.save(tmp_path / "turned.jpg", exif=exif)
+    image.save(tmp_path / "packed.tif", compression="tiff_lzw")
+    names = ("turned.jpg", "packed.tif")
+    assert run("--input", *names, "--output", "drawn", "--json", "found.json") == 0
+    entries = json.loads((tmp_path / "found.json").read_text())
+    assert [(e["width"], e["height"]) for e in entries] == [(40, 80), (80, 40)]
+    drawn = [Image.open(tmp_path / "drawn" / name).size for name in names]
+    assert drawn == [(40, 80), (80, 40)]
+
+
+def test_a_result_replaces_nothing_that_the_call_needs(run, tmp_path, capfd):
+    before = (tmp_path / "a.png").read_bytes()
+    assert run("--input", "a.png", "--json", "a.png", "--overwrite") == 2
+    assert "--json would replace a.png" in capfd.readouterr().err
+    assert (tmp_path / "a.png").read_bytes() == before
 
 
 def test_images_that_cannot_be_read_are_named_and_left_out(run, tmp_path, capfd):

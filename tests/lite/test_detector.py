@@ -35,6 +35,22 @@ def test_boxes_in_the_filling_are_left_out(detector_of):
     assert len(found.scores) == len(found.masks) == len(found.region_embeddings) == 1
 
 
+def test_masks_of_boxes_that_reach_into_the_filling_are_cut_not_squeezed(detector_of):
+    found = outputs([[10, 0, 40, 20]])
+    found["masks"][:, :, 14:] = 0  # the left half of the box: columns 10 to 24
+    detector = detector_of(lambda inputs: found, fixed_size_hw=(20, 40))
+    (mask,) = detector(np.zeros((20, 30, 3), np.uint8)).masks
+    assert np.flatnonzero(mask[10]).tolist() == list(range(10, 25))
+
+
+def test_negative_classes_need_one_class_per_box(detector_of, tmp_path):
+    detector = detector_of(lambda inputs: outputs([]), one_class_per_box=False)
+    detector.text_encoder = lambda texts: np.ones((len(texts), 3), np.float32)
+    (tmp_path / "c.json").write_text(json.dumps(["cat", {"name": "ox", "negative": True}]))
+    with pytest.raises(InputError, match=r"ox is negative, but .* --all-classes"):
+        detector.set_vocabulary(tmp_path / "c.json")
+
+
 def test_nothing_found_gives_empty_arrays(detector_of):
     found = detector_of(lambda inputs: outputs([]))(np.zeros((40, 60, 3), np.uint8))
     assert found.boxes_xyxy.shape == (0, 4)

@@ -169,6 +169,13 @@ def test_a_source_may_be_labelled_for_some_classes_only(write, labelled, expecte
     assert [record["labelled_classes"].tolist() for record in records] == [expected] * 2
 
 
+def test_a_class_that_was_found_in_doubt_alone_is_not_annotated(write):
+    source = write({1: "red fox", 2: "elk"}, [box(1, 2, score=0.9), box(2, 1, score=0.3)])
+    chosen = options(min_score=0.5, uncertain_from=0.2, labelled_classes="annotated")
+    records = load_box_source(replace(source, **chosen), NAMES)
+    assert records[0]["labelled_classes"].tolist() == [False, False, True]
+
+
 def test_registered_datasets_have_options_too():
     source = read_entry({"name": "r", "dataset": "lvis_v1_train", "labelled_classes": "annotated"})
     assert source.labelled_classes == "annotated"
@@ -192,6 +199,10 @@ def test_registered_datasets_have_options_too():
         (entry(top_share=0), "top_share is 0; expected a number above 0, at most 1"),
         (entry(min_score=0.5, uncertain_from="x"), "uncertain_from is 'x'; expected a number"),
         (entry(uncertain_from=0.2), "has uncertain_from, .*choose by min_score, min_score_of, top"),
+        (
+            entry(min_score=0.5, uncertain_from=0.5),
+            "uncertain_from is 0.5, min_score is 0.5; boxes",
+        ),
         (entry(weigh_by_score=1), "weigh_by_score is 1; expected true or false"),
         (entry(labelled_classes="all"), "is 'all'; expected 'categories', 'annotated' or a list"),
         (entry(name="pets"), "there is another dataset 'pets'; choose another name"),

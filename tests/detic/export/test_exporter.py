@@ -74,6 +74,16 @@ def test_nothing_compared_is_told(tmp_path, detector, format_of, monkeypatch, ca
     assert "nothing was compared" in caplog.text
 
 
+def test_images_of_a_fixed_size_keep_their_proportions_and_colours(detector):
+    blue = np.full((10, 20, 3), (255, 0, 0), np.uint8)  # BGR
+    given = exporter._network_input(detector, blue, (40, 40))
+    assert given.shape == (40, 40, 3)
+    assert detector.input_format.channel_order == "RGB"
+    assert (given[:20] == torch.tensor([0, 0, 255])).all()
+    mean = detector.model.pixel_mean.flatten().round()
+    assert (given[20:] == mean).all()
+
+
 def full_disk(program, metadata, path):
     path.write_text("half")
     raise OSError("no space left")

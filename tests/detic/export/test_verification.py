@@ -27,6 +27,11 @@ def test_equal_detections_agree_in_any_order():
     assert agreement.max_box_difference_px == pytest.approx(0.01, rel=0.01)
 
 
+def test_an_object_matches_once():
+    agreement = _agreement(found((BOX, 0.5, 1)), found(*[(BOX, 0.5, 1)] * 3), 0.02)
+    assert (agreement.num_matched, agreement.num_objects) == (1, 3)
+
+
 @pytest.mark.parametrize(
     "other",
     [
