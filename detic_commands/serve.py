@@ -23,8 +23,6 @@ from detic_commands.parsing import (
     positive_number,
 )
 
-MIB = 2**20
-
 
 def argument_parser(prog: str = "detic serve") -> argparse.ArgumentParser:
     """Return the parser of the command line.

@@ -54,20 +54,27 @@ class _PublicHTTPS(urllib.request.HTTPSHandler):
         return self.do_open(_PublicTLSConnection, request)
 
 
+# Networks of IPv6 whose addresses hold one of IPv4: NAT64, 6to4, IPv4-compatible
+_LEAD_TO_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "2002::/16", "::/96")))
 _HANDLERS = (urllib.request.ProxyHandler({}), _NoRedirects)
 _opener = urllib.request.build_opener(*_HANDLERS)
 _public_opener = urllib.request.build_opener(*_HANDLERS, _PublicHTTP, _PublicHTTPS)
 
 
 def is_public(ip: str) -> bool:
-    """Return whether an address is one of the internet.
+    """Return whether an address is one of the internet, and no other way to one that is not.
 
     >>> [is_public(ip) for ip in ("8.8.8.8", "10.0.0.1", "169.254.169.254", "::ffff:127.0.0.1")]
     [True, False, False, False]
+    >>> [is_public(ip) for ip in ("2606:4700::1111", "64:ff9b::a00:1", "2002:a00:1::", "::10.0.0.1")]
+    [True, False, False, False]
     """
     address = ipaddress.ip_address(ip.partition("%")[0])
-    if isinstance(address, ipaddress.IPv6Address) and address.ipv4_mapped is not None:
-        address = address.ipv4_mapped
+    if isinstance(address, ipaddress.IPv6Address):
+        if address.ipv4_mapped is not None:
+            address = address.ipv4_mapped
+        elif address.is_site_local or any(address in network for network in _LEAD_TO_IPV4):
+            return False
     return address.is_global and not address.is_multicast
 
 

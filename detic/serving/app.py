@@ -1,7 +1,6 @@
 """The service over HTTP."""
 
 import asyncio
-import logging
 import secrets
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
@@ -46,8 +45,6 @@ VOCABULARY_FILES = {  # by type of content
     "text/plain": "body.txt",
 }
 SUMMARY_LINE = "Detect the objects of any vocabulary in images."
-
-logger = logging.getLogger(__name__)
 
 
 def create_app(

@@ -82,6 +82,7 @@ class Batcher:
         with self._changed:
             if not self._is_open:
                 raise RuntimeError("the batcher is closed")
+            self._drop_cancelled()
             self._jobs.append(job)
             self._changed.notify()
         return job.future
@@ -102,7 +103,7 @@ class Batcher:
     def _next_batch(self) -> list[_Job]:
         """Return the next jobs, all of one key; none if the batcher is closed."""
         with self._changed:
-            while not self._jobs and self._is_open:
+            while not self._drop_cancelled() and self._is_open:
                 self._changed.wait()
             if not self._jobs:
                 return []
@@ -114,6 +115,11 @@ class Batcher:
                     break
                 self._changed.wait(left_s)
             return self._take(key)
+
+    def _drop_cancelled(self) -> bool:
+        """Forget the items that nobody waits for any more; return whether others are left."""
+        self._jobs = deque(job for job in self._jobs if not job.future.cancelled())
+        return bool(self._jobs)
 
     def _count(self, key: Hashable) -> int:
         return sum(job.key == key for job in self._jobs)
@@ -129,6 +135,7 @@ class Batcher:
         starts_s = time.monotonic()
         try:
             results = self._detect([job.item for job in batch], batch[0].key)
+            pairs = list(zip(batch, results, strict=True))
         except Exception as error:
             if len(batch) == 1:
                 batch[0].future.set_exception(error)
@@ -137,7 +144,7 @@ class Batcher:
             for job in batch:
                 self._finish([job])
             return
-        for job, result in zip(batch, results, strict=True):
+        for job, result in pairs:
             job.future.set_result(result)
         ends_s = time.monotonic()
         self._on_batch(BatchTimes(len(batch), starts_s - batch[0].arrived_s, ends_s - starts_s))

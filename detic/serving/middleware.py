@@ -44,7 +44,9 @@ class HostAndCount:
                 await answer(scope, receive, noting_status)
         finally:
             route = getattr(scope.get("route"), "path", "none")
-            method = scope["method"] if route != "none" else "any"
+            # Words that are no method of a route would be counted for ever
+            is_asked = route != "none" and status != 405
+            method = scope["method"] if is_asked else "any"
             self.metrics.count_request(method, route, status)
 
     def _is_known(self, scope: Any) -> bool:

@@ -162,7 +162,7 @@ class Vocabularies:
             self._remembered.pop(version, None)
 
     def close(self) -> None:
-        self._thread.shutdown()
+        self._thread.shutdown(cancel_futures=True)
 
     async def _in_thread(self, id: str | None, described: Described) -> ServedVocabulary:
         if self._num_waiting >= self._limits.max_requests:

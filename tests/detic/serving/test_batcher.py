@@ -82,3 +82,24 @@ def test_it_waits_for_further_items():
     futures = [batcher.submit(n, "a") for n in range(2)]
     assert [future.result(5) for future in futures] == [2, 2]
     batcher.close()
+
+
+def test_cancelled_items_leave_the_queue():
+    detect = Held()
+    batcher, futures = gathered(detect, [(n, "a") for n in range(4)])
+    for future in futures[1:]:
+        assert future.cancel()
+    last = batcher.submit(9, "a")
+    assert len(batcher) == 1
+    detect.may_go.set()
+    batcher.close()
+    assert last.result(0) == 90
+    assert detect.batches == [("a", [0]), ("a", [9])]
+
+
+def test_a_missing_result_fails_its_item_alone():
+    batcher = Batcher(lambda items, key: [] if items == [1] else items[:1], wait_s=0)
+    with pytest.raises(ValueError, match="zip"):
+        batcher.submit(1, "a").result(10)
+    assert batcher.submit(2, "a").result(10) == 2
+    batcher.close()
