@@ -19,7 +19,7 @@ import numpy as np
 from detic.demo.arguments import chosen_categories, chosen_model, chosen_vocabulary
 from detic.detections import Detections
 from detic.errors import InputError
-from detic.extensions import request_imports
+from detic.extensions import import_extensions, request_imports
 from detic.image_sources import ImageSource
 from detic.labelling.read_ahead import read_ahead
 from detic.labelling.shards import Failure
@@ -64,6 +64,7 @@ def describe_detector(arguments: Namespace) -> Description:
         InputError: they name what does not exist.
     """
     request_imports(arguments.imports)
+    import_extensions()
     vocabulary = chosen_vocabulary(arguments)
     model = chosen_model(arguments)
     recipe = load_recipe(model.recipe, arguments.opts)
@@ -128,6 +129,20 @@ def _file_digest(path: str | os.PathLike) -> str:
 
 
 FACTORY = "factory"
+
+
+def describe(values: Mapping[str, Any]) -> Description:
+    """Return a labeller as it would be described today.
+
+    Args:
+        values: of a description before.
+
+    Raises:
+        InputError: what it is built from is gone.
+    """
+    if FACTORY in values:
+        return describe_factory(values[FACTORY])
+    return describe_detector(Namespace(**values))
 
 
 def describe_factory(name: str) -> Description:

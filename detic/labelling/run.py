@@ -47,7 +47,7 @@ def run_label(arguments: Namespace) -> int:
         logger.info("%s", read_status(job))
         return 0
     if arguments.retry_failed:
-        _forget_failures(job)
+        _forget_failures(job, share_of(range(job.num_shards), arguments.shard))
     shards = share_of(job.missing(), arguments.shard)
     if shards:
         _label(job, shards, arguments)
@@ -89,10 +89,10 @@ def _described(arguments: Namespace) -> Description:
     return describe_detector(arguments)
 
 
-def _forget_failures(job: Job) -> None:
-    """Have shards with images that failed labelled once more."""
+def _forget_failures(job: Job, shards: Sequence[int]) -> None:
+    """Have those of some shards that have images that failed labelled once more."""
     for index, summary in list(job.summaries()):
-        if summary.failures:
+        if summary.failures and index in shards:
             job.part_path(index).unlink(missing_ok=True)
 
 

@@ -5,8 +5,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detic.errors import InputError
-from detic.labelling.job import Job, open_job
-from detic.labelling.labellers import Labeller, build_labeller
+from detic.labelling.job import Job, check_same, open_job
+from detic.labelling.labellers import Labeller, build_labeller, describe
 from detic.labelling.parts import PartSummary, part_writer
 
 Report = Callable[[int], object]  # takes a number of images that were labelled just now
@@ -21,12 +21,14 @@ class ShardWorker:
         device: where it computes, unless the job says.
 
     Raises:
-        InputError: the labeller cannot be built here.
+        InputError: the labeller cannot be built here, or what it is built from has changed since
+            the job was planned.
     """
 
     def __init__(self, folder: Path, device: str | None = None):
         self.job = open_job(folder)
         go_to_base(self.job)
+        check_same(self.job, [], describe(self.job.labeller).settings)
         self._labeller = build_labeller(self.job.labeller, device)
 
     def label(self, index: int, report: Report = lambda count: None) -> PartSummary | None:

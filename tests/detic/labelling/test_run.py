@@ -3,6 +3,7 @@
 import json
 import os
 from importlib.util import find_spec
+from pathlib import Path
 
 import pytest
 
@@ -13,7 +14,7 @@ from detic.labelling.labellers import build_labeller, describe_detector
 from detic.labelling.ray_engine import RayEngine
 from detic.labelling.run import ENGINES, run_label, share_of
 from detic.labelling.shards import MAX_IMAGES
-from detic.labelling.worker import label_shard
+from detic.labelling.worker import ShardWorker, label_shard
 from detic.predictor import Detector
 from detic.shapes.classes import draw_classes
 from detic.shapes.images import random_scene
@@ -68,6 +69,23 @@ def test_other_settings_are_refused(run_command, monkeypatch):
     monkeypatch.setattr("tests.quick_labeller.QuickLabeller.class_names", ("bowl",))
     with pytest.raises(InputError, match=r"a job with other vocabulary; name the same to go on"):
         run_command("names.txt", "--job", "j")
+
+
+def test_a_job_without_inputs_is_checked_too(run_command, monkeypatch):
+    run_command("names.txt", "--job", "j", "--plan-only")
+    monkeypatch.setattr("tests.quick_labeller.QuickLabeller.class_names", ("bowl",))
+    with pytest.raises(InputError, match=r"a job with other vocabulary; name the same to go on"):
+        ShardWorker(Path("j").resolve())
+
+
+def test_a_share_tries_its_own_failures_again(run_command):
+    run_command("names.txt", "--job", "j")
+    run_command("--job", "j", "--retry-failed", "--shard", "1/3")
+    assert open_job("j").missing() == []
+    times = {i: open_job("j").part_path(i).stat().st_mtime_ns for i in range(3)}
+    run_command("--job", "j", "--retry-failed", "--shard", "0/3")
+    assert {i for i in times if open_job("j").part_path(i).stat().st_mtime_ns != times[i]} <= {0}
+    assert open_job("j").missing() == []
 
 
 def test_failures_are_tried_once_more(run_command):
