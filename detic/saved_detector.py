@@ -20,6 +20,7 @@ from detic.files import is_file, unfinished_folder, write_bytes, write_text
 from detic.recipes import default_config
 from detic.vocabulary.embedding_file import EmbeddingTable, read_table, write_embeddings
 from detic.vocabulary.encoder_identity import local_fingerprint
+from detic.vocabulary.model_classes import KEY
 from detic.vocabulary.open_clip_encoder import PREFIX, OpenClipName, is_open_clip
 from detic.vocabulary.text_weights import OPENAI, local_text_weights, read_text_weights
 from detic.vocabulary.vocabulary import ClassEntry, EmbeddedVocabulary, check_names
@@ -41,7 +42,7 @@ _LEFT_OUT = {
     "MODEL.DEVICE",
     "MODEL.WEIGHTS",
     "MODEL.ROI_BOX_HEAD.CAT_FREQ_PATH",
-    "MODEL.ROI_BOX_HEAD.ZEROSHOT_WEIGHT_PATH",
+    KEY,
     *("MODEL.RESET_CLS_TESTS", "MODEL.TEST_CLASSIFIERS", "MODEL.TEST_NUM_CLASSES"),
 }
 

@@ -13,7 +13,7 @@ import demo
 from detic.demo import detection_run, run_images
 from detic.errors import InputError
 from detic.modeling.precision import PRECISIONS
-from detic.modeling.roi_heads import cascade
+from detic.modeling.roi_heads import inference
 from detic.outputs import WRITERS
 from detic.predictor.tracking import TRACKERS
 from detic.rendering import PALETTES
@@ -126,7 +126,9 @@ def test_custom_vocabulary_to_drawings_and_every_kind_of_data(run, tmp_path):
 def test_masks_are_predicted_where_they_are_drawn_or_written(run, monkeypatch, arguments, masks):
     predicted = []
     monkeypatch.setattr(
-        cascade, "add_masks", lambda heads, features, found, dtype: predicted.append(True) or found
+        inference,
+        "add_masks",
+        lambda heads, features, found, dtype: predicted.append(True) or found,
     )
     status = run("--input", "in/a.png", "--custom_vocabulary", "cat", *arguments.split())
     assert status == 0

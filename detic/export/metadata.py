@@ -25,9 +25,8 @@ class ExportMetadata:
     prompt: str  # with {} for the class name
     embedding_dim: int
     channel_order: str  # RGB or BGR
-    short_side_px: (
-        int  # images are resized to it, bilinearly and with antialiasing; 0: they are not
-    )
+    # Images are resized to it, bilinearly and with antialiasing; 0: they are not
+    short_side_px: int
     max_side_px: int  # that the long side must not exceed then
     min_side_px: int  # smaller sides are filled up to it, at right and bottom; 1: none is
     size_divisibility: int  # of the sides that the graph pads images to, at right and bottom

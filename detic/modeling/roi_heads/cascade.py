@@ -30,7 +30,6 @@ from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.box_weights import box_weights, without_doubtful
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import ClassifiedBoxes, detect_requested
-from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
@@ -130,7 +129,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             request: what to detect otherwise; None: the model's own classes.
         """
         if not self.training:
-            return self._detect(features, proposals, request or DetectionRequest()), {}
+            return detect_requested(self, features, proposals, request or DetectionRequest()), {}
         supervision = supervision or Supervision()
         if supervision.kind.has_boxes:
             excluded = supervision.excluded_boxes
@@ -279,21 +278,6 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             no_rows = proposals[0].objectness_logits.new_zeros(0, dtype=torch.int64)
             return self._mask_losses(features, proposals, [no_rows] * len(proposals))
         return {"loss_mask": proposals[0].objectness_logits.new_zeros(())}
-
-    def _detect(
-        self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
-    ) -> list[Instances]:
-        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
-        detections = detect_requested(
-            self.classify_boxes(features, proposals, request),
-            [p.image_size for p in proposals],
-            num_classes=self.num_classes,
-            params=self.score_params,
-            request=request,
-        )
-        if not request.masks:
-            return detections
-        return add_masks(self, features, detections, request.precision.heads)
 
     def classify_boxes(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest

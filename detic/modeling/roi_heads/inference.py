@@ -6,6 +6,7 @@ M candidates (a box with one of its classes) of one image, F feature width.
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Protocol
 
 from detectron2.structures import Boxes, Instances
 from torch import Tensor, nn
@@ -18,6 +19,7 @@ from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.candidates import Candidates, likeliest_classes, top_candidates
 from detic.modeling.roi_heads.class_scores import ClassScores, ScoreParams, StageProbs
 from detic.modeling.roi_heads.classifier import CLOSED
+from detic.modeling.roi_heads.mask_prediction import MaskingHeads, add_masks
 from detic.modeling.roi_heads.zero_shot_classifier import ZeroShotClassifier
 
 # First number of candidates per wanted detection; NMS removes most.
@@ -35,26 +37,40 @@ class ClassifiedBoxes:
     classifier: ZeroShotClassifier | nn.Linear  # of the last stage
 
 
+class ClassifyingHeads(MaskingHeads, Protocol):
+    """Heads that find boxes and compare them with classes."""
+
+    num_classes: int
+    score_params: ScoreParams  # a request may have another limit
+
+    def classify_boxes(
+        self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
+    ) -> ClassifiedBoxes: ...
+
+
 def detect_requested(
-    boxes: ClassifiedBoxes,
-    image_sizes_hw: Sequence[tuple[int, int]],
-    *,
-    num_classes: int,
-    params: ScoreParams,
+    heads: ClassifyingHeads,
+    features: dict[str, Tensor],
+    proposals: list[Instances],
     request: DetectionRequest,
 ) -> list[Instances]:
     """Return the detections of each image as :func:`detect` does, with what is requested.
 
     Args:
-        num_classes: C of the model.
-        params: the model's; the request may have another limit.
+        features: maps (B, channels, height, width) by name.
+        proposals: B Instances with ``proposal_boxes`` and ``objectness_logits``.
     """
-    params = params.limited_to(request.max_detections)
-    scores = ClassScores(boxes.stages, num_classes, boxes.proposal_scores, params, request.classes)
-    detections = detect(scores, boxes.boxes_xyxy, image_sizes_hw, params)
+    boxes = heads.classify_boxes(features, proposals, request)
+    params = heads.score_params.limited_to(request.max_detections)
+    scores = ClassScores(
+        boxes.stages, heads.num_classes, boxes.proposal_scores, params, request.classes
+    )
+    detections = detect(scores, boxes.boxes_xyxy, [p.image_size for p in proposals], params)
     boxes_per_image = [len(of_image) for of_image in boxes.boxes_xyxy]
     add_extras(detections, boxes_per_image, boxes.x, scores, boxes.classifier, request)
-    return detections
+    if not request.masks:
+        return detections
+    return add_masks(heads, features, detections, request.precision.heads)
 
 
 def detect(

@@ -19,7 +19,6 @@ from detic.modeling.roi_heads.box_predictor import BoxPredictor
 from detic.modeling.roi_heads.box_weights import box_weights
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import ClassifiedBoxes, detect_requested
-from detic.modeling.roi_heads.mask_prediction import add_masks
 from detic.modeling.roi_heads.mask_targets import has_mask
 from detic.modeling.roi_heads.weak_loss import put_statistics
 from detic.modeling.roi_heads.weak_proposals import WeakProposalParams, weak_proposals
@@ -77,7 +76,7 @@ class CustomRes5ROIHeads(Res5ROIHeads):
         annotation: they train the RPN only.
         """
         if not self.training:
-            return self._detect(features, proposals, request or DetectionRequest()), {}
+            return detect_requested(self, features, proposals, request or DetectionRequest()), {}
         supervision = supervision or Supervision()
         if supervision.kind.has_box_classes:
             proposals = self.label_and_sample_proposals(proposals, targets)
@@ -129,21 +128,6 @@ class CustomRes5ROIHeads(Res5ROIHeads):
             torch.cat([part[r] for part, r in zip(parts, rows, strict=True)]),
             [p[r] for p, r in zip(proposals, rows, strict=True)],
         )
-
-    def _detect(
-        self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
-    ) -> list[Instances]:
-        """Return B Instances with ``pred_boxes``, ``scores`` and ``pred_classes``, maybe masks."""
-        detections = detect_requested(
-            self.classify_boxes(features, proposals, request),
-            [p.image_size for p in proposals],
-            num_classes=self.num_classes,
-            params=self.score_params,
-            request=request,
-        )
-        if not request.masks:
-            return detections
-        return add_masks(self, features, detections, request.precision.heads)
 
     def classify_boxes(
         self, features: dict[str, Tensor], proposals: list[Instances], request: DetectionRequest
