@@ -32,7 +32,7 @@ from detic.export.exporter import build_graph
 from detic.export.formats import FORMATS, onnx_to_openvino
 from detic.export.int8 import INT8_FORMATS, with_integers
 from detic.export.program import trace
-from detic.export.verification import detect, typical_classes
+from detic.export.reference import detect, typical_classes
 from detic.images import read_image
 from detic.modeling.build import DetectionModel
 from detic.modeling.precision import PRECISIONS

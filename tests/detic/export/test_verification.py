@@ -3,7 +3,8 @@ import numpy as np
 import pytest
 import torch
 
-from detic.export.verification import _agreement, detect, typical_classes
+from detic.export.reference import Reference, detect, pasted, typical_classes
+from detic.export.verification import Agreement, _agreement, verified_in_words
 from detic.paths import resource
 
 BOX = [10.0, 10.0, 20.0, 20.0]
@@ -15,6 +16,7 @@ def found(*rows):
         "boxes": np.array(boxes, np.float32).reshape(-1, 4),
         "scores": np.array(scores, np.float32),
         "classes": np.array(classes, np.int64),
+        "region_embeddings": np.ones((len(rows), 4), np.float32) / 2,
     }
 
 
@@ -49,6 +51,50 @@ def test_other_detections_do_not_agree(other):
 def test_one_at_the_threshold_may_be_found_by_one_alone():
     agreement = _agreement(found((BOX, 0.02005, 1)), found(), 0.02)
     assert (agreement.num_matched, agreement.num_objects) == (0, 0)
+
+
+def test_an_object_with_another_region_embedding_is_another():
+    one, other = found((BOX, 0.5, 1)), found((BOX, 0.5, 1))
+    other["region_embeddings"][0, 3] += 5e-4
+    assert _agreement(one, other, 0.02).max_embedding_difference == pytest.approx(5e-4, rel=1e-3)
+    other["region_embeddings"][0, 3] += 1e-3
+    agreement = _agreement(one, other, 0.02)
+    assert (agreement.num_matched, agreement.num_objects) == (0, 1)
+
+
+@pytest.mark.parametrize(
+    ("probability", "is_equal"),
+    [(0.9, True), (0.4, False), (0.495, True)],
+    ids=["the same pixels", "a hole", "in doubt"],
+)
+def test_masks_are_equal_in_all_pixels_that_are_not_in_doubt(probability, is_equal):
+    one, other = found((BOX, 0.5, 1)), found((BOX, 0.5, 1))
+    one["masks"] = [np.pad(np.ones((10, 10), bool), 1)]  # of the box, with its surroundings
+    other["masks"] = np.ones((1, 28, 28), np.float32)
+    other["masks"][0, 8:20, 8:20] = probability
+    assert _agreement(one, other, 0.02).num_matched == is_equal
+    del other["masks"]
+    assert _agreement(one, other, 0.02).num_matched == 0
+
+
+def test_masks_are_pasted_into_the_window_of_their_box():
+    box = np.float32([0, 2, 4, 6])  # with its surroundings: rows 1 to 6, columns 0 to 4
+    expected = np.pad(np.ones((4, 4), bool), ((1, 1), (0, 1)))
+    mask = np.ones((28, 28), np.float32)
+    np.testing.assert_array_equal(pasted(mask, box, (6, 5)), expected)
+
+
+def reference_of(*in_images):
+    return Reference([torch.zeros(9, 9, 3)] * len(in_images), torch.zeros(2, 4), 0.0, in_images)
+
+
+def test_true_counts_are_told():
+    objects = (BOX, 0.5, 1), (BOX, 0.4, 1), (BOX, 0.00005, 1)  # the last is at the threshold
+    words = verified_in_words(reference_of(found(*objects), found(), found(*objects)))
+    assert words.startswith("98% of the 4 objects that the detector finds in 3 images are found by")
+    assert words.endswith("region embeddings within 0.001")
+    assert verified_in_words(reference_of(found(), found())).startswith("nothing: ")
+    assert str(Agreement(0, 0)).startswith("nothing was compared")
 
 
 def test_typical_classes_tell_regions_apart(shapes_detector):
