@@ -223,7 +223,7 @@ def _sample_images() -> list[np.ndarray]:
 
 
 def network_input(
-    detector: Detector, image: np.ndarray, fixed_size_hw: tuple[int, int] | None
+    detector: Detector, image: np.ndarray, fixed_size_hw: tuple[int, int] | None = None
 ) -> Tensor:
     """Return an image (H, W, 3) uint8 in BGR order as a graph takes it.
 
