@@ -22,7 +22,7 @@ from detic.modeling.roi_heads.classifier import class_columns
 
 _NUM_CLASSES = 8  # that images are looked through for
 _HIGHEST_LOGIT = 2.0  # of a class: scores of higher ones would hardly differ
-_MASK_THRESHOLD = 0.5  # least probability inside a mask
+MASK_THRESHOLD = 0.5  # least probability inside a mask
 
 # By name as in a file's outputs; but a detector's ``masks`` are N windows (h, w) bool
 Found = dict[str, Any]
@@ -133,7 +133,7 @@ def pasted(
     mask: np.ndarray,
     box_xyxy: np.ndarray,
     size_hw: tuple[int, ...],
-    threshold: float = _MASK_THRESHOLD,
+    threshold: float = MASK_THRESHOLD,
 ) -> np.ndarray:
     """Return the pixels (h, w) bool of a mask (S, S) in the window of a box (4,).
 

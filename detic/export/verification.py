@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from detic.export.formats import Run
-from detic.export.reference import Found, Reference, pasted
+from detic.export.reference import MASK_THRESHOLD, Found, Reference, pasted
 
 MAX_SCORE_DIFFERENCE = 1e-4
 MAX_BOX_DIFFERENCE_PX = 0.02
@@ -101,5 +101,7 @@ def _has_equal_mask(expected: Found, row: int, found: Found, other: int) -> bool
         return False
     mask = expected["masks"][row]  # (h, w)
     given = found["masks"][other], expected["boxes"][row], mask.shape
-    surely, maybe = (pasted(*given, 0.5 + margin) for margin in (MASK_MARGIN, -MASK_MARGIN))
+    surely, maybe = (
+        pasted(*given, MASK_THRESHOLD + margin) for margin in (MASK_MARGIN, -MASK_MARGIN)
+    )
     return bool((surely <= mask).all() and (mask <= maybe).all())

@@ -1,11 +1,9 @@
-import cv2
 import numpy as np
 import pytest
 import torch
 
-from detic.export.reference import Reference, detect, pasted, typical_classes
+from detic.export.reference import Reference
 from detic.export.verification import Agreement, _agreement, verified_in_words
-from detic.paths import resource
 
 BOX = [10.0, 10.0, 20.0, 20.0]
 
@@ -77,13 +75,6 @@ def test_masks_are_equal_in_all_pixels_that_are_not_in_doubt(probability, is_equ
     assert _agreement(one, other, 0.02).num_matched == 0
 
 
-def test_masks_are_pasted_into_the_window_of_their_box():
-    box = np.float32([0, 2, 4, 6])  # with its surroundings: rows 1 to 6, columns 0 to 4
-    expected = np.pad(np.ones((4, 4), bool), ((1, 1), (0, 1)))
-    mask = np.ones((28, 28), np.float32)
-    np.testing.assert_array_equal(pasted(mask, box, (6, 5)), expected)
-
-
 def reference_of(*in_images):
     return Reference([torch.zeros(9, 9, 3)] * len(in_images), torch.zeros(2, 4), 0.0, in_images)
 
@@ -95,12 +86,3 @@ def test_true_counts_are_told():
     assert words.endswith("region embeddings within 0.001")
     assert verified_in_words(reference_of(found(), found())).startswith("nothing: ")
     assert str(Agreement(0, 0)).startswith("nothing was compared")
-
-
-def test_typical_classes_tell_regions_apart(shapes_detector):
-    scene = cv2.imread(str(resource("docs/pictures/scene.png")))
-    model, image = shapes_detector().model, torch.from_numpy(scene)
-    classes = typical_classes(model, image, 64)
-    scores = detect(model, image, classes, torch.zeros(len(classes))).scores
-    assert len(scores.unique()) == len(scores)
-    assert scores.max() < 0.9
