@@ -28,6 +28,7 @@ from detic.evaluation.evaluator import instance_rows
 from detic.evaluation.lvis_protocol import score_lvis
 from detic.evaluation.results_reader import read_results
 from detic.export.exported_detector import ExportedDetector, open_exported
+from detic.export.exporter import network_input
 from detic.images import read_image
 from detic.modeling.request import DetectionRequest, RequestedClasses
 from detic.modeling.roi_heads.classifier import class_columns
@@ -86,7 +87,7 @@ def by_detector(detector: Detector, image: np.ndarray, embeddings: Tensor) -> In
 def by_file(
     exported: ExportedDetector, detector: Detector, image: np.ndarray, embeddings: Tensor
 ) -> Instances:
-    resized = detector.input_format.model_input(image)["image"].permute(1, 2, 0).contiguous()
+    resized = network_input(detector, image)
     thresholds = np.full(len(embeddings), THRESHOLD, np.float32)
     outputs = exported(resized.numpy(), embeddings.numpy(), thresholds)
     found = {name: torch.from_numpy(x) for name, x in outputs.items()}

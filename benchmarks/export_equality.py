@@ -24,6 +24,7 @@ from detic.export.description import Origin
 from detic.export.exported_detector import ExportedDetector, open_exported
 from detic.export.exporter import ExportParams, export_detector
 from detic.export.formats import FORMATS
+from detic.export.reference import look_through
 from detic.export.verification import compare
 from detic.images import read_image
 from detic.paths import resource
@@ -68,8 +69,10 @@ def rows(detector: Detector, exported: list[ExportedDetector], counts: list[int]
         embeddings = class_embeddings(detector, count)
         for height, width in SIZES_HW:
             image = network_input(round(height * side), round(width * side))
+            masks = all(one.metadata.has_masks for one in exported)
+            reference = look_through(detector.model, [image], embeddings, THRESHOLD, masks=masks)
             for one in exported:
-                found = compare(detector.model, one.run, [image], embeddings, THRESHOLD)
+                found = compare(reference, one.run)
                 shape = "{} x {}".format(*image.shape[:2])
                 yield f"{count:7} {shape:>14} {one.path.suffix:12} {found}"
 

@@ -32,7 +32,7 @@ from detic.export.exporter import build_graph
 from detic.export.formats import FORMATS, onnx_to_openvino
 from detic.export.int8 import INT8_FORMATS, with_integers
 from detic.export.program import trace
-from detic.export.verification import detect, typical_classes
+from detic.export.reference import detect, typical_classes
 from detic.images import read_image
 from detic.modeling.build import DetectionModel
 from detic.modeling.precision import PRECISIONS
@@ -42,7 +42,7 @@ from detic.paths import resource
 from detic.vocabulary.vocabulary import Vocabulary
 
 # (image, class embeddings, thresholds) -> number of detections
-Way = Callable[[Tensor, Tensor, Tensor], int]
+Runner = Callable[[Tensor, Tensor, Tensor], int]
 
 
 def main() -> None:
@@ -63,12 +63,12 @@ def main() -> None:
         image = torch.from_numpy(cv2.resize(scene, tuple(args.size[::-1])))
         classes = typical_classes(detector.model, image, detector.vocabulary_reader.embedding_dim)
         files = args.files or export_all(detector, image, classes, Path(folder))
-        ways = dict(all_ways(detector.model, files, args.bf16))
+        runners = dict(all_runners(detector.model, files, args.bf16))
         torch.set_grad_enabled(False)
         for count in args.detections:
             threshold = threshold_for(detector.model, image, classes, count)
             inputs = image, classes, torch.full((len(classes),), threshold)
-            report(ways, inputs, args.rounds)
+            report(runners, inputs, args.rounds)
 
 
 def build(args: argparse.Namespace, folder: Path) -> Detector:
@@ -104,9 +104,9 @@ def export_all(detector: Detector, image: Tensor, classes: Tensor, folder: Path)
     return files
 
 
-def all_ways(
+def all_runners(
     model: DetectionModel, files: list[Path], with_bf16: bool
-) -> Iterator[tuple[str, Way]]:
+) -> Iterator[tuple[str, Runner]]:
     """Yield the detector, then the files, each by what it is called."""
     for precision in ("fp32", "bf16")[: 1 + with_bf16]:
         yield f"detector {precision}", partial(run_detector, model, precision)
@@ -158,13 +158,13 @@ def threshold_for(model: DetectionModel, image: Tensor, classes: Tensor, count: 
     return float((scores[count - 1] + scores[count]) / 2)
 
 
-def report(ways: dict[str, Way], inputs: tuple[Tensor, Tensor, Tensor], rounds: int) -> None:
-    counts = {name: way(*inputs) for name, way in ways.items()}  # the first call is slower
-    least = {name: np.full(2, np.inf) for name in ways}
+def report(runners: dict[str, Runner], inputs: tuple[Tensor, Tensor, Tensor], rounds: int) -> None:
+    counts = {name: run(*inputs) for name, run in runners.items()}  # the first call is slower
+    least = {name: np.full(2, np.inf) for name in runners}
     for _ in range(rounds):
-        for name, way in ways.items():
+        for name, run in runners.items():
             wall_s, cpu_s = time.perf_counter(), time.process_time()
-            way(*inputs)
+            run(*inputs)
             cost = time.perf_counter() - wall_s, time.process_time() - cpu_s
             least[name] = np.minimum(least[name], cost)
     print(f"\n{'':24} {'detections':>10} {'wall ms':>8} {'ratio':>6} {'CPU ms':>8} {'ratio':>6}")

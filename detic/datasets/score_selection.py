@@ -40,8 +40,8 @@ def selected(table: AnnotationTable, selection: ScoreSelection, where: str) -> A
         where: what selects, for messages.
 
     Raises:
-        InputError: no annotation has a score, one has none from 0 to 1, or there is no such
-            category.
+        InputError: there are no annotations, none has a score, one has none from 0 to 1, or there
+            is no such category.
     """
     scores = _checked_scores(table, where)
     classes = table["classes"]
@@ -56,6 +56,11 @@ def selected(table: AnnotationTable, selection: ScoreSelection, where: str) -> A
 def _checked_scores(table: AnnotationTable, where: str) -> np.ndarray:
     """Return the scores (A,), NaN for boxes drawn by hand."""
     scores = table["scores"]
+    if not len(table["classes"]):
+        raise InputError(
+            f"{where} selects by scores, and {table.path} has no annotations; write down what a detector "
+            "finds from a lower score on, or leave the source out"
+        )
     if not len(scores):
         raise InputError(
             f"{where} selects by scores, and no annotation of {table.path} has a 'score'; leave out "

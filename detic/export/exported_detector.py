@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
-from detic.errors import InputError, in_short, unknown_choice
-from detic.export.formats import FORMATS, Run, find_format
+from detic.errors import InputError, in_short, shown, unknown_choice
+from detic.export.formats import FORMATS, Run, format_to_run
 from detic.export.metadata import ExportMetadata, metadata_from_json
 from detic.vocabulary.embedding_file import EmbeddingTable, read_table
 from detic.vocabulary.encoder_identity import is_same_name
@@ -38,12 +38,17 @@ class ExportedDetector:
             ``region_embeddings`` (N, D) and maybe ``masks`` (N, S, S), which fill their boxes.
 
         Raises:
-            InputError: the shapes are others.
+            InputError: the shapes are others, or a threshold is negative.
         """
         width, fixed = self.metadata.embedding_dim, self.metadata.fixed_size_hw
         if class_embeddings.ndim != 2 or class_embeddings.shape[1] != width:
             raise InputError(
                 f"class embeddings of shape {class_embeddings.shape}; {self.path} takes (classes, {width})"
+            )
+        if thresholds.shape != (len(class_embeddings),) or not (thresholds >= 0).all():
+            raise InputError(
+                f"thresholds {shown(thresholds)}; {self.path} takes one of 0 or more for each of the "
+                f"{len(class_embeddings)} classes"
             )
         if fixed is not None and image.shape[:2] != fixed:
             raise InputError(
@@ -85,7 +90,7 @@ def open_exported(path: Path) -> ExportedDetector:
         raise unknown_choice("kind of exported file", path.suffix or path.name, by_suffix)
     if not path.is_file():
         raise InputError(f"there is no exported detector {path}")
-    file_format = find_format(by_suffix[path.suffix])
+    file_format = format_to_run(by_suffix[path.suffix])
     try:
         text, run = file_format.open(path)
     except Exception as error:  # each program has exceptions of its own

@@ -2,7 +2,10 @@
 
 import copy
 import logging
-from dataclasses import dataclass
+import shutil
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import cv2
@@ -15,7 +18,7 @@ from detic.errors import InputError
 from detic.export.description import Origin, describe
 from detic.export.detr_graph import DetrGraph
 from detic.export.exported_detector import open_exported
-from detic.export.formats import Format, find_format
+from detic.export.formats import Format, format_to_write
 from detic.export.graph import TwoStageGraph
 from detic.export.int8 import (
     MAX_VERIFIED,
@@ -23,13 +26,16 @@ from detic.export.int8 import (
     RoughAgreement,
     check_int8,
     compare_roughly,
+    num_best_objects,
+    roughly_verified_in_words,
     sample_files,
     write_int8,
 )
 from detic.export.metadata import ExportMetadata
 from detic.export.program import check_torch, trace
 from detic.export.recipe import check_detectron2
-from detic.export.verification import VERIFIED_SHARE, Agreement, compare, typical_classes
+from detic.export.reference import look_through, typical_classes
+from detic.export.verification import VERIFIED_SHARE, Agreement, compare, verified_in_words
 from detic.files import check_place, refuse_existing, unfinished_path
 from detic.image_sources import load_image
 from detic.images import read_image
@@ -83,23 +89,25 @@ def export_detector(
         min_side_px=min_side_px,
         fixed_size_hw=params.fixed_size_hw,
     )
+    logger.info("writing it as %s", params.format)
+    with _unfinished_files(path) as unfinished:
+        if params.int8_images is None:
+            return _write_exactly(detector, program, metadata, file_format, unfinished)
+        return _write_int8(detector, program, metadata, params, unfinished)
+
+
+@contextmanager
+def _unfinished_files(path: Path) -> Iterator[Path]:
+    """Yield a temporary path; its file, and maybe the weights beside it, are renamed at the end."""
     with unfinished_path(path) as unfinished:
         weights = unfinished.with_suffix(_WEIGHTS_SUFFIX)
         try:
-            logger.info("writing it as %s", params.format)
-            if params.int8_images is None:
-                file_format.write(program, metadata, unfinished)
-                logger.info("comparing it with the detector")
-                agreement: Agreement | RoughAgreement = _verify(
-                    detector, unfinished, params.fixed_size_hw
-                )
-            else:
-                agreement = _write_int8(detector, program, metadata, params, unfinished)
+            yield unfinished
             if weights.exists():
-                weights.replace(path.with_suffix(_WEIGHTS_SUFFIX))
+                with unfinished_path(path.with_suffix(_WEIGHTS_SUFFIX)) as place:
+                    shutil.move(weights, place)  # to another disk, if the place is a link
         finally:
             weights.unlink(missing_ok=True)
-    return agreement
 
 
 def build_graph(model: DetectionModel, masks: bool) -> nn.Module:
@@ -132,7 +140,7 @@ def check_export(path: Path, params: ExportParams) -> Format:
         InputError: it cannot, or may not be replaced, or a package is missing.
     """
     check_torch()
-    file_format = find_format(params.format)
+    file_format = format_to_write(params.format)
     if path.suffix != file_format.suffix:
         raise InputError(
             f"{path} should end in {file_format.suffix}, as files of format {params.format} do"
@@ -147,11 +155,20 @@ def check_export(path: Path, params: ExportParams) -> Format:
     return file_format
 
 
-def _verify(detector: Detector, path: Path, fixed_size_hw: tuple[int, int] | None) -> Agreement:
-    images = [_network_input(detector, image, fixed_size_hw) for image in _sample_images()]
-    width = detector.vocabulary_reader.embedding_dim
-    classes = typical_classes(detector.model, images[0], width)
-    agreement = compare(detector.model, open_exported(path).run, images, classes, 0.0)
+def _write_exactly(
+    detector: Detector,
+    program: ExportedProgram,
+    metadata: ExportMetadata,
+    file_format: Format,
+    path: Path,
+) -> Agreement:
+    size_hw = metadata.fixed_size_hw
+    images = [network_input(detector, image, size_hw) for image in _sample_images()]
+    classes = typical_classes(detector.model, images[0], metadata.embedding_dim)
+    reference = look_through(detector.model, images, classes, masks=metadata.has_masks)
+    file_format.write(program, replace(metadata, verified=verified_in_words(reference)), path)
+    logger.info("comparing it with the detector")
+    agreement = compare(reference, open_exported(path).run)
     if agreement.num_matched < VERIFIED_SHARE * agreement.num_objects:
         raise InputError(
             f"the exported program finds other objects than the detector: only {agreement}; nothing "
@@ -159,7 +176,7 @@ def _verify(detector: Detector, path: Path, fixed_size_hw: tuple[int, int] | Non
             "may do better"
         )
     if agreement.num_objects == 0:
-        logger.warning("the detector finds nothing in the sample images, so nothing was compared")
+        logger.warning("%s", agreement)
     return agreement
 
 
@@ -172,16 +189,24 @@ def _write_int8(
 ) -> RoughAgreement:
     assert params.int8_images is not None
     images = [
-        _network_input(detector, load_image(file), params.fixed_size_hw)
+        network_input(detector, load_image(file), params.fixed_size_hw)
         for file in sample_files(params.int8_images)
     ]
     classes = typical_classes(detector.model, images[0], metadata.embedding_dim)
+    verified = images[:MAX_VERIFIED]
+    reference = look_through(detector.model, verified, classes, masks=metadata.has_masks)
     thresholds = np.zeros(len(classes), np.float32)
     samples = [(image.numpy(), classes.numpy(), thresholds) for image in images]
+    if not num_best_objects(reference):
+        raise InputError(
+            f"the detector finds no object in the first {len(verified)} images of {params.int8_images}, "
+            "which it is compared in; name images with objects"
+        )
+    in_words = roughly_verified_in_words(reference)
+    metadata = replace(metadata, precision="int8", verified=in_words)
     write_int8(program, metadata, samples, params.format, path)
     logger.info("comparing it with the detector")
-    run = open_exported(path).run
-    agreement = compare_roughly(detector.model, run, images[:MAX_VERIFIED], classes)
+    agreement = compare_roughly(reference, open_exported(path).run)
     if agreement.num_matched < MIN_MATCHED_SHARE * agreement.num_objects:
         raise InputError(
             f"with integers of 8 bits other objects are found: only {agreement}; nothing was written; "
@@ -197,8 +222,8 @@ def _sample_images() -> list[np.ndarray]:
     return [scene, cv2.resize(coarse, (160, 120), interpolation=cv2.INTER_CUBIC)]
 
 
-def _network_input(
-    detector: Detector, image: np.ndarray, fixed_size_hw: tuple[int, int] | None
+def network_input(
+    detector: Detector, image: np.ndarray, fixed_size_hw: tuple[int, int] | None = None
 ) -> Tensor:
     """Return an image (H, W, 3) uint8 in BGR order as a graph takes it.
 

@@ -32,28 +32,49 @@ class Format:
     """One format."""
 
     suffix: str
-    packages: tuple[str, ...]  # that writing and running need beside torch
+    written_by: tuple[str, ...]  # packages that writing a file needs beside torch
+    run_by: tuple[str, ...]  # packages that running it needs beside torch
     write: Callable[[ExportedProgram, ExportMetadata, Path], None]
     open: Callable[[Path], tuple[str | None, Run]]  # to the metadata and what runs the file
 
 
-def find_format(name: str) -> Format:
-    """Return a format whose packages are there.
+def format_to_write(name: str) -> Format:
+    """Return a format whose files can be written, and run to see whether they are right.
 
     Raises:
         InputError: there is none of this name, or a package is missing.
     """
+    found = _find_format(name)
+    _check_packages(name, (*found.written_by, *found.run_by))
+    return found
+
+
+def format_to_run(name: str) -> Format:
+    """Return a format whose files can be run.
+
+    Raises:
+        InputError: there is none of this name, or a package is missing.
+    """
+    found = _find_format(name)
+    _check_packages(name, found.run_by)
+    return found
+
+
+def _find_format(name: str) -> Format:
     if name not in FORMATS:
         raise unknown_choice("format", name, FORMATS)
-    for package in FORMATS[name].packages:
+    return FORMATS[name]
+
+
+def _check_packages(format_name: str, packages: Sequence[str]) -> None:
+    for package in packages:
         try:
             import_module(package)
         except ImportError as error:
             raise InputError(
-                f"the format {name} needs the package {package}; install what exporting needs with "
-                "`pip install 'detic[export]'`"
+                f"the format {format_name} needs the package {package}; install what exporting needs "
+                "with `pip install 'detic[export]'`"
             ) from error
-    return FORMATS[name]
 
 
 def _write_pt2(program: ExportedProgram, metadata: ExportMetadata, path: Path) -> None:
@@ -191,8 +212,9 @@ def _open_openvino(path: Path) -> tuple[str | None, Run]:
     return text, run
 
 
+_ONNX_WRITERS = ("onnx", "onnxscript")
 FORMATS = {
-    "onnx": Format(".onnx", ("onnx", "onnxscript", "onnxruntime"), _write_onnx, _open_onnx),
-    "openvino": Format(".xml", ("onnx", "onnxscript", "openvino"), _write_openvino, _open_openvino),
-    "pt2": Format(".pt2", (), _write_pt2, _open_pt2),
+    "onnx": Format(".onnx", _ONNX_WRITERS, ("onnxruntime",), _write_onnx, _open_onnx),
+    "openvino": Format(".xml", _ONNX_WRITERS, ("openvino",), _write_openvino, _open_openvino),
+    "pt2": Format(".pt2", (), (), _write_pt2, _open_pt2),
 }

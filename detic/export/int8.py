@@ -2,14 +2,14 @@
 
 The range of a map, which 256 steps are laid over, is measured on sample images.
 
-Shapes: H x W image, C classes, D embedding width, N and M detections.
+Shapes: H x W image, C classes, D embedding width, N and M detections, h x w window of an image.
 """
 
 import logging
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -17,26 +17,20 @@ from typing import Any
 import numpy as np
 import torch
 from detectron2.structures import Boxes, pairwise_iou
-from torch import Tensor
 from torch.export import ExportedProgram
 
 from detic.errors import InputError
 from detic.export.formats import FORMATS, Run, onnx_to_openvino
 from detic.export.metadata import ExportMetadata
 from detic.export.program import Inputs
-from detic.export.verification import detect
+from detic.export.reference import Found, Reference, pasted
 from detic.image_sources import several_images
-from detic.modeling.build import DetectionModel
 
 MAX_SAMPLES = 64  # images that ranges are measured on
 MAX_VERIFIED = 8  # of them, which are compared with the detector
 MIN_MATCHED_SHARE = 0.9  # of the best objects, which have to be found by both
-MIN_OVERLAP = 0.5  # IoU of boxes that are of one object
-_VERIFIED = (
-    f"{MIN_MATCHED_SHARE:.0%} of the objects that score at least half as much as the best of their image "
-    f"are found by file and detector: of the same class, with IoU above {MIN_OVERLAP} and scores that "
-    f"differ by a fifth of the best at most; in {MAX_VERIFIED} of the images that ranges were measured on"
-)
+MIN_OVERLAP = 0.5  # IoU of boxes and of masks that are of one object
+MIN_SIMILARITY = 0.9  # cosine of region embeddings that are of one object
 # Of linear layers: narrower ones are the last of their heads, and quick.
 _MIN_LINEAR_WIDTH = 2048
 # They stay in integers between operators that do.
@@ -67,44 +61,58 @@ class RoughAgreement:
         return f"{self.num_matched} of {self.num_objects} of the best objects are found by both"
 
 
-def compare_roughly(
-    model: DetectionModel, run: Run, images: Sequence[Tensor], embeddings: Tensor
-) -> RoughAgreement:
-    """Return how many of the best objects of each are found by the other, too.
+def compare_roughly(reference: Reference, run: Run) -> RoughAgreement:
+    """Return how many of the best objects of a detector and its file are found by the other, too.
 
     They score at least half as much as the best of their image. The other's object has the same class,
-    and overlaps. Its score differs by a fifth of the best at most.
-
-    Args:
-        images: (H, W, 3) uint8 in the model's channel order.
-        embeddings: (C, D) of the classes to look for.
+    overlaps, and has a similar region embedding. Its score differs by a fifth of the best at most.
     """
-    thresholds = torch.zeros(len(embeddings))
-    num_objects = num_matched = 0
-    for image in images:
-        expected = detect(model, image, embeddings, thresholds)
-        outputs = run(image.numpy(), embeddings.numpy(), thresholds.numpy())
-        found = {name: torch.from_numpy(x) for name, x in outputs.items()}
-        one = expected.pred_boxes.tensor, expected.scores, expected.pred_classes
-        found_by_both = _found_by_both(one, (found["boxes"], found["scores"], found["classes"]))
-        num_objects += len(found_by_both)
-        num_matched += int(found_by_both.sum())
-    return RoughAgreement(num_objects, num_matched)
+    pairs = zip(reference.found, reference.outputs_of(run), strict=True)
+    found_by_both = np.concatenate([_found_by_both(*pair) for pair in pairs])
+    return RoughAgreement(len(found_by_both), int(found_by_both.sum()))
 
 
-def _found_by_both(one: tuple[Tensor, ...], other: tuple[Tensor, ...]) -> Tensor:
-    """Return of which of the best objects of each there is one among all of the other.
+def num_best_objects(reference: Reference) -> int:
+    """Return how many objects of a detector score at least half as much as the best of their image."""
+    scores = (found["scores"] for found in reference.found)
+    return sum(int((of >= of.max(initial=0) / 2).sum()) for of in scores)
 
-    Args:
-        one: boxes (N, 4), scores (N,), classes (N,).
-        other: the same of M.
-    """
-    best = torch.cat([one[1], other[1]]).amax() if len(one[1]) + len(other[1]) else 0
-    is_same = pairwise_iou(Boxes(one[0]), Boxes(other[0])) > MIN_OVERLAP  # (N, M)
-    is_same &= (one[1][:, None] - other[1]).abs() <= best / 5
-    is_same &= one[2][:, None] == other[2]
-    of_one, of_other = is_same.any(dim=1), is_same.any(dim=0)
-    return torch.cat([of_one[one[1] >= best / 2], of_other[other[1] >= best / 2]])
+
+def roughly_verified_in_words(reference: Reference) -> str:
+    """Return what is known of a file in which both find `MIN_MATCHED_SHARE` of the best objects."""
+    of_what = "boxes and masks" if reference.has_masks else "boxes"
+    return (
+        f"{MIN_MATCHED_SHARE:.0%} of the objects that score at least half as much as the best of their "
+        f"image are found by file and detector, which finds {num_best_objects(reference)} of them: of the same "
+        f"class, with IoU of {of_what} above {MIN_OVERLAP}, region embeddings of cosine above {MIN_SIMILARITY}, and "
+        f"scores that differ by a fifth of the best at most; in {len(reference.images)} of the images that "
+        "ranges were measured on"
+    )
+
+
+def _found_by_both(expected: Found, found: Found) -> np.ndarray:
+    """Return of which of the best objects of each there is one among all of the other, bool."""
+    best = max([*expected["scores"], *found["scores"]], default=0)
+    boxes = (Boxes(torch.from_numpy(of["boxes"])) for of in (expected, found))
+    is_same = pairwise_iou(*boxes).numpy() > MIN_OVERLAP  # (N, M)
+    is_same &= np.abs(expected["scores"][:, None] - found["scores"]) <= best / 5
+    is_same &= expected["classes"][:, None] == found["classes"]
+    is_same &= expected["region_embeddings"] @ found["region_embeddings"].T > MIN_SIMILARITY
+    if "masks" in expected:
+        for row, other in zip(*np.nonzero(is_same), strict=True):
+            is_same[row, other] = _mask_overlap(expected, row, found, other) > MIN_OVERLAP
+    of_one, of_other = is_same.any(axis=1), is_same.any(axis=0)
+    return np.concatenate(
+        [of_one[expected["scores"] >= best / 2], of_other[found["scores"] >= best / 2]]
+    )
+
+
+def _mask_overlap(expected: Found, row: int, found: Found, other: int) -> float:
+    """Return the IoU of the masks of two detections as if they had the same box."""
+    mask = expected["masks"][row]  # (h, w)
+    other_mask = pasted(found["masks"][other], expected["boxes"][row], mask.shape)
+    either = np.count_nonzero(mask | other_mask)
+    return np.count_nonzero(mask & other_mask) / either if either else 1.0
 
 
 def sample_files(folder: Path) -> list[Path]:
@@ -144,7 +152,6 @@ def write_int8(
     """
     with TemporaryDirectory() as folder:
         exact = Path(folder, "exact.onnx")
-        metadata = replace(metadata, precision="int8", verified=_VERIFIED)
         FORMATS["onnx"].write(program, metadata, exact)
         with_integers(exact, metadata, samples, format_name, path)
 
@@ -173,7 +180,7 @@ def _quantise(exact: Path, samples: Sequence[tuple[np.ndarray, ...]], path: Path
             exact,
             path,
             _reader(samples),
-            nodes_to_quantize=nodes_in_integers(nodes),
+            nodes_to_quantize=quantised_nodes(nodes),
             per_channel=True,
             activation_type=quantization.QuantType.QUInt8,
             weight_type=quantization.QuantType.QInt8,
@@ -194,7 +201,7 @@ def _reader(samples: Sequence[tuple[np.ndarray, ...]]) -> Any:
     return Reader()
 
 
-def nodes_in_integers(graph: Any) -> list[str]:
+def quantised_nodes(graph: Any) -> list[str]:
     """Return the names of the nodes that compute with integers.
 
     They are convolutions, what follows them, and the wide linear layers, with which box heads begin.

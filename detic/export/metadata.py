@@ -2,12 +2,14 @@
 
 import json
 from dataclasses import asdict, dataclass, fields
-from typing import Any
+from types import UnionType
+from typing import Any, get_args, get_origin, get_type_hints
 
 from detic.errors import InputError, shown
 
 KEY = "detic"  # under which formats keep it
 FORMAT_VERSION = 1
+CHANNEL_ORDERS = ("RGB", "BGR")
 
 
 @dataclass(frozen=True)
@@ -76,8 +78,30 @@ def metadata_from_json(text: str | None, path: object) -> ExportMetadata:
     missing = [name for name in names if name not in found]
     if missing:
         raise InputError(f"{path}: its metadata lacks {', '.join(missing)}; export it again")
-    values: dict[str, Any] = {name: found[name] for name in names}
-    as_tuples: dict[str, Any] = {
-        name: tuple(value) if isinstance(value, list) else value for name, value in values.items()
+    kinds = get_type_hints(ExportMetadata)
+    wrong = [name for name in names if not _is(found[name], kinds[name])]
+    if found["channel_order"] not in CHANNEL_ORDERS:
+        wrong.append("channel_order")
+    if wrong:
+        raise InputError(
+            f"{path}: its metadata are damaged ({wrong[0]} is {shown(found[wrong[0]])}); export it again"
+        )
+    values: dict[str, Any] = {
+        name: tuple(found[name]) if isinstance(found[name], list) else found[name] for name in names
     }
-    return ExportMetadata(**as_tuples)
+    return ExportMetadata(**values)
+
+
+def _is(value: Any, kind: Any) -> bool:
+    """Return whether a value of JSON is of a type of Python; whole numbers are not negative."""
+    parts = get_args(kind)
+    if get_origin(kind) is UnionType:
+        return any(_is(value, part) for part in parts)
+    if get_origin(kind) is tuple:
+        if not isinstance(value, list):
+            return False
+        of_each = parts[:1] * len(value) if parts[-1] is ... else parts
+        return len(value) == len(of_each) and all(map(_is, value, of_each))
+    if kind is float:
+        return type(value) in (int, float)
+    return type(value) is kind and (kind is not int or value >= 0)

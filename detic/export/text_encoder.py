@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 from detic.errors import InputError
-from detic.export.formats import find_format, to_onnx
+from detic.export.formats import format_to_write, to_onnx
 from detic.export.program import sizes_of_one_allowed
 from detic.files import check_place, refuse_existing, unfinished_path, write_json
 from detic.vocabulary.text_encoder import CLIPTextEncoder, clip_tokenizer, load_text_encoder
@@ -50,7 +50,7 @@ def check_text_encoder_export(model: Path, overwrite: bool) -> None:
     Raises:
         InputError: it cannot, or files may not be replaced, or a package is missing.
     """
-    find_format("onnx")
+    format_to_write("onnx")
     for path in text_encoder_paths(model):
         check_place(path)
         refuse_existing(path, overwrite)

@@ -1,32 +1,21 @@
 """Whether an exported file finds what its detector finds.
 
-Shapes: H x W image, C classes, D embedding width, N and M detections.
+Shapes: N and M detections, S side of a mask, h x w window of an image around a box.
 """
 
-from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
-import torch
-from detectron2.structures import Instances
-from torch import Tensor
-from torch.nn import functional as F
 
 from detic.export.formats import Run
-from detic.modeling.build import DetectionModel
-from detic.modeling.request import DetectionRequest, RequestedClasses
-from detic.modeling.roi_heads.classifier import class_columns
+from detic.export.reference import MASK_THRESHOLD, Found, Reference, pasted
 
 MAX_SCORE_DIFFERENCE = 1e-4
 MAX_BOX_DIFFERENCE_PX = 0.02
+MAX_EMBEDDING_DIFFERENCE = 1e-3  # of a feature of region embeddings, which have unit length
+MASK_MARGIN = 0.01  # pixels whose probability is so near to a half may differ
 VERIFIED_SHARE = 0.98  # of the objects, which have to be equal
-EXACTLY_VERIFIED = (
-    f"{VERIFIED_SHARE:.0%} of the objects in two images are those of the detector: of the same class, "
-    f"with scores within {MAX_SCORE_DIFFERENCE} and boxes within {MAX_BOX_DIFFERENCE_PX} pixels"
-)
-_NUM_CLASSES = 8  # that images are looked through for
-_HIGHEST_LOGIT = 2.0  # of a class: scores of higher ones would hardly differ
+NOTHING_VERIFIED = "nothing: the detector finds no object in the images"
 
 
 @dataclass(frozen=True)
@@ -35,99 +24,84 @@ class Agreement:
 
     num_objects: int  # that one of them, or both, found
     num_matched: int
-    max_score_difference: float  # of those
-    max_box_difference_px: float
+    max_score_difference: float = 0.0  # of those
+    max_box_difference_px: float = 0.0
+    max_embedding_difference: float = 0.0
 
     def __str__(self) -> str:
+        if self.num_objects == 0:
+            return "nothing was compared, as the detector finds nothing in the sample images"
         return (
             f"{self.num_matched} of {self.num_objects} objects are equal (scores within "
-            f"{self.max_score_difference:.1e}, boxes within {self.max_box_difference_px:.1e} pixels)"
+            f"{self.max_score_difference:.1e}, boxes within {self.max_box_difference_px:.1e} pixels, "
+            f"region embeddings within {self.max_embedding_difference:.1e})"
         )
 
 
-def compare(
-    model: DetectionModel, run: Run, images: Sequence[Tensor], embeddings: Tensor, threshold: float
-) -> Agreement:
-    """Return how what is found in images compares.
-
-    Args:
-        model: in evaluation mode.
-        images: (H, W, 3) uint8 in the model's channel order.
-        embeddings: (C, D) of the classes to look for.
-        threshold: of their scores.
-    """
-    thresholds = torch.full((len(embeddings),), threshold)
-    parts = []
-    for image in images:
-        expected = detect(model, image, embeddings, thresholds)
-        found = run(image.numpy(), embeddings.numpy(), thresholds.numpy())
-        parts.append(_agreement(_as_arrays(expected), found, threshold))
+def compare(reference: Reference, run: Run) -> Agreement:
+    """Return how what a file finds in images compares with what its detector finds."""
+    pairs = zip(reference.found, reference.outputs_of(run), strict=True)
+    parts = [_agreement(*pair, reference.threshold) for pair in pairs]
     return Agreement(
         sum(part.num_objects for part in parts),
         sum(part.num_matched for part in parts),
         max(part.max_score_difference for part in parts),
         max(part.max_box_difference_px for part in parts),
+        max(part.max_embedding_difference for part in parts),
     )
 
 
-def detect(
-    model: DetectionModel, image: Tensor, embeddings: Tensor, thresholds: Tensor
-) -> Instances:
-    """Return what a model finds in an image (H, W, 3), with the embeddings of regions."""
-    classes = RequestedClasses(class_columns(model.classifier, embeddings), thresholds)
-    request = DetectionRequest(classes=classes, region_embeddings=True, masks=False)
-    height, width = image.shape[:2]
-    inputs = [{"image": image.permute(2, 0, 1), "height": height, "width": width}]
-    return model.inference(inputs, request)[0]["instances"]
+def verified_in_words(reference: Reference) -> str:
+    """Return what is known of a file that finds `VERIFIED_SHARE` of the objects."""
+    least = reference.threshold + MAX_SCORE_DIFFERENCE
+    num_objects = sum(int((found["scores"] > least).sum()) for found in reference.found)
+    if num_objects == 0:
+        return NOTHING_VERIFIED
+    masks = f", and equal masks where probabilities are not within {MASK_MARGIN} of a half"
+    return (
+        f"{VERIFIED_SHARE:.0%} of the {num_objects} objects that the detector finds in "
+        f"{len(reference.images)} images are found by the file: of the same class, with scores within "
+        f"{MAX_SCORE_DIFFERENCE}, boxes within {MAX_BOX_DIFFERENCE_PX} pixels, region embeddings within "
+        f"{MAX_EMBEDDING_DIFFERENCE}{masks if reference.has_masks else ''}"
+    )
 
 
-def typical_classes(model: DetectionModel, image: Tensor, embedding_dim: int) -> Tensor:
-    """Return class embeddings (C, D) whose scores tell the regions of an image apart.
-
-    Scores of random embeddings are nearly the same for all regions. These are of regions, less what
-    all regions have in common.
-    """
-    anything = torch.zeros(1, embedding_dim)
-    regions = detect(model, image, anything, torch.zeros(1)).region_embeddings  # (N, D)
-    if len(regions) < 2:
-        generator = torch.Generator().manual_seed(0)
-        return torch.randn(_NUM_CLASSES, embedding_dim, generator=generator)
-    rows = torch.linspace(0, len(regions) - 1, _NUM_CLASSES).round().long()
-    own = F.normalize(regions[rows] - regions.mean(dim=0), dim=1)
-    # What hardly any region has lowers the similarity to all of them.
-    rest = torch.linalg.svd(regions).Vh[-1]
-    classifier: Any = model.classifier
-    bias = 0.0 if classifier.cls_bias is None else classifier.cls_bias.item()
-    highest = classifier.temperature * (regions @ own.t()).max().item()
-    share = min(1.0, (_HIGHEST_LOGIT - bias) / max(highest, 1e-6))
-    return share * own + (1 - share**2) ** 0.5 * rest
-
-
-def _as_arrays(found: Instances) -> dict[str, np.ndarray]:
-    return {
-        "boxes": found.pred_boxes.tensor.numpy(),
-        "scores": found.scores.numpy(),
-        "classes": found.pred_classes.numpy(),
-    }
-
-
-def _agreement(
-    one: dict[str, np.ndarray], other: dict[str, np.ndarray], threshold: float
-) -> Agreement:
+def _agreement(expected: Found, found: Found, threshold: float) -> Agreement:
     """Return how two sets of detections compare; those at the threshold may be in one alone."""
-    scores = np.abs(one["scores"][:, None] - other["scores"])  # (N, M)
-    boxes = np.abs(one["boxes"][:, None] - other["boxes"]).max(axis=2, initial=0)
-    is_match = (one["classes"][:, None] == other["classes"]) & (scores <= MAX_SCORE_DIFFERENCE)
+    scores = np.abs(expected["scores"][:, None] - found["scores"])  # (N, M)
+    boxes = np.abs(expected["boxes"][:, None] - found["boxes"]).max(axis=2, initial=0)
+    is_match = (expected["classes"][:, None] == found["classes"]) & (scores <= MAX_SCORE_DIFFERENCE)
     is_match &= boxes <= MAX_BOX_DIFFERENCE_PX
+    embeddings = np.zeros_like(scores)
+    for row, other in zip(*np.nonzero(is_match), strict=True):
+        pair = expected["region_embeddings"][row], found["region_embeddings"][other]
+        embeddings[row, other] = np.abs(pair[0] - pair[1]).max()
+        is_match[row, other] = _has_equal_mask(expected, row, found, other)
+    is_match &= embeddings <= MAX_EMBEDDING_DIFFERENCE
     has_match = [is_match.any(axis=1), is_match.any(axis=0)]
     # An object counts that has a match, or that would have to
     num_objects = [
-        int((matched | (found["scores"] > threshold + MAX_SCORE_DIFFERENCE)).sum())
-        for found, matched in zip((one, other), has_match, strict=True)
+        int((matched | (of["scores"] > threshold + MAX_SCORE_DIFFERENCE)).sum())
+        for of, matched in zip((expected, found), has_match, strict=True)
     ]
     return Agreement(
         max(num_objects),
         min(int(matched.sum()) for matched in has_match),
         float(scores[is_match].max(initial=0)),
         float(boxes[is_match].max(initial=0)),
+        float(embeddings[is_match].max(initial=0)),
     )
+
+
+def _has_equal_mask(expected: Found, row: int, found: Found, other: int) -> bool:
+    """Return whether the masks of two detections are equal but for pixels that may be either."""
+    if "masks" not in expected:
+        return True
+    if "masks" not in found:
+        return False
+    mask = expected["masks"][row]  # (h, w)
+    given = found["masks"][other], expected["boxes"][row], mask.shape
+    surely, maybe = (
+        pasted(*given, MASK_THRESHOLD + margin) for margin in (MASK_MARGIN, -MASK_MARGIN)
+    )
+    return bool((surely <= mask).all() and (mask <= maybe).all())

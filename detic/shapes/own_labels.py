@@ -33,6 +33,7 @@ from detic.shapes.own_data import OLD_SEED, as_coco, evaluate
 from detic.shapes.preparation import prepare_world
 from detic.shapes.runs import CONFIGS, SHIPPED, TEXT_WEIGHTS, read_metrics, train
 from detic.shapes.world_spec import FOLDER, read_world_spec
+from detic.weight_files import weights_sha256
 
 logger = logging.getLogger("detic.shapes.own_labels")  # also when run with python -m
 
@@ -55,12 +56,14 @@ def learn_from_own_labels(output: Path, seed: int, weights: Path) -> None:
         weights: the detector to start from.
 
     Raises:
-        InputError: the scenes of the seed are not fresh.
+        InputError: the scenes of the seed are not fresh, or what is finished was made with another
+            seed or detector.
     """
     if seed == OLD_SEED:
         raise InputError(
             f"seed {seed} drew the scenes that the detector was trained on; choose another --seed"
         )
+    _note_settings(output, {"seed": str(seed), "weights": weights_sha256(weights)})
     datasets = output / "datasets"
     logger.info("1/4 the old world, and fresh scenes of its classes")
     prepare_world(datasets, OLD_SEED, TEXT_WEIGHTS)
@@ -79,6 +82,26 @@ def learn_from_own_labels(output: Path, seed: int, weights: Path) -> None:
     summary = f"{summary_table(metrics)}\n\n{labels_table(*_read_labels(datasets))}"
     write_text(output / "README.md", summary + "\n")
     logger.info("done: %s\n\n%s", output, summary)
+
+
+def _note_settings(output: Path, settings: Mapping[str, str]) -> None:
+    """Write down what an output folder is made with, unless it was begun with the same.
+
+    Raises:
+        InputError: it was begun with something else, or nobody knows with what.
+    """
+    path = output / "settings.json"
+    if path.is_file():
+        begun_with = json.loads(path.read_text(encoding="utf-8"))
+    else:
+        begun_with = {} if (output / "datasets").exists() else settings
+    other = [name for name, value in settings.items() if begun_with.get(name) != value]
+    if other:
+        raise InputError(
+            f"{output} was begun with other {' and '.join(other)}; go on with the same --seed and "
+            "--weights, or choose another --output"
+        )
+    write_json(path, dict(settings))
 
 
 def summary_table(metrics: Mapping[str, Mapping[str, float]]) -> str:

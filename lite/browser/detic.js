@@ -21,21 +21,33 @@ export class Detector {
 
   constructor(ort, url, metadata, session) {
     Object.assign(this, { ort, url, metadata, session, textEncoder: null, classes: null });
+    this.vocabularySet = Promise.resolve(); // when the vocabulary that was named last is there
     this.scoreThreshold = metadata.default_threshold;
   }
 
   // vocabulary: a list of names, or the address of a .safetensors file of `detic vocabulary embed`.
+  // Of several calls at once, the last one counts in the end, however long each takes.
   async setVocabulary(vocabulary) {
-    const isFile = typeof vocabulary === "string";
-    this.classes = isFile
-      ? readEmbeddings(await fetchBytes(vocabulary), this.metadata)
-      : { names: vocabulary, embeddings: await this.embed(vocabulary) };
+    const change = Promise.all([this.#read(vocabulary), this.vocabularySet]).then(([classes]) => {
+      this.classes = classes;
+    });
+    this.vocabularySet = change.catch(() => {}); // a mistake is told by its own call
+    return change;
   }
 
   // Returns the embeddings of class names, Float32Array of names.length * embedding_dim.
   async embed(names) {
-    this.textEncoder ??= await NameEncoder.open(this.ort, this.url, this.metadata);
-    return this.textEncoder.embed(names);
+    this.textEncoder ??= NameEncoder.open(this.ort, this.url, this.metadata);
+    const encoder = await this.textEncoder.catch((error) => {
+      this.textEncoder = null; // it may be there later
+      throw error;
+    });
+    return encoder.embed(names);
+  }
+
+  async #read(vocabulary) {
+    if (typeof vocabulary === "string") return readEmbeddings(await fetchBytes(vocabulary), this.metadata);
+    return { names: vocabulary, embeddings: await this.embed(vocabulary) };
   }
 
   // Returns a list of { name, label, score, box, mask, maskBox }, the highest score first; a mask has
@@ -94,7 +106,7 @@ export function draw(canvas, found) {
   const context = canvas.getContext("2d");
   const side = Math.sqrt(canvas.width * canvas.height);
   const textSize = Math.max(10, Math.round(0.03 * side));
-  for (const { name, label, score, box, mask } of found) {
+  for (const { name, label, score, box, mask, maskBox } of found) {
     const hue = (label * 222.5) % 360;
     const [x1, y1, x2, y2] = box;
     if (mask) paint(context, pasteMask(mask, maskBox, canvas.width, canvas.height), hue);
@@ -121,13 +133,13 @@ function paint(context, inside, hue) {
 // The text encoder that `detic export --text-encoder` writes beside a detector.
 class NameEncoder {
   static async open(ort, url, metadata) {
-    const stem = url.replace(/\.onnx$/, ".text");
-    const about = JSON.parse(new TextDecoder().decode(await fetchBytes(`${stem}.json`)));
+    const beside = (suffix) => url.replace(/(\.onnx)?(?=[?#]|$)/, suffix);
+    const about = JSON.parse(new TextDecoder().decode(await fetchBytes(beside(".text.json"))));
     const known = metadata.text_encoder_fingerprint;
     if (known !== null && known !== about.fingerprint) {
-      throw new Error(`the text encoder ${stem}.onnx is another than the detector's; export both again`);
+      throw new Error(`the text encoder ${beside(".text.onnx")} is another than the detector's; export both again`);
     }
-    const session = await openSession(ort, await fetchBytes(`${stem}.onnx`));
+    const session = await openSession(ort, await fetchBytes(beside(".text.onnx")));
     return Object.assign(new NameEncoder(), { ort, session, prompt: metadata.prompt, tokenizer: new Tokenizer(about) });
   }
 

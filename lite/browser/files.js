@@ -1,5 +1,8 @@
 // What files say about themselves.
 
+// What OpenAI's weights are called, as `detic_lite.embedding_file` has it
+const OPENAI_NAMES = new Set(["openai", "ViT-B-32-quickgelu", "ViT-B-32.pt", "open_clip_model.safetensors"]);
+
 const text = (bytes) => new TextDecoder().decode(bytes);
 
 // Returns what a detector says about itself (docs/export.md, Metadata); onnxruntime-web does not hand it
@@ -22,16 +25,24 @@ export function readEmbeddings(bytes, metadata) {
   const start = 8 + Number(new DataView(bytes.buffer, bytes.byteOffset).getBigUint64(0, true));
   const header = JSON.parse(text(bytes.subarray(8, start)));
   const { dtype, shape, data_offsets } = header.embeddings;
-  const { names, fingerprint } = JSON.parse(header.__metadata__.origin);
+  const { names, model, fingerprint } = JSON.parse(header.__metadata__.origin);
   if (!["F16", "F32"].includes(dtype)) throw new Error(`embeddings of type ${dtype}; expected F16 or F32`);
-  const known = metadata.text_encoder_fingerprint;
-  const isOther = fingerprint && known && fingerprint !== known;
-  if (shape[1] !== metadata.embedding_dim || isOther) {
+  if (names?.length !== shape[0]) {
+    throw new Error("the file holds embeddings without their names; make it with `detic vocabulary embed`");
+  }
+  if (shape[1] !== metadata.embedding_dim || isOtherEncoder(model, fingerprint, metadata)) {
     throw new Error("the embeddings are of another text encoder than the detector's; embed them again");
   }
   const data = bytes.slice(start + data_offsets[0], start + data_offsets[1]);
   const embeddings = dtype === "F32" ? new Float32Array(data.buffer) : fromHalves(new Uint16Array(data.buffer));
   return { names, embeddings };
+}
+
+// Returns whether a text encoder is another than the detector's; names count without fingerprints.
+function isOtherEncoder(model, fingerprint, { text_encoder: own, text_encoder_fingerprint: known }) {
+  if (fingerprint && known) return fingerprint !== known;
+  const name = model?.split("/").pop() ?? own;
+  return name !== own && !(OPENAI_NAMES.has(name) && OPENAI_NAMES.has(own));
 }
 
 // Returns finite numbers of 16 bits as Float32Array.

@@ -37,10 +37,10 @@ export class Tokenizer {
   }
 }
 
-// Returns a text in small letters, with single spaces and without typography's signs.
+// Returns a text in small letters, with single spaces and plain quotes and letters.
 export function plainText(text) {
   return text
-    .replace(LIGATURES, (sign) => sign.normalize("NFKC"))
+    .replace(LIGATURES, (character) => character.normalize("NFKC"))
     .replace(/[\u02bc\u2018\u2019\u201a\u201b]/g, "'")
     .replace(/[\u201c\u201d\u201e\u201f]/g, '"')
     .normalize("NFC")

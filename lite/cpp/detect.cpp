@@ -61,6 +61,9 @@ void detect(const std::string& model_path, const std::string& image_path, const 
     Bytes embeddings = read_file(classes_path);
     const size_t width = compiled.input("class_embeddings").get_partial_shape()[1].get_length();
     const size_t num_classes = embeddings.size() / sizeof(float) / width;
+    if (num_classes == 0 || embeddings.size() != num_classes * width * sizeof(float)) {
+        throw std::runtime_error(classes_path + " does not hold rows of " + std::to_string(width) + " numbers of 32 bits");
+    }
     std::vector<float> thresholds(num_classes, 0.5f);
 
     request.set_tensor("image", image);

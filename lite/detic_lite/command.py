@@ -5,7 +5,8 @@
 
 The result is the JSON document of `detic detect --json`. Class names need the text encoder beside the
 model, which `detic export --text-encoder` writes; embeddings in a .safetensors file do not. Images that
-cannot be read are named and left out; the status is 1 then.
+cannot be read are named and left out, and so are drawings that their format cannot hold; the status
+is 1 then. What cannot be written otherwise ends the program with status 2.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from PIL import Image
 
 from detic_lite.detector import LiteDetector, VocabularyLike
 from detic_lite.drawing import draw, load_font
-from detic_lite.errors import InputError
+from detic_lite.errors import InputError, first_line
 from detic_lite.images import load_image
 from detic_lite.inputs import find_images, image_ids, plan_drawings
 from detic_lite.version import VERSION
@@ -116,7 +117,7 @@ def _detect(arguments: argparse.Namespace) -> int:
     detector = LiteDetector(
         arguments.model, _vocabulary(arguments), score_threshold=arguments.confidence_threshold
     )
-    unreadable = 0
+    unreadable = undrawn = 0
     objects: Counter[str] = Counter()
     with _json_list(target) as append:
         for image_id, path in zip(image_ids(images), images, strict=True):
@@ -130,10 +131,14 @@ def _detect(arguments: argparse.Namespace) -> int:
             objects += found.count()
             append(replace(found, file_name=path.as_posix()).to_json(image_id))
             if path in drawings:
-                _save(draw(image, found, arguments.font), drawings[path])
+                try:
+                    _save(draw(image, found, arguments.font), drawings[path])
+                except InputError as error:
+                    sys.stderr.write(f"skipped: {error}\n")
+                    undrawn += 1
     if target != _STDOUT:
         sys.stdout.write(_summary(objects, len(images) - unreadable) + "\n")
-    return _LEFT_OUT if unreadable else 0
+    return _LEFT_OUT if unreadable or undrawn else 0
 
 
 def _check_place(path: Path, overwrite: bool) -> None:
@@ -187,7 +192,14 @@ def _opened(target: str | None) -> Iterator[TextIO]:
 def _save(drawing: Image.Image, path: Path) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     with _unfinished(path) as unfinished:
-        drawing.save(unfinished, quality=_JPEG_QUALITY)
+        try:
+            drawing.save(unfinished, quality=_JPEG_QUALITY)
+        except (OSError, ValueError) as error:
+            if (
+                getattr(error, "errno", None) is not None
+            ):  # of the disk, which will not take the next
+                raise
+            raise InputError(f"cannot draw {path}: {first_line(error)}") from error
 
 
 @contextmanager

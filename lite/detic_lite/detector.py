@@ -65,7 +65,7 @@ class LiteDetector:
             self.metadata.default_threshold if score_threshold is None else score_threshold
         )
         if not 0 <= self.score_threshold <= 1:
-            raise InputError(f"the score threshold is {score_threshold}; expected 0 to 1")
+            raise InputError(f"the score threshold is {self.score_threshold}; expected 0 to 1")
         self.set_vocabulary(vocabulary)
 
     @property

@@ -37,24 +37,24 @@ def draw(
     Raises:
         InputError: the image cannot be read or has another size, or the font cannot be read.
     """
-    picture = load_image(image)
-    if (picture.height, picture.width) != tuple(detections.image_size_hw):
+    drawing = load_image(image)
+    if (drawing.height, drawing.width) != tuple(detections.image_size_hw):
         height, width = detections.image_size_hw
         raise InputError(
             f"detections of an image of {width} x {height} pixels cannot be drawn onto one of "
-            f"{picture.width} x {picture.height}"
+            f"{drawing.width} x {drawing.height}"
         )
     colors = [
         detections.class_colors.get(name) or label_color(label)
         for name, label in zip(detections.names.tolist(), detections.labels.tolist(), strict=True)
     ]
-    text_px = max(_SMALLEST_TEXT_PX, round(_TEXT_SHARE * (picture.width * picture.height) ** 0.5))
+    text_px = max(_SMALLEST_TEXT_PX, round(_TEXT_SHARE * (drawing.width * drawing.height) ** 0.5))
     font = load_font(text_px, font_file)
     areas = (detections.boxes_xyxy[:, 2:] - detections.boxes_xyxy[:, :2]).prod(axis=1)
     largest_first = np.argsort(-areas, kind="stable").tolist()
     if detections.masks is not None:
-        picture = _with_masks(picture, detections, colors, largest_first)
-    canvas = ImageDraw.Draw(picture)
+        drawing = _with_masks(drawing, detections, colors, largest_first)
+    canvas = ImageDraw.Draw(drawing)
     for i in largest_first:
         x1, y1, x2, y2 = detections.boxes_xyxy[i].round().astype(int).tolist()
         right, bottom = max(x1, x2 - 1), max(y1, y2 - 1)
@@ -63,7 +63,7 @@ def draw(
     for i in reversed(largest_first):  # large objects have more places to offer
         text = f"{detections.names[i]} {detections.scores[i]:.0%}"
         _label(canvas, text, detections.boxes_xyxy[i], colors[i], font, taken)
-    return picture
+    return drawing
 
 
 def label_color(label: int) -> RGB:
@@ -90,11 +90,11 @@ def load_font(text_px: int = _SMALLEST_TEXT_PX, font_file: str | os.PathLike | N
 
 
 def _with_masks(
-    picture: Image.Image, detections: Detections, colors: list[RGB], order: list[int]
+    drawing: Image.Image, detections: Detections, colors: list[RGB], order: list[int]
 ) -> Image.Image:
     """Return the image under translucent masks with outlines, painted in an order."""
     assert detections.masks is not None
-    pixels = np.array(picture)
+    pixels = np.array(drawing)
     for i in order:
         mask = detections.masks[i]
         rows, columns = (np.flatnonzero(mask.any(axis=axis)) for axis in (1, 0))

@@ -62,18 +62,18 @@ def _run_lengths(mask: np.ndarray) -> np.ndarray:
 def _as_text(counts: np.ndarray) -> str:
     """Return run lengths as text: each less the one two before, from the fourth on.
 
-    A number has five bits a sign, the lowest first; the sixth says that signs follow.
+    A number has five bits a character, the lowest first; the sixth says that more follow.
     """
     rest = counts.copy()
     rest[3:] -= counts[1:-2]
-    signs, is_used = [], []
+    characters, is_used = [], []
     is_open = np.ones(len(rest), dtype=bool)
     while is_open.any():
         low = rest & 31
         rest >>= 5
         goes_on = rest != np.where(low & 16, -1, 0)
-        signs.append(low + 32 * goes_on + 48)
+        characters.append(low + 32 * goes_on + 48)
         is_used.append(is_open)
         is_open = is_open & goes_on
-    table = np.stack(signs, axis=1)[np.stack(is_used, axis=1)]
+    table = np.stack(characters, axis=1)[np.stack(is_used, axis=1)]
     return table.astype(np.uint8).tobytes().decode("ascii")

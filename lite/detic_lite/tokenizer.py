@@ -12,13 +12,13 @@ from functools import lru_cache
 from itertools import pairwise
 
 _CONTRACTION = re.compile(r"'(?:s|t|re|ve|m|ll|d)")
-_RUN = re.compile(r"L+|N|\.+")  # of kinds of signs: letters, one number, others
+_RUN = re.compile(r"L+|N|\.+")  # of kinds of characters: letters, one number, others
 
 # What people and programs type in place of plain letters and quotes
 _LIGATURES = ("ĲĳŉǄǅǆǇǈǉǊǋǌǱǲǳ", "ﬀﬁﬂﬃﬄﬅﬆ")
 _WIDE = range(0xFF01, 0xFFF0)
 _PLAIN = {
-    **{ord(sign): unicodedata.normalize("NFKC", sign) for signs in _LIGATURES for sign in signs},
+    **{ord(c): unicodedata.normalize("NFKC", c) for c in "".join(_LIGATURES)},
     **{code: unicodedata.normalize("NFKC", chr(code)) for code in (*_WIDE, 0x3000)},
     **dict.fromkeys(map(ord, "ʼ‘’‚‛"), "'"),
     **dict.fromkeys(map(ord, "“”„‟"), '"'),
@@ -76,7 +76,7 @@ def _with_merge(tokens: list[int], ranks: list[int], best: int) -> list[int]:
 
 
 def plain_text(text: str) -> str:
-    """Return a text in small letters, with single spaces and without HTML's and typography's signs.
+    """Return a text in small letters, with single spaces and plain characters for HTML's references.
 
     >>> plain_text("  Kid’s&amp;Dog’s\\tToy ")
     "kid's&dog's toy"
@@ -86,7 +86,7 @@ def plain_text(text: str) -> str:
 
 
 def split_words(text: str) -> Iterator[str]:
-    """Yield what is encoded by itself: runs of letters, single digits, runs of other signs.
+    """Yield what is encoded by itself: runs of letters, single digits, runs of other characters.
 
     >>> list(split_words("it's no 42, ok"))
     ['it', "'s", 'no', '4', '2', ',', 'ok']
@@ -102,8 +102,8 @@ def split_words(text: str) -> Iterator[str]:
         place = found.end()
 
 
-def _kind(sign: str) -> str:
-    if sign.isspace():
+def _kind(character: str) -> str:
+    if character.isspace():
         return " "
-    category = unicodedata.category(sign)[0]
+    category = unicodedata.category(character)[0]
     return category if category in "LN" else "."

@@ -49,7 +49,7 @@ def describe(path: Path) -> str:
     """Return the config.pbtxt of an ONNX file.
 
     Raises:
-        InputError: it cannot be read, or ONNX Runtime is not installed.
+        InputError: it cannot be read, is another program's, or ONNX Runtime is not installed.
     """
     try:
         session = onnxruntime_session(path)
@@ -57,8 +57,14 @@ def describe(path: Path) -> str:
         raise InputError("this needs the package onnxruntime; install it with pip") from error
     except Exception as error:  # ONNX Runtime has exceptions of its own
         raise InputError(f"{path} cannot be read as ONNX: {first_line(error)}") from error
-    inputs, outputs = session.get_inputs(), session.get_outputs()
-    return config(*([Array(a.name, a.type, a.shape) for a in side] for side in (inputs, outputs)))
+    sides = session.get_inputs(), session.get_outputs()
+    inputs, outputs = ([Array(a.name, a.type, a.shape) for a in side] for side in sides)
+    for array in (*inputs, *outputs):
+        if array.type not in _TYPES:
+            raise InputError(
+                f"{path} is no file of `detic export`, none of which has a {array.type} as {array.name} has"
+            )
+    return config(inputs, outputs)
 
 
 def main() -> None:

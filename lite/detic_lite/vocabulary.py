@@ -94,8 +94,8 @@ def check_names(names: Sequence[str], where: str) -> list[str]:
     for position, name in enumerate(trimmed, start=1):
         if not name:
             raise InputError(f"{where}: name {position} is empty; fill it in or remove it")
-        if any(unicodedata.category(sign) in _UNPRINTABLE for sign in name):
-            raise InputError(f"{where}: {name!r} has an unprintable sign; remove it")
+        if any(unicodedata.category(character) in _UNPRINTABLE for character in name):
+            raise InputError(f"{where}: {name!r} has an unprintable character; remove it")
         if name in known:
             raise InputError(f"{where}: '{name}' is there twice; remove one")
         known.add(name)
@@ -152,8 +152,15 @@ def _entry(item: object, where: str) -> ClassEntry:
         is_valid, expected = _FIELDS[field]
         if not is_valid(value):
             raise InputError(f"{where}: '{field}' is {value!r}; expected {expected}")
-        values[field] = tuple(value) if isinstance(value, list) else value
-    return ClassEntry(**values | {"name": values["name"].strip()})
+        values[field] = _read(value)
+    return ClassEntry(**values)
+
+
+def _read(value: Any) -> Any:
+    """Return a valid value of a file as fields have it: texts without the space around them."""
+    if isinstance(value, str):
+        return value.strip()
+    return tuple(map(_read, value)) if isinstance(value, list) else value
 
 
 def _is_text(value: object) -> bool:

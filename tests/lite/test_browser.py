@@ -34,12 +34,12 @@ NAMES = ["green gear", "Yellow mug", "it’s a red star", "blue ﬁsh 12"]
 SIZES_WH = [None, (333, 200), (47, 33)]
 PAGE = """<script type="module">
   import * as ort from "./ort/ort.wasm.min.mjs";
-  import { Detector, pasteMask } from "./detic.js";
+  import { Detector, draw, pasteMask } from "./detic.js";
   import { networkInput, pixelsOf, resizedSize } from "./images.js";
   const told = {};
   try {
     ort.env.wasm.numThreads = 1;
-    const detector = await Detector.open(ort, "m.onnx");
+    const detector = await Detector.open(ort, "m.onnx?v=1");
     detector.scoreThreshold = 0.02;
     told.metadata = detector.metadata;
     told.embeddings = Array.from(await detector.embed(NAMES));
@@ -47,6 +47,17 @@ PAGE = """<script type="module">
     told.fromFile = Array.from(detector.classes.embeddings);
     await detector.setVocabulary("halves.safetensors");
     told.fromHalves = Array.from(detector.classes.embeddings);
+    told.refused = {};
+    for (const name of ["unnamed", "other"]) {
+      await detector.setVocabulary(`${name}.safetensors`).catch((error) => (told.refused[name] = error.message));
+    }
+    detector.embed = async (names) => {
+      await new Promise((resolve) => setTimeout(resolve, 100 * names.length));
+      return new Float32Array(0);
+    };
+    await Promise.all([["slow", "cat"], ["dog"]].map((names) => detector.setVocabulary(names)));
+    told.afterTwoAtOnce = detector.classes.names;
+    delete detector.embed;
     await detector.setVocabulary(NAMES);
     told.images = [];
     for (let i = 0; i < NUM_IMAGES; i++) {
@@ -55,7 +66,11 @@ PAGE = """<script type="module">
       const size = resizedSize(pixels.width, pixels.height, detector.metadata);
       const found = await detector.detect(image);
       const { width, height } = image;
+      const canvas = new OffscreenCanvas(width, height);
+      draw(canvas, found);
+      const drawn = canvas.getContext("2d").getImageData(0, 0, width, height).data;
       told.images.push({
+        drawn: drawn.some((value) => value > 0),
         input: Array.from(networkInput(pixels, size, detector.metadata).data),
         found: found.map((one) => ({ ...one, mask: Array.from(one.mask) })),
         pasted: found.map(({ mask, maskBox }) => Array.from(pasteMask(mask, maskBox, width, height))),
@@ -125,6 +140,9 @@ def write_classes(folder: Path, lite: LiteDetector) -> None:
     write_embeddings(folder / "classes.safetensors", table)
     halves = replace(table, embeddings=table.embeddings.half())
     write_embeddings(folder / "halves.safetensors", halves)
+    write_embeddings(folder / "unnamed.safetensors", replace(table, names=None))
+    other = replace(table, model="other.pt", fingerprint=None)
+    write_embeddings(folder / "other.safetensors", other)
 
 
 def shown(folder: Path) -> dict:
@@ -165,12 +183,22 @@ def test_names_have_the_same_embeddings(told, lite):
     assert told["fromHalves"] == expected.astype(np.float16).tolist()
 
 
+def test_embeddings_that_do_not_fit_are_refused(told):
+    assert "without their names" in told["refused"]["unnamed"]
+    assert "of another text encoder" in told["refused"]["other"]
+
+
+def test_of_two_vocabularies_at_once_the_last_counts(told):
+    assert told["afterTwoAtOnce"] == ["dog"]
+
+
 @pytest.mark.parametrize("i", range(len(SIZES_WH)))
 def test_all_objects_are_equal(told, lite, i):
     path = told["folder"] / f"{i}.png"
     of_image = told["images"][i]
     given = network_input(load_image(path), lite.metadata).pixels
     assert of_image["input"] == given.ravel().tolist()
+    assert of_image["drawn"]
     found, expected = of_image["found"], lite(path)
     assert len(found) == len(expected) > 0
     assert [one["name"] for one in found] == expected.names.tolist()

@@ -101,6 +101,16 @@ def test_nothing_read_gives_an_empty_list(run, capfd):
     assert capfd.readouterr().out == "[]\n"
 
 
+def test_drawings_that_a_format_cannot_hold_are_named_and_left_out(run, tmp_path, capfd):
+    Image.new("RGB", (2**14, 1)).save(tmp_path / "wide.webp.png")  # WebP has no wider images
+    (tmp_path / "wide.webp.png").rename(tmp_path / "wide.webp")
+    flags = ("--input", "wide.webp", "a.png", "--output", "drawn", "--json", "found.json")
+    assert run(*flags) == 1
+    assert "skipped: cannot draw drawn/wide.webp: " in capfd.readouterr().err
+    assert [path.name for path in (tmp_path / "drawn").iterdir()] == ["a.png"]
+    assert len(json.loads((tmp_path / "found.json").read_text())) == 2
+
+
 def test_drawings_go_to_a_folder_and_a_line_tells_of_them(run, tmp_path, capfd):
     assert run("--input", "a.png", "--output", "drawn/deep") == 0
     assert capfd.readouterr().out == "1 object in 1 image: 1 cat\n"

@@ -52,6 +52,21 @@ def test_objects_are_equal(program, exported, name, tmp_path):
     assert np.abs(rows[:, 2:] - found.boxes_xyxy).max() < 0.02
 
 
+@pytest.mark.parametrize("num_bytes", [0, 4 * 65])
+def test_embeddings_of_another_width_are_refused(program, exported, tmp_path, num_bytes):
+    Image.new("RGB", (160, 128)).save(tmp_path / "scene.ppm")
+    (tmp_path / "classes.bin").write_bytes(bytes(num_bytes))
+    done = subprocess.run(
+        [program, exported("onnx"), "scene.ppm", "classes.bin"],
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 2
+    assert "classes.bin does not hold rows of 64 numbers" in done.stderr
+
+
 def test_other_models_are_refused(program, exported, tmp_path):
     encoder = exported("onnx").with_suffix(".text.onnx")
     done = subprocess.run(

@@ -40,6 +40,27 @@ def test_files_that_do_not_say_what_they_are_are_refused(text, message):
 
 
 @pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("prompt", None),
+        ("embedding_dim", 3.5),
+        ("short_side_px", True),
+        ("max_side_px", -1),
+        ("channel_order", "GBR"),
+        ("fixed_size_hw", [20]),
+        ("fill_rgb", [1, 2, "3"]),
+        ("fill_rgb", 1),
+        ("default_threshold", "0.5"),
+        ("one_class_per_box", 1),
+    ],
+)
+def test_values_that_are_none_are_named(metadata, name, value):
+    text = json.dumps(vars(metadata) | {"format_version": 1, name: value})
+    with pytest.raises(InputError, match=rf"m\.onnx: its metadata are damaged \({name} is "):
+        parse_metadata(text, Path("m.onnx"))
+
+
+@pytest.mark.parametrize(
     ("name", "package"), [("m.onnx", "onnxruntime or openvino"), ("m.xml", "openvino")]
 )
 def test_a_missing_package_is_named(tmp_path, monkeypatch, name, package):

@@ -1,9 +1,11 @@
 import re
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
 from detic.paths import resource
+from detic_lite import triton
 from detic_lite.errors import InputError
 from detic_lite.triton import Array, config, describe
 
@@ -22,6 +24,14 @@ def test_free_axes_are_not_those_of_batches():
 def test_what_is_no_onnx_is_refused(tmp_path):
     with pytest.raises(InputError, match=r"cannot be read as ONNX|needs the package onnxruntime"):
         describe(tmp_path / "m.onnx")
+
+
+def test_files_of_other_programs_are_refused(monkeypatch):
+    halves = Array("x", "tensor(float16)", ["n"])
+    session = SimpleNamespace(get_inputs=lambda: [halves], get_outputs=list)
+    monkeypatch.setattr(triton, "onnxruntime_session", lambda path: session)
+    with pytest.raises(InputError, match=r"m\.onnx is no file of `detic export`.*float16"):
+        describe(Path("m.onnx"))
 
 
 @pytest.mark.slow

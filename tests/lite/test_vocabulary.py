@@ -84,6 +84,17 @@ def test_files_are_read_as_the_detector_reads_them(tmp_path):
             assert read == [getattr(entry, field.name) for entry in expected]
 
 
+def test_texts_have_no_space_around_them(tmp_path):
+    (tmp_path / "c.json").write_text(
+        '[{"name": " cup ", "synonyms": ["mug "], "prompts": [" a {}"]}]'
+    )
+    (entry,) = read_vocabulary(tmp_path / "c.json")
+    assert entry == ClassEntry("cup", synonyms=("mug",), prompts=("a {}",))
+    assert entry.texts("") == ["a cup", "a mug"]
+    (expected,) = read_vocabulary_file(tmp_path / "c.json").entries
+    assert (expected.synonyms, expected.prompts) == (entry.synonyms, entry.prompts)
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [

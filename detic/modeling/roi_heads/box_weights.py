@@ -1,4 +1,4 @@
-"""How much sampled boxes count: those matched with a detector's finds, and those in places of doubt.
+"""How much sampled boxes count: those matched with a detector's finds, and those in ignore regions.
 
 Shapes: B images, N proposals of one image, R of the batch, Z excluded boxes of an image, C classes.
 """
@@ -15,7 +15,7 @@ from centernet.rows import rows_where
 INSIDE = 0.5  # share of a proposal's area from which on it lies in an excluded box, as in COCO
 
 
-def without_doubtful(
+def outside_ignore_regions(
     proposals: Sequence[Instances],
     targets: Sequence[Instances],
     excluded_boxes: Sequence[Tensor],

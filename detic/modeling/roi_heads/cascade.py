@@ -27,7 +27,7 @@ from detic.modeling.precision import computing_in
 from detic.modeling.regions import RegionFeatures, regions_by_image
 from detic.modeling.request import DetectionRequest
 from detic.modeling.roi_heads.box_predictor import BoxPredictor
-from detic.modeling.roi_heads.box_weights import box_weights, without_doubtful
+from detic.modeling.roi_heads.box_weights import box_weights, outside_ignore_regions
 from detic.modeling.roi_heads.class_scores import ScoreParams
 from detic.modeling.roi_heads.inference import ClassifiedBoxes, detect_requested
 from detic.modeling.roi_heads.mask_targets import has_mask
@@ -135,7 +135,7 @@ class DeticCascadeROIHeads(CascadeROIHeads):
             excluded = supervision.excluded_boxes
             if excluded is not None:
                 matcher = self.proposal_matchers[0]
-                proposals = without_doubtful(proposals, targets or [], excluded, matcher)
+                proposals = outside_ignore_regions(proposals, targets or [], excluded, matcher)
             proposals = self.label_and_sample_proposals(proposals, targets)
         else:
             proposals = weak_proposals(proposals, self.weak_proposal_params)

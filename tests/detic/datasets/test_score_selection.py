@@ -22,7 +22,8 @@ def read(tmp_path):
             {"id": i, "image_id": 1 + i % 2, "category_id": c, "bbox": [0, 0, 4, i], "score": s}
             for i, (c, s) in enumerate(boxes, start=1)
         ]
-        annotations[0]["segmentation"] = [TRIANGLE]
+        for first in annotations[:1]:
+            first["segmentation"] = [TRIANGLE]
         content = {"images": IMAGES, "categories": CATEGORIES, "annotations": annotations}
         (tmp_path / "found.json").write_text(json.dumps(content))
         return read_annotation_table(tmp_path / "found.json")
@@ -79,5 +80,7 @@ def test_a_score_that_is_none_is_named_by_who_needs_it(read, score):
 def test_files_without_scores_and_unknown_categories_are_refused(read):
     with pytest.raises(InputError, match=r"SOURCE selects by scores, and no annotation of .*found"):
         selected(read((1, None)), ScoreSelection(min_score=0.1), "SOURCE")
+    with pytest.raises(InputError, match=r"found\.json has no annotations; write .* a lower score"):
+        selected(read(), ScoreSelection(min_score=0.1), "SOURCE")
     with pytest.raises(InputError, match=r"SOURCE, min_score_of: unknown class 'elf'.*mean 'elk'"):
         selected(read((1, 0.5)), ScoreSelection(min_score_of={"elf": 0.1}), "SOURCE")

@@ -11,7 +11,8 @@ from detic.export import exporter
 from detic.export.description import Origin
 from detic.export.exported_detector import ExportedDetector, open_exported
 from detic.export.exporter import ExportParams, check_export, export_detector
-from detic.export.formats import FORMATS, Format, find_format
+from detic.export.formats import FORMATS, Format, format_to_run, format_to_write
+from detic.export.reference import Reference
 from detic.export.verification import Agreement
 from detic.vocabulary import EmbeddingTable, write_embeddings
 from detic_commands import export
@@ -32,7 +33,7 @@ def format_of(monkeypatch):
         path.write_text(metadata.to_json())
 
     def make(run, write=write_metadata):
-        made = Format(".pt2", (), write, lambda path: (path.read_text() or None, run))
+        made = Format(".pt2", (), (), write, lambda path: (path.read_text() or None, run))
         monkeypatch.setattr("detic.export.formats.FORMATS", {"pt2": made})
         monkeypatch.setattr("detic.export.exported_detector.FORMATS", {"pt2": made})
         monkeypatch.setattr(exporter, "trace", lambda *args: (None, 1))
@@ -51,7 +52,8 @@ def test_a_file_that_finds_other_objects_does_not_appear(tmp_path, detector, for
     assert not list(tmp_path.iterdir())
 
 
-def test_a_file_that_finds_the_same_appears(tmp_path, detector, format_of):
+@pytest.fixture(scope="module")
+def run(detector):
     graph = exporter.build_graph(detector.model, masks=True)
 
     def run(*inputs):
@@ -59,24 +61,54 @@ def test_a_file_that_finds_the_same_appears(tmp_path, detector, format_of):
             outputs = graph(*map(torch.from_numpy, inputs))
         return {name: x.numpy() for name, x in outputs.items()}
 
+    return run
+
+
+@pytest.mark.parametrize("output", ["masks", "region_embeddings"])
+def test_a_file_with_other_masks_or_embeddings_does_not_appear(
+    tmp_path, detector, format_of, run, output
+):
+    format_of(lambda *inputs: (found := run(*inputs)) | {output: np.roll(found[output], 9, -1)})
+    with pytest.raises(InputError, match="finds other objects than the detector"):
+        export_detector(detector, tmp_path / "m.pt2", ExportParams("pt2"), ORIGIN)
+
+
+def test_a_file_that_finds_the_same_appears(tmp_path, detector, format_of, run):
     format_of(run)
     agreement = export_detector(detector, tmp_path / "m.pt2", ExportParams("pt2"), ORIGIN)
     assert agreement.num_matched == agreement.num_objects > 10
     assert [path.name for path in tmp_path.iterdir()] == ["m.pt2"]
-    assert open_exported(tmp_path / "m.pt2").metadata.has_masks
+    metadata = open_exported(tmp_path / "m.pt2").metadata
+    assert metadata.has_masks
+    assert f"the {agreement.num_objects} objects that" in metadata.verified
+    assert "equal masks" in metadata.verified
 
 
 def test_nothing_compared_is_told(tmp_path, detector, format_of, monkeypatch, caplog):
     format_of(nothing)
-    monkeypatch.setattr(exporter, "compare", lambda *_: Agreement(0, 0, 0.0, 0.0))
+    of_nothing = {"region_embeddings": np.zeros((0, 64))} | nothing()
+    reference = Reference((), torch.ones(1, 64), 0.0, [of_nothing])
+    monkeypatch.setattr(exporter, "look_through", lambda *_, **__: reference)
+    monkeypatch.setattr(exporter, "compare", lambda *_: Agreement(0, 0))
     with caplog.at_level("WARNING"):
         export_detector(detector, tmp_path / "m.pt2", ExportParams("pt2"), ORIGIN)
     assert "nothing was compared" in caplog.text
+    assert open_exported(tmp_path / "m.pt2").metadata.verified.startswith("nothing")
+
+
+def test_weights_go_where_a_link_of_their_name_leads(tmp_path, detector, format_of, run):
+    format_of(run, in_two_files)
+    (tmp_path / "disk").mkdir()
+    (tmp_path / "m.bin").symlink_to("disk/weights.bin")
+    export_detector(detector, tmp_path / "m.pt2", ExportParams("pt2"), ORIGIN)
+    assert (tmp_path / "m.bin").is_symlink()
+    assert (tmp_path / "disk/weights.bin").read_text() == "weights"
+    assert not list(tmp_path.glob(".*"))
 
 
 def test_images_of_a_fixed_size_keep_their_proportions_and_colours(detector):
     blue = np.full((10, 20, 3), (255, 0, 0), np.uint8)  # BGR
-    given = exporter._network_input(detector, blue, (40, 40))
+    given = exporter.network_input(detector, blue, (40, 40))
     assert given.shape == (40, 40, 3)
     assert detector.input_format.channel_order == "RGB"
     assert (given[:20] == torch.tensor([0, 0, 255])).all()
@@ -139,7 +171,16 @@ def test_a_missing_package_is_named_with_what_installs_it(monkeypatch):
     for package in ("onnx", "onnxscript", "onnxruntime"):
         monkeypatch.setitem(sys.modules, package, None)
     with pytest.raises(InputError, match=r"onnx needs the package onnx; .* 'detic\[export\]'"):
-        find_format("onnx")
+        format_to_write("onnx")
+    with pytest.raises(InputError, match="onnx needs the package onnxruntime"):
+        format_to_run("onnx")
+
+
+def test_running_needs_no_package_that_only_writing_needs(monkeypatch):
+    for package in ("onnx", "onnxscript"):
+        monkeypatch.setitem(sys.modules, package, None)
+    monkeypatch.setitem(sys.modules, "onnxruntime", sys)
+    assert format_to_run("onnx").suffix == ".onnx"
 
 
 def test_the_command_line_knows_all_formats():
@@ -148,7 +189,7 @@ def test_the_command_line_knows_all_formats():
 
 def test_unknown_formats_are_refused():
     with pytest.raises(InputError, match=r"unknown format 'onx'; choose .* 'onnx'"):
-        find_format("onx")
+        format_to_write("onx")
 
 
 def test_what_is_no_exported_file_is_refused(tmp_path):
@@ -171,6 +212,12 @@ def test_inputs_of_another_shape_are_refused(exported):
     image, thresholds = np.zeros((64, 64, 3), np.uint8), np.zeros(2, np.float32)
     with pytest.raises(InputError, match=r"shape \(2, 512\); .* takes \(classes, 64\)"):
         exported(image, np.zeros((2, 512), np.float32), thresholds)
+    with pytest.raises(
+        InputError, match=r"thresholds array.* one of 0 or more for each of the 1 cl"
+    ):
+        exported(image, np.zeros((1, 64), np.float32), thresholds)
+    with pytest.raises(InputError, match=r"thresholds array\(\[ 0.5, -0.1\]\); "):
+        exported(image, np.zeros((2, 64), np.float32), np.array([0.5, -0.1]))
     with pytest.raises(InputError, match=r"32 x 64 pixels; .*m.onnx takes 64 x 64 alone"):
         exported(image[:, :32], np.zeros((2, 64), np.float32), thresholds)
 

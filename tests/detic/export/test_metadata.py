@@ -1,4 +1,6 @@
+import json
 from copy import copy
+from dataclasses import asdict
 
 import pytest
 
@@ -47,6 +49,22 @@ def test_what_is_written_is_read(metadata):
 )
 def test_what_cannot_be_read_is_refused(text, message):
     with pytest.raises(InputError, match=message.replace("[", r"\[")):
+        metadata_from_json(text, "m.onnx")
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("text_encoder_fingerprint", 5),
+        ("channel_order", ["RGB"]),
+        ("pixel_mean", [1, None, 2]),
+        ("fixed_size_hw", [64, -64]),
+        ("verified", True),
+    ],
+)
+def test_values_that_are_none_are_named(metadata, name, value):
+    text = json.dumps(asdict(metadata) | {name: value})
+    with pytest.raises(InputError, match=rf"m\.onnx: its metadata are damaged \({name} is "):
         metadata_from_json(text, "m.onnx")
 
 

@@ -6,6 +6,7 @@ import pytest
 
 from detic.datasets.annotation_cache import read_annotation_table
 from detic.errors import InputError
+from detic.shapes import own_labels
 from detic.shapes.own_labels import (
     draw_fresh_scenes,
     label_scenes,
@@ -44,6 +45,27 @@ def test_fresh_scenes_have_the_old_classes_and_are_others(fresh):
 def test_the_scenes_of_the_training_are_not_fresh(tmp_path):
     with pytest.raises(InputError, match=r"seed 0 drew the scenes .* choose another --seed"):
         learn_from_own_labels(tmp_path, 0, SHIPPED / "detic.pth")
+
+
+def test_finished_parts_of_another_seed_or_detector_are_refused(tmp_path, monkeypatch):
+    def begin(*args):
+        raise InterruptedError
+
+    monkeypatch.setattr(own_labels, "prepare_world", begin)
+    weights, output = tmp_path / "a.pth", tmp_path / "output"
+    weights.write_bytes(b"one detector")
+    for _ in range(2):  # begun, and gone on with
+        with pytest.raises(InterruptedError):
+            learn_from_own_labels(output, 5, weights)
+    with pytest.raises(InputError, match=r"output was begun with other seed; .* another --output"):
+        learn_from_own_labels(output, 6, weights)
+    weights.write_bytes(b"another one")
+    with pytest.raises(InputError, match="begun with other weights; go on with the same"):
+        learn_from_own_labels(output, 5, weights)
+    (output / "datasets").mkdir()
+    (output / "settings.json").unlink()
+    with pytest.raises(InputError, match="begun with other seed and weights"):
+        learn_from_own_labels(output, 5, weights)
 
 
 def test_what_is_found_is_an_annotation_file_with_scores_and_all_classes(fresh):

@@ -98,7 +98,7 @@ def test_boxes_train_class_box_and_mask_of_all_stages(heads):
     assert losses["loss_mask"] > 0
 
 
-def of_doubt(heads, given, excluded):
+def ignoring(heads, given, excluded):
     """Return the losses of proposals in an image with one object, at its lower right corner."""
     truth = make_batch("box", 0, 1)[0]["instances"][:1]
     truth.gt_boxes = Boxes(torch.tensor([[86.0, 86.0, 96.0, 96.0]]))
@@ -108,20 +108,20 @@ def of_doubt(heads, given, excluded):
         return heads.train()(None, features(), given, [truth], supervision=supervision)[1]
 
 
-def test_proposals_in_places_of_doubt_train_nothing(heads):
+def test_proposals_in_ignore_regions_train_nothing(heads):
     everywhere = [0.0, 0.0, SIDE, SIDE]
     given = proposals()
-    assert of_doubt(heads, given, everywhere) == of_doubt(heads, [given[0][:0]], everywhere)
-    assert of_doubt(heads, given, [0.0, 0.0, 1.0, 1.0]) != of_doubt(heads, given, everywhere)
+    assert ignoring(heads, given, everywhere) == ignoring(heads, [given[0][:0]], everywhere)
+    assert ignoring(heads, given, [0.0, 0.0, 1.0, 1.0]) != ignoring(heads, given, everywhere)
 
 
-def test_boxes_that_come_to_a_place_of_doubt_train_nothing_there(heads, monkeypatch):
+def test_boxes_that_come_to_an_ignore_region_train_nothing_there(heads, monkeypatch):
     def moved(deltas, given):
         return [torch.tensor([[4.0, 4.0, 20.0, 20.0]]).expand(len(deltas), 4)]
 
     monkeypatch.setattr(heads.box_predictor[0], "refine_boxes", moved)
     monkeypatch.setattr(heads.box_predictor[1], "refine_boxes", moved)
-    losses = of_doubt(heads, [proposals()[0][:0]], [0.0, 0.0, 30.0, 30.0])
+    losses = ignoring(heads, [proposals()[0][:0]], [0.0, 0.0, 30.0, 30.0])
     assert losses["loss_cls_stage0"] > 0  # of the object itself
     assert losses["loss_cls_stage1"] == losses["loss_cls_stage2"] == 0
 
