@@ -14,7 +14,7 @@ from pathlib import Path
 from detic.errors import InputError
 from detic.files import write_bytes
 from detic.serving.images import check_header
-from detic.serving.limits import Limits, Refusal
+from detic.serving.limits import HTTPError, Limits
 from detic.vocabulary import Vocabulary
 
 Images = dict[str, bytes]  # content of files by name
@@ -29,7 +29,7 @@ def take_images(items: Sequence, file_name: str, limits: Limits) -> tuple[list, 
         file_name: names them in messages.
 
     Raises:
-        InputError, Refusal: an example is no image, or there are too many.
+        InputError, HTTPError: an example is no image, or there are too many.
     """
     images: Images = {}
     taken = []
@@ -39,7 +39,7 @@ def take_images(items: Sequence, file_name: str, limits: Limits) -> tuple[list, 
         if isinstance(examples, list):
             num_examples += len(examples)
             if num_examples > limits.max_examples:
-                raise Refusal(422, f"the vocabulary has more than {limits.max_examples} examples")
+                raise HTTPError(422, f"the vocabulary has more than {limits.max_examples} examples")
             where = f"{file_name}, entry {position}"
             item = item | {"examples": [_named(e, where, images, limits) for e in examples]}
         taken.append(item)
