@@ -31,7 +31,8 @@ from detic.serving.middleware import HostAndCount
 from detic.serving.page import read_page
 from detic.serving.requests import DetectOptions, content_type, limited_body, read_request
 from detic.serving.service import DetectParams, Service
-from detic.serving.vocabularies import DEFAULT, ServedVocabulary, parse_upload
+from detic.serving.uploads import parse_upload
+from detic.serving.vocabularies import DEFAULT, ServedVocabulary
 from detic.vocabulary.names import as_file_items
 from detic_commands import __version__
 

@@ -58,7 +58,10 @@ def _named(example: object, where: str, images: Images, limits: Limits) -> objec
         raise InputError(
             f"{where}: an image of 'examples' is no text in base64; send its file so"
         ) from error
-    check_header(content, limits)
+    try:
+        check_header(content, limits)
+    except HTTPError as error:
+        raise HTTPError(error.status, f"{where}, an image of 'examples': {error}") from error
     name = hashlib.sha256(content).hexdigest()[:_NAME_DIGITS]
     images[name] = content
     return example | {"image": name}

@@ -19,7 +19,7 @@ def check_header(content: bytes, limits: Limits) -> int:
         HTTPError: it is no image, of another format, or too large.
     """
     if not content:
-        raise HTTPError(400, "there is no image; send its file as the body, or as the part `image`")
+        raise HTTPError(400, "there is no image; send the content of its file")
     try:
         format, width, height = read_header(content, lambda i: (i.format, i.width, i.height))
     except Image.DecompressionBombError as error:

@@ -15,22 +15,20 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detic.errors import InputError, in_short, shown
+from detic.errors import InputError, shown
 from detic.files import write_text
-from detic.serving.examples import Images, take_images, with_images_in, write_images
-from detic.serving.limits import HTTPError, Limits, check_num_texts
+from detic.serving.examples import with_images_in, write_images
+from detic.serving.limits import HTTPError, Limits
 from detic.serving.served_detector import VERSION_DIGITS
+from detic.serving.uploads import VocabularyUpload, upload_of
 from detic.vocabulary import Vocabulary, read_vocabulary_file
 from detic.vocabulary.names import as_file_items
-from detic.vocabulary.vocabulary import ClassEntry
-from detic.vocabulary.vocabulary_file import parse_items, vocabulary_of_items
 
 DEFAULT = "default"  # the id of what is looked for unless a request says otherwise
-FIELDS = frozenset(field.name for field in fields(ClassEntry))
 NUM_REMEMBERED = 64  # vocabularies of single requests
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
 _RETRY = {"Retry-After": "5"}
@@ -49,14 +47,6 @@ class ServedVocabulary:
 
     def summary(self) -> dict[str, Any]:
         return {"id": self.id, "version": self.version, "size": len(self.classes)}
-
-
-@dataclass(frozen=True, eq=False)
-class VocabularyUpload:
-    """A vocabulary as a client sends it."""
-
-    classes: Vocabulary
-    images: Images = field(default_factory=dict)  # of its examples, by name
 
 
 class Vocabularies:
@@ -259,66 +249,6 @@ def version_of(classes: Vocabulary) -> str:
     """Return the first digits of a digest of what a vocabulary says."""
     text = json.dumps(as_file_items(classes), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
-
-
-def parse_upload(text: str, file_name: str, limits: Limits) -> VocabularyUpload:
-    """Return the vocabulary that a client sent.
-
-    Args:
-        text: as the content of a vocabulary file, whose examples hold images in base64.
-        file_name: names it in messages; its suffix tells the format.
-
-    Raises:
-        InputError: it is no vocabulary.
-        HTTPError: it has more texts or images, or larger ones, than there may be.
-    """
-    return upload_of(parse_items(text, Path(file_name)), file_name, limits)
-
-
-def upload_of(items: Sequence, file_name: str, limits: Limits) -> VocabularyUpload:
-    """Return the vocabulary of names and mappings of a client; as ``parse_upload`` does."""
-    check_num_texts(len(items), limits)  # before anything else looks at a million items
-    _check_fields(items, file_name)
-    check_num_texts(_num_texts(items), limits)
-    items, images = take_images(items, file_name, limits)
-    classes = with_images_in(Path(), vocabulary_of_items(items, Path(file_name)))
-    _check_lengths(classes, limits)
-    return VocabularyUpload(classes, images)
-
-
-def _check_fields(items: Sequence, file_name: str) -> None:
-    for position, item in enumerate(items, start=1):
-        others = set(item) - FIELDS if isinstance(item, dict) else None
-        if others:
-            known = ", ".join(sorted(FIELDS))
-            place = f"{file_name}, entry {position}"
-            raise InputError(
-                f"{place} has the field {shown(min(map(str, others)))}; choose {known}"
-            )
-
-
-def _num_texts(items: Sequence) -> int:
-    """Return how much there is to embed, before it is built."""
-    return sum(
-        (1 + _length(item.get("synonyms"))) * max(1, _length(item.get("prompts")))
-        if isinstance(item, dict)
-        else 1
-        for item in items
-    )
-
-
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, list) else 0
-
-
-def _check_lengths(classes: Vocabulary, limits: Limits) -> None:
-    most = limits.max_text_length
-    for entry in classes.entries:
-        for text in (entry.name, *entry.synonyms, *(entry.prompts or ())):
-            if len(text) > most:
-                raise HTTPError(
-                    422, f"{in_short(text)!r} has more than {most} characters; shorten it"
-                )
 
 
 def _check_id(id: str) -> None:

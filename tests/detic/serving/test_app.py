@@ -86,6 +86,7 @@ MISTAKES = {  # method, address, body, headers, status, words of the message
     "a broken form": ("POST", DETECT, b"no form", FORM, 400, "form"),
     "no JSON": ("POST", DETECT, b"{", JSON, 400, "no JSON"),
     "a list": ("POST", DETECT, b"[]", JSON, 400, "no JSON object"),
+    "no JSON either": ("PUT", SWAPPED, b'["a"', JSON, 400, "the body is no JSON: Expecting"),
     "no UTF-8": ("PUT", SWAPPED, b"\xff", {"Content-Type": "text/plain"}, 400, "not UTF-8"),
     "unknown vocabulary": ("POST", f"{DETECT}?vocabulary=x", BODY, {}, 404, "no vocabulary 'x'"),
     "unknown route": ("GET", "/v1/cats", b"", {}, 404, "Not Found"),
@@ -372,6 +373,14 @@ def test_the_description_has_examples():
         assert set(paths) >= {DETECT, "/v1/models", "/v1/vocabularies/{id}", "/healthz", "/readyz"}
         answers = paths[DETECT]["post"]["responses"]
         assert set(answers) == {*map(str, (200, 400, 401, 404, 408, 413, 422, 429, 503))}
+        described = [
+            (int(status), answer)
+            for methods in paths.values()
+            for route in methods.values()
+            for status, answer in route["responses"].items()
+        ]
+        for answer in (answer for status, answer in described if status >= 400):
+            assert answer["content"]["application/json"]["example"].keys() == {"error"}
         example = answers["200"]["content"]["application/json"]["example"]
         found = (await client.post(f"{DETECT}?masks=polygons", content=BODY)).json()
         assert example.keys() == found.keys()

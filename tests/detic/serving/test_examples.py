@@ -8,7 +8,8 @@ import pytest
 from detic.errors import InputError
 from detic.serving.examples import take_images
 from detic.serving.limits import HTTPError, Limits
-from detic.serving.vocabularies import Vocabularies, parse_upload, version_of
+from detic.serving.uploads import parse_upload
+from detic.serving.vocabularies import Vocabularies, version_of
 from detic.vocabulary import Vocabulary
 
 from .service_of_fakes import image_file
@@ -41,7 +42,7 @@ def test_images_are_called_after_their_content():
         ("/etc/passwd", "body.json, entry 1: an image of 'examples' is no text in base64"),
         ("../x", "is no text in base64"),
         ("ä", "is no text in base64"),
-        ("aGFsbG8=", "the image cannot be read"),
+        ("aGFsbG8=", "entry 1, an image of 'examples': the image cannot be read"),
         ("", "there is no image"),
         (b64encode(image_file(20, 20)).decode(), "20 x 20 pixels; at most 100"),
         ({"image": TEXT, "path": "x"}, "'examples' is list .*; expected"),

@@ -15,7 +15,7 @@ from detic.serving.exported import ExportedDetector
 from detic.serving.limits import Limits
 from detic.serving.served_detector import LocalDetector
 from detic.serving.service import ServiceOptions
-from detic.serving.vocabularies import parse_upload
+from detic.serving.uploads import parse_upload
 from detic.vocabulary import Vocabulary
 from detic.vocabulary.vocabulary import ClassEntry, ClassExample
 from detic_commands.serve import argument_parser

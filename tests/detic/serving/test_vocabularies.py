@@ -5,16 +5,11 @@ import pytest
 
 from detic.errors import InputError
 from detic.serving.limits import HTTPError, Limits
-from detic.serving.vocabularies import (
-    NUM_REMEMBERED,
-    Vocabularies,
-    VocabularyUpload,
-    parse_upload,
-    version_of,
-)
+from detic.serving.uploads import VocabularyUpload, parse_upload
+from detic.serving.vocabularies import NUM_REMEMBERED, Vocabularies, version_of
 from detic.vocabulary import Vocabulary
 
-LIMITS = Limits(max_texts=4, max_text_length=10, max_vocabularies=2)
+LIMITS = Limits(max_vocabularies=2)
 
 
 def names(*texts):
@@ -147,24 +142,6 @@ def test_names_of_requests_are_embedded_once():
 
     in_store(test, lambda classes: embedded.append(classes.names))
     assert embedded.count(("a", "b")) == 2  # again after it was forgotten
-
-
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('["a", "b", "c", "d", "e"]', "has 5 names, synonyms and prompts"),
-        ('[{"name": "a", "synonyms": ["b"], "prompts": ["{} x", "{} y", "z"]}]', "has 6 names"),
-        ('["a name too long"]', "more than 10 characters"),
-        ('[{"name": "a", "image": "/etc/passwd"}]', "has the field 'image'; choose"),
-        ('[{"name": "a", "parent": "b"}]', "body.json, entry 1 .*unknown parent 'b'"),
-        ('{"a": 1}', "expected a list"),
-        ("[]", "names no class"),
-        ('["a", "a"]', "both name 1 and name 2"),
-    ],
-)
-def test_what_clients_describe_is_checked(text, message):
-    with pytest.raises((InputError, HTTPError), match=message):
-        parse_upload(text, "body.json", LIMITS)
 
 
 def test_embedding_blocks_no_one_who_asks_for_what_is_there():
