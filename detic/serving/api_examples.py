@@ -65,15 +65,27 @@ def errors(*statuses: int) -> Answers:
 
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_OPTIONS = {
+    "vocabulary": {"type": "string", "example": "kitchen"},
+    "threshold": {"type": "number", "minimum": 0, "maximum": 1, "example": 0.5},
+    "masks": {"type": "string", "enum": ["none", "rle", "polygons"]},
+}
 _FORM = {
     "type": "object",
     "required": ["image"],
     "properties": {
-        "image": {"type": "string", "format": "binary"},
+        "image": _BINARY["schema"],
         "names": {"type": "string", "example": "green gear,yellow mug"},
-        "vocabulary": {"type": "string", "example": "kitchen"},
-        "threshold": {"type": "number", "minimum": 0, "maximum": 1, "example": 0.5},
-        "masks": {"type": "string", "enum": ["none", "rle", "polygons"]},
+        **_OPTIONS,
+    },
+}
+_ADDRESS = {
+    "type": "object",
+    "required": ["url"],
+    "properties": {
+        "url": {"type": "string", "description": "Below one that --allow-url names."},
+        "names": {"type": "array", "items": {"type": "string"}},
+        **_OPTIONS,
     },
 }
 _URL = {"url": "https://images.example.org/shop/desk.jpg", "names": ["desk", "lamp"]}
@@ -85,7 +97,7 @@ DETECT_BODY = {
             "image/*": _BINARY,
             "application/octet-stream": _BINARY,
             "multipart/form-data": {"schema": _FORM},
-            "application/json": {"schema": {"type": "object"}, "example": _URL},
+            "application/json": {"schema": _ADDRESS, "example": _URL},
         },
     }
 }

@@ -56,18 +56,6 @@ class DetectOptions(BaseModel):
     ] = MaskFormat.NONE
 
 
-class DetectBody(DetectOptions):
-    """A request whose image is at an address."""
-
-    url: Annotated[
-        str,
-        Field(
-            description="Of the image; services fetch none unless they were started with --allow-url.",
-            examples=["https://images.example.org/shop/desk.jpg"],
-        ),
-    ]
-
-
 @dataclass(frozen=True)
 class DetectRequest:
     """A request for detection as it was read."""

@@ -101,7 +101,7 @@ MISTAKES = {  # method, address, body, headers, status, words of the message
     "two vocabularies": ("POST", f"{DETECT}?vocabulary=a&names=b", BODY, {}, 422, "keep one"),
     "an empty name": ("POST", f"{DETECT}?names=a,", BODY, {}, 422, "name 2 is empty"),
     "many names": ("POST", f"{DETECT}?names=a,b,c,d", BODY, {}, 422, "has 4 names"),
-    "many in a form": ("POST", DETECT, NAMES_FORM, FORM, 422, "has 4 names"),
+    "many in a form": ("POST", f"{DETECT}?vocabulary=a", NAMES_FORM, FORM, 422, "has 4 names"),
     "no name": ("POST", DETECT, b'{"url": "a", "names": [1, 2]}', JSON, 422, "names.0: "),
     "long JSON": ("POST", DETECT, b" " * 1600, JSON, 413, "more than 1,500 bytes"),
     "an address": ("POST", DETECT, b'{"url": "http://a"}', JSON, 422, "fetches no addresses"),
@@ -368,6 +368,8 @@ def test_malformed_requests_leave_the_service_up():
 
 
 def test_the_description_has_examples():
+    from detic.serving.requests import DetectOptions
+
     async def test(client, service):
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert set(paths) >= {DETECT, "/v1/models", "/v1/vocabularies/{id}", "/healthz", "/readyz"}
@@ -385,6 +387,9 @@ def test_the_description_has_examples():
         found = (await client.post(f"{DETECT}?masks=polygons", content=BODY)).json()
         assert example.keys() == found.keys()
         assert example["detections"][0].keys() == found["detections"][0].keys()
+        asked = paths[DETECT]["post"]["requestBody"]["content"]
+        for kind, image in (("multipart/form-data", "image"), ("application/json", "url")):
+            assert set(asked[kind]["schema"]["properties"]) == {image, *DetectOptions.model_fields}
         body = paths["/v1/vocabularies/{id}"]["put"]["requestBody"]["content"]
         stored = await client.put(SWAPPED, json=body["application/json"]["example"])
         assert stored.status_code == 201
