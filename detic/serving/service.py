@@ -23,6 +23,7 @@ from detic.serving.served_detector import ServedDetector
 from detic.serving.vocabularies import DEFAULT, ServedVocabulary, Vocabularies
 
 MAX_DECODERS = 4  # threads
+MAX_FETCHERS = 16  # threads of their own, in which slow addresses hold up nothing else
 _DRAINING_S = 0.01  # between two looks at what is in progress
 
 
@@ -80,6 +81,7 @@ class Service:
             on_batch=self._note_batch,
         )
         self._decoders = ThreadPoolExecutor(min(MAX_DECODERS, os.cpu_count() or 1), "images")
+        self._fetchers = ThreadPoolExecutor(MAX_FETCHERS, "addresses")
         for name, help, value in (
             ("detic_queue_images", "Images that wait.", lambda: len(self.batcher)),
             ("detic_requests_in_progress", "Requests.", lambda: self.admission.num_requests),
@@ -111,7 +113,8 @@ class Service:
     async def fetch(self, url: str, reservation: Reservation) -> bytes:
         """Return the content of the image at an address; see ``fetch_image``."""
         options, limits = self.options, self.options.limits
-        content = await asyncio.to_thread(
+        content = await asyncio.get_running_loop().run_in_executor(
+            self._fetchers,
             fetch_image,
             url,
             options.url_prefixes,
@@ -166,6 +169,7 @@ class Service:
         self.batcher.close()
         self.vocabularies.close()
         self._decoders.shutdown()
+        self._fetchers.shutdown()
 
     def _detect(self, images: Sequence[np.ndarray], key: BatchKey) -> list[Detections]:
         return self.detector.detect(

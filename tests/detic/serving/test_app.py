@@ -49,6 +49,27 @@ def test_names_of_the_query_go_with_an_address_too(monkeypatch):
     in_service(test)
 
 
+def test_slow_addresses_hold_up_nothing_else(monkeypatch):
+    may_go = threading.Event()
+
+    def fetch(*arguments):
+        assert may_go.wait(20)
+        return BODY
+
+    monkeypatch.setattr("detic.serving.service.fetch_image", fetch)
+
+    async def test(client, service):
+        asked = (client.post(DETECT, json={"url": "http://a/"}) for _ in range(40))
+        waiting = [asyncio.create_task(request) for request in asked]
+        while service.admission.num_requests < 40:
+            await asyncio.sleep(0.001)
+        assert (await client.put(SWAPPED, json=["mug"])).status_code == 201
+        may_go.set()
+        assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
+
+    in_service(test)
+
+
 def test_vocabularies_are_stored_read_used_and_forgotten():
     async def test(client, service):
         path = "/v1/vocabularies/kitchen"
