@@ -47,7 +47,7 @@ def _error(description: str, message: str) -> dict[str, Any]:
 
 
 _ERRORS: Answers = {
-    400: _error("Malformed: no image, no form, no text.", "the form has no file `image`"),
+    400: _error("Malformed: no image, no form, no JSON, no UTF-8.", "the form has no file `image`"),
     401: _error("The token is missing or wrong.", "send the header Authorization: Bearer TOKEN"),
     404: _error("There is no such vocabulary.", "there is no vocabulary 'kitchn'"),
     408: _error("The body did not arrive in time.", "the body did not arrive within 60 s"),
