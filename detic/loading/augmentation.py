@@ -10,7 +10,7 @@ import numpy as np
 from detectron2.config import CfgNode
 from detectron2.data import detection_utils as utils
 from detectron2.data import transforms as T
-from fvcore.transforms.transform import Transform
+from fvcore.transforms.transform import NoOpTransform, Transform
 from PIL import Image
 
 from detic.errors import InputError, unknown_choice
@@ -96,6 +96,12 @@ class ResizeCropTransform(Transform):
         bottom = min(self.scaled_h, self.offset_y + self.size)
         return self.offset_x, self.offset_y, right, bottom
 
+    @property
+    def window_size_hw(self) -> tuple[int, int]:
+        """The size of the result, pixels."""
+        left, top, right, bottom = self._window
+        return bottom - top, right - left
+
     def apply_segmentation(self, segmentation: np.ndarray) -> np.ndarray:
         """Return the window of a resized map of labels, which are not mixed."""
         return self.apply_image(segmentation, interp=Image.Resampling.NEAREST)
@@ -115,6 +121,17 @@ class ResizeCropTransform(Transform):
         coords[:, 0] = (coords[:, 0] + self.offset_x) / self.img_scale
         coords[:, 1] = (coords[:, 1] + self.offset_y) / self.img_scale
         return coords
+
+
+def output_size_hw(transform: Transform, size_hw: tuple[int, int]) -> tuple[int, int]:
+    """Return the size, pixels, that a transform gives an image of a size, without such an image."""
+    if isinstance(transform, NoOpTransform):
+        return size_hw
+    if isinstance(transform, T.ResizeTransform):
+        return transform.new_h, transform.new_w
+    if isinstance(transform, ResizeCropTransform):
+        return transform.window_size_hw
+    return transform.apply_image(np.zeros((*size_hw, 3), np.uint8)).shape[:2]
 
 
 class KeepSides(T.Augmentation):

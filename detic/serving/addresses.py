@@ -16,7 +16,7 @@ from urllib.parse import unquote, urlsplit
 
 from detic.downloads import BLOCK_BYTES, NETWORK_ERRORS, USER_AGENT
 from detic.errors import InputError, in_short
-from detic.serving.limits import Refusal, check_size
+from detic.serving.limits import HTTPError, check_size
 
 TIMEOUT_S = 10.0  # for each step of a connection
 SCHEMES = ("http", "https")
@@ -35,7 +35,7 @@ class _PublicConnection(http.client.HTTPConnection):
         peer = self.sock.getpeername()[0]
         if not is_public(peer):
             self.close()
-            raise Refusal(
+            raise HTTPError(
                 422, f"this service does not fetch from {self.host}: its address is private"
             )
 
@@ -130,12 +130,12 @@ def fetch_image(
         private_names: names may lead to private addresses.
 
     Raises:
-        Refusal: it may not be fetched, cannot be, or is too large.
+        HTTPError: it may not be fetched, cannot be, or is too large.
     """
     if not prefixes:
-        raise Refusal(422, "this service fetches no addresses; send the image itself")
+        raise HTTPError(422, "this service fetches no addresses; send the image itself")
     if not is_allowed(address, prefixes):
-        raise Refusal(422, f"this service does not fetch {in_short(address)}")
+        raise HTTPError(422, f"this service does not fetch {in_short(address)}")
     opener = _opener if private_names or names_a_machine(address) else _public_opener
     ends_s = time.monotonic() + timeout_s
     content = bytearray()
@@ -149,5 +149,5 @@ def fetch_image(
                     raise TimeoutError("it takes too long")
     except (*NETWORK_ERRORS, ValueError) as error:
         reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else "no answer"
-        raise Refusal(422, f"cannot fetch {in_short(address)}: {reason}") from error
+        raise HTTPError(422, f"cannot fetch {in_short(address)}: {reason}") from error
     return bytes(content)

@@ -1,16 +1,15 @@
-"""Detections as the service answers them.
-
-Shapes: H x W image.
-"""
+"""Detections as the service answers them."""
 
 from enum import Enum
 from typing import Any
 
-import numpy as np
 import orjson
+from hotcoco import mask as rle
 
 from detic.detections import Detections
 from detic.outputs.json_lines import detection_entries
+from detic.result_rows import encoded_masks
+from detic.review.polygons import mask_polygons
 
 
 class MaskFormat(str, Enum):
@@ -33,9 +32,8 @@ def answer(
     height, width = detections.image_size_hw
     entries = detection_entries(detections)
     if masks is MaskFormat.POLYGONS and detections.masks is not None:
-        for entry, mask in zip(entries, np.asarray(detections.masks), strict=True):
-            del entry["mask"]
-            entry["polygons"] = outlines(mask)
+        for entry in entries:
+            entry["polygons"] = outlines(entry.pop("mask"))
     content = {
         "model": model,
         "vocabulary": vocabulary,
@@ -45,9 +43,19 @@ def answer(
     return orjson.dumps(content)
 
 
-def outlines(mask: np.ndarray) -> list[list[int]]:
-    """Return the outlines of a mask, (H, W) bool, each as x1, y1, x2, y2, ... of pixel centres."""
-    import cv2
+def outlines(mask: dict) -> list[list[int]]:
+    """Return the outlines of a mask's parts and of their holes, each as x1, y1, x2, y2, ...
 
-    found, _ = cv2.findContours(mask.astype(np.uint8), cv2.RETR_CCOMP, cv2.CHAIN_APPROX_SIMPLE)
-    return [[int(value) for value in contour.flat] for contour in found]
+    They go along the edges of pixels. A point is inside if it is inside an odd number of them.
+
+    Args:
+        mask: compressed run lengths, as COCO has them.
+    """
+    polygons = [points.ravel().tolist() for points in mask_polygons(mask, tolerance_px=0)]
+    if not polygons:
+        return []
+    filled = rle.merge(rle.fr_py_objects(polygons, *mask["size"]))
+    holes = rle.decode(filled) > rle.decode(mask)
+    return [[int(value) for value in polygon] for polygon in polygons] + outlines(
+        encoded_masks(holes[None])[0]
+    )

@@ -46,26 +46,46 @@ def _error(description: str, message: str) -> dict[str, Any]:
     return json_answer(description, {"error": message})
 
 
-ERRORS: Answers = {
-    400: _error("Malformed: no image, no form, no JSON.", "the form has no file `image`"),
+_ERRORS: Answers = {
+    400: _error("Malformed: no image, no form, no JSON, no UTF-8.", "the form has no file `image`"),
     401: _error("The token is missing or wrong.", "send the header Authorization: Bearer TOKEN"),
     404: _error("There is no such vocabulary.", "there is no vocabulary 'kitchn'"),
     408: _error("The body did not arrive in time.", "the body did not arrive within 60 s"),
     413: _error("Too large.", "the image has 9000 x 9000 pixels; at most 50,000,000 are read"),
+    415: _error("The body has another type.", "the body is no vocabulary; send application/json"),
     422: _error("A value that is not possible.", "threshold: Input should be less than or equal"),
     429: _error("Too many requests of this client.", "4 requests of this client are in progress"),
-    503: _error("Too busy; see Retry-After.", "128 requests are in progress; try again later"),
+    503: _error("Not now; see Retry-After.", "128 requests are in progress; try again later"),
 }
+
+
+def errors(*statuses: int) -> Answers:
+    """Return the descriptions of errors."""
+    return {status: _ERRORS[status] for status in statuses}
+
+
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
+_OPTIONS = {
+    "vocabulary": {"type": "string", "example": "kitchen"},
+    "threshold": {"type": "number", "minimum": 0, "maximum": 1, "example": 0.5},
+    "masks": {"type": "string", "enum": ["none", "rle", "polygons"]},
+}
 _FORM = {
     "type": "object",
     "required": ["image"],
     "properties": {
-        "image": {"type": "string", "format": "binary"},
+        "image": _BINARY["schema"],
         "names": {"type": "string", "example": "green gear,yellow mug"},
-        "vocabulary": {"type": "string", "example": "kitchen"},
-        "threshold": {"type": "number", "minimum": 0, "maximum": 1, "example": 0.5},
-        "masks": {"type": "string", "enum": ["none", "rle", "polygons"]},
+        **_OPTIONS,
+    },
+}
+_ADDRESS = {
+    "type": "object",
+    "required": ["url"],
+    "properties": {
+        "url": {"type": "string", "description": "Below one that --allow-url names."},
+        "names": {"type": "array", "items": {"type": "string"}},
+        **_OPTIONS,
     },
 }
 _URL = {"url": "https://images.example.org/shop/desk.jpg", "names": ["desk", "lamp"]}
@@ -77,7 +97,7 @@ DETECT_BODY = {
             "image/*": _BINARY,
             "application/octet-stream": _BINARY,
             "multipart/form-data": {"schema": _FORM},
-            "application/json": {"schema": {"type": "object"}, "example": _URL},
+            "application/json": {"schema": _ADDRESS, "example": _URL},
         },
     }
 }

@@ -2,6 +2,7 @@
 
 import asyncio
 import secrets
+import time
 from collections.abc import AsyncIterator, Collection, Coroutine
 from contextlib import asynccontextmanager
 from typing import Annotated, Any, TypeVar
@@ -13,24 +14,25 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.requests import ClientDisconnect
 
-from detic.errors import InputError
+from detic.errors import InputError, in_short
 from detic.serving.api_examples import (
     ANSWER,
     CLASSES,
     DETECT_BODY,
-    ERRORS,
     MODELS,
     SUMMARY,
     VOCABULARY_BODY,
     Answers,
+    errors,
     json_answer,
 )
-from detic.serving.limits import Refusal, Reservation
+from detic.serving.limits import HTTPError, Reservation
 from detic.serving.middleware import HostAndCount
 from detic.serving.page import read_page
 from detic.serving.requests import DetectOptions, content_type, limited_body, read_request
-from detic.serving.service import Asked, Service
-from detic.serving.vocabularies import DEFAULT, parse_classes
+from detic.serving.service import DetectParams, Service
+from detic.serving.uploads import parse_upload
+from detic.serving.vocabularies import DEFAULT, ServedVocabulary
 from detic.vocabulary.names import as_file_items
 from detic_commands import __version__
 
@@ -99,22 +101,22 @@ def _token_check(token: str | None) -> Any:
 def _add_errors(app: FastAPI) -> None:
     """Answer every error with a JSON object ``{"error": "..."}``."""
 
-    @app.exception_handler(Refusal)
-    def refuse(request: Request, error: Refusal) -> Response:
+    @app.exception_handler(HTTPError)
+    def tell(request: Request, error: HTTPError) -> Response:
         return _error(error.status, str(error), error.headers)
 
     @app.exception_handler(InputError)
-    def refuse_input(request: Request, error: InputError) -> Response:
+    def tell_input(request: Request, error: InputError) -> Response:
         return _error(422, str(error))
 
     @app.exception_handler(RequestValidationError)
-    def refuse_value(request: Request, error: RequestValidationError) -> Response:
+    def tell_value(request: Request, error: RequestValidationError) -> Response:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"] if part not in ("query", "body"))
-        return _error(422, f"{place}: {first['msg']}")
+        return _error(422, f"{in_short(place)}: {first['msg']}")
 
     @app.exception_handler(StarletteHTTPException)
-    def refuse_http(request: Request, error: StarletteHTTPException) -> Response:
+    def tell_status(request: Request, error: StarletteHTTPException) -> Response:
         return _error(error.status_code, str(error.detail), error.headers)
 
     @app.exception_handler(ClientDisconnect)
@@ -143,19 +145,17 @@ def _add_open_routes(app: FastAPI, service: Service) -> None:
     async def health() -> dict[str, str]:
         return {"status": "ok"}
 
-    not_ready: Answers = {503: ERRORS[503]}
-
-    @app.get("/readyz", summary="Whether it takes requests", tags=["state"], responses=not_ready)
+    @app.get("/readyz", summary="Whether it takes requests", tags=["state"], responses=errors(503))
     async def ready() -> Response:
         if not service.is_ready:
-            return _error(503, "the service ends", {"Retry-After": "5"})
+            return _error(503, "the service takes no more requests", {"Retry-After": "5"})
         return JSONResponse({"status": "ready"})
 
 
 def _add_detection(app: FastAPI, service: Service, checked: list) -> None:
     responses: Answers = {
         200: json_answer("What was found, highest score first.", ANSWER),
-        **ERRORS,
+        **errors(400, 401, 404, 408, 413, 422, 429, 503),
     }
 
     @app.post(
@@ -167,8 +167,10 @@ def _add_detection(app: FastAPI, service: Service, checked: list) -> None:
         tags=["detection"],
     )
     async def detect(request: Request, query: Annotated[DetectOptions, Query()]) -> Response:
+        starts_s = time.monotonic()
         with service.admission.entered(_client(request)) as reservation:
             content = await _detect(service, request, query, reservation)
+        service.metrics.count_answer(time.monotonic() - starts_s)
         return Response(content, media_type="application/json")
 
 
@@ -177,34 +179,45 @@ async def _detect(
 ) -> bytes:
     limits = service.options.limits
     reading = read_request(request, query, limits, reservation)
-    wanted = await _arrived(reading, limits.timeout_s)
+    read = await _arrived(reading, limits.timeout_s)
 
     async def found() -> bytes:
-        options = wanted.options
+        options = read.options
         # The vocabulary is taken here, once: whatever is stored later is another one.
         vocabulary = await service.vocabulary_of(options.vocabulary, options.names)
-        image = wanted.image
-        if wanted.url is not None:
-            image = await service.fetch(wanted.url, reservation)
+        image = read.image
+        if read.url is not None:
+            image = await service.fetch(read.url, reservation)
         threshold = service.detector.threshold if options.threshold is None else options.threshold
-        return await service.find(image, Asked(vocabulary, threshold, options.masks), reservation)
+        params = DetectParams(vocabulary, threshold, options.masks)
+        return await service.find(image, params, reservation)
 
+    return await _answered(service, found())
+
+
+async def _answered(service: Service, work: Coroutine[Any, Any, T]) -> T:
+    """Return what comes of a request whose body has arrived.
+
+    Raises:
+        HTTPError: it takes too long.
+    """
+    timeout_s = service.options.limits.timeout_s
     try:
-        return await asyncio.wait_for(found(), limits.timeout_s)
+        return await asyncio.wait_for(work, timeout_s)
     except asyncio.TimeoutError as error:
-        raise service.admission.busy(f"no answer within {limits.timeout_s:g} s") from error
+        raise service.admission.busy(f"no answer within {timeout_s:g} s") from error
 
 
 async def _arrived(reading: Coroutine[Any, Any, T], timeout_s: float) -> T:
     """Return what is read from a body.
 
     Raises:
-        Refusal: it takes too long.
+        HTTPError: it takes too long.
     """
     try:
         return await asyncio.wait_for(reading, timeout_s)
     except asyncio.TimeoutError as error:
-        raise Refusal(408, f"the body did not arrive within {timeout_s:g} s") from error
+        raise HTTPError(408, f"the body did not arrive within {timeout_s:g} s") from error
 
 
 def _client(request: Request) -> str:
@@ -217,18 +230,26 @@ def _add_vocabularies(app: FastAPI, service: Service, checked: list) -> None:
     path = "/v1/vocabularies/{id}"
     listed: Answers = {
         200: json_answer("All of them.", {"vocabularies": [SUMMARY]}),
-        401: ERRORS[401],
+        **errors(401),
     }
-    stored = json_answer("It replaces an older one, at once.", SUMMARY)
-    put_answers: Answers = {200: stored, 201: json_answer("It is new.", SUMMARY), **ERRORS}
-    one: Answers = {200: json_answer("As it was stored.", {**SUMMARY, "classes": CLASSES})}
-    missing: Answers = {401: ERRORS[401], 404: ERRORS[404]}
+    stored: Answers = {
+        200: json_answer("It replaces an older one, at once.", SUMMARY),
+        201: json_answer("It is new.", SUMMARY),
+        **errors(400, 401, 408, 413, 415, 422, 429, 503),
+    }
+    one: Answers = {
+        200: json_answer(
+            "Its classes. Images of examples are named by digests of their content.",
+            {**SUMMARY, "classes": CLASSES},
+        ),
+        **errors(401, 404, 422),  # FastAPI would describe a 422 of its own
+    }
 
     @app.get("/v1/vocabularies", summary="List the vocabularies", responses=listed, **common)
     async def list_all() -> dict[str, Any]:
         return {"vocabularies": vocabularies.summaries()}
 
-    @app.get(path, summary="Read a vocabulary", responses=one | missing, **common)
+    @app.get(path, summary="Read a vocabulary", responses=one, **common)
     async def read(id: str) -> dict[str, Any]:
         vocabulary = vocabularies.get(id)
         return {**vocabulary.summary(), "classes": as_file_items(vocabulary.classes)}
@@ -236,20 +257,29 @@ def _add_vocabularies(app: FastAPI, service: Service, checked: list) -> None:
     @app.put(
         path,
         summary="Store a vocabulary",
-        responses=put_answers,
+        responses=stored,
         openapi_extra=VOCABULARY_BODY,
         **common,
     )
     async def store(id: str, request: Request) -> Response:
         with service.admission.entered(_client(request)) as reservation:
             text, file_name = await _vocabulary_file(service, request, reservation)
-            described = await asyncio.to_thread(
-                parse_classes, text, file_name, service.options.limits
-            )
-            vocabulary, is_new = await vocabularies.put(id, described)
+            limits = service.options.limits
+
+            async def put() -> tuple[ServedVocabulary, bool]:
+                upload = await asyncio.to_thread(parse_upload, text, file_name, limits)
+                return await vocabularies.put(id, upload)
+
+            vocabulary, is_new = await _answered(service, put())
         return JSONResponse(vocabulary.summary(), 201 if is_new else 200)
 
-    @app.delete(path, summary="Forget a vocabulary", status_code=204, responses=missing, **common)
+    @app.delete(
+        path,
+        summary="Forget a vocabulary; of the default one, what replaced it",
+        status_code=204,
+        responses=errors(401, 404, 422, 503),
+        **common,
+    )
     async def delete(id: str) -> None:
         await vocabularies.delete(id)
 
@@ -261,7 +291,7 @@ async def _vocabulary_file(
     limits = service.options.limits
     file_name = VOCABULARY_FILES.get(content_type(request))
     if file_name is None:
-        raise Refusal(415, f"the body is no vocabulary; send {', '.join(VOCABULARY_FILES)}")
+        raise HTTPError(415, f"the body is no vocabulary; send {', '.join(VOCABULARY_FILES)}")
     holds_images = file_name == VOCABULARY_FILES["application/json"]
     most = limits.max_body_bytes if holds_images else limits.max_vocabulary_bytes
     parts = limited_body(request, most, reservation)
@@ -273,18 +303,25 @@ async def _vocabulary_file(
     try:
         return content.decode("utf-8-sig"), file_name
     except UnicodeDecodeError as error:
-        raise Refusal(400, f"the body is not UTF-8: {error}") from error
+        raise HTTPError(400, f"the body is not UTF-8: {error}") from error
 
 
 def _add_facts(app: FastAPI, service: Service, checked: list) -> None:
-    models: Answers = {200: json_answer("What answers here.", MODELS), 401: ERRORS[401]}
+    common: dict[str, Any] = {"dependencies": checked, "tags": ["state"]}
+    models: Answers = {200: json_answer("What answers here.", MODELS), **errors(401)}
+    counts: Answers = {200: {"content": {"text/plain": {}}, "description": "All counts."}}
 
-    @app.get("/v1/models", dependencies=checked, responses=models, tags=["state"])
+    @app.get("/v1/models", summary="List the models", responses=models, **common)
     async def list_models() -> dict[str, Any]:
-        """List the models"""
         facts = {"threshold": service.detector.threshold, "vocabulary": DEFAULT}
         return {"models": [service.model | facts]}
 
-    @app.get("/metrics", dependencies=checked, summary="Counts for Prometheus", tags=["state"])
+    @app.get(
+        "/metrics",
+        summary="Counts for Prometheus",
+        responses=counts | errors(401),
+        response_class=PlainTextResponse,
+        **common,
+    )
     async def metrics() -> Response:
         return PlainTextResponse(service.metrics.text(), media_type="text/plain; version=0.0.4")

@@ -14,7 +14,7 @@ from pathlib import Path
 from detic.errors import InputError
 from detic.files import write_bytes
 from detic.serving.images import check_header
-from detic.serving.limits import Limits, Refusal
+from detic.serving.limits import HTTPError, Limits
 from detic.vocabulary import Vocabulary
 
 Images = dict[str, bytes]  # content of files by name
@@ -29,7 +29,7 @@ def take_images(items: Sequence, file_name: str, limits: Limits) -> tuple[list, 
         file_name: names them in messages.
 
     Raises:
-        InputError, Refusal: an example is no image, or there are too many.
+        InputError, HTTPError: an example is no image, or there are too many.
     """
     images: Images = {}
     taken = []
@@ -39,7 +39,7 @@ def take_images(items: Sequence, file_name: str, limits: Limits) -> tuple[list, 
         if isinstance(examples, list):
             num_examples += len(examples)
             if num_examples > limits.max_examples:
-                raise Refusal(422, f"the vocabulary has more than {limits.max_examples} examples")
+                raise HTTPError(422, f"the vocabulary has more than {limits.max_examples} examples")
             where = f"{file_name}, entry {position}"
             item = item | {"examples": [_named(e, where, images, limits) for e in examples]}
         taken.append(item)
@@ -58,7 +58,10 @@ def _named(example: object, where: str, images: Images, limits: Limits) -> objec
         raise InputError(
             f"{where}: an image of 'examples' is no text in base64; send its file so"
         ) from error
-    check_header(content, limits)
+    try:
+        check_header(content, limits)
+    except HTTPError as error:
+        raise HTTPError(error.status, f"{where}, an image of 'examples': {error}") from error
     name = hashlib.sha256(content).hexdigest()[:_NAME_DIGITS]
     images[name] = content
     return example | {"image": name}

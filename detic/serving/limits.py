@@ -26,11 +26,11 @@ class Limits:
     timeout_s: float = 60.0  # for a body to arrive, and then for its answer
 
 
-class Refusal(Exception):
-    """An answer other than a result.
+class HTTPError(Exception):
+    """An answer that tells what is wrong.
 
     Args:
-        status: of HTTP.
+        status: of HTTP, 400 or more.
         message: for whoever sent the request.
         headers: further ones.
     """
@@ -52,7 +52,7 @@ class Reservation:
         """Hold so many more bytes.
 
         Raises:
-            Refusal: there are too many in progress.
+            HTTPError: there are too many in progress.
         """
         self._admission.hold(num_bytes)
         self.held_bytes += num_bytes
@@ -77,7 +77,7 @@ class Admission:
             client: its address.
 
         Raises:
-            Refusal: there are too many requests, or too many of this client.
+            HTTPError: there are too many requests, or too many of this client.
         """
         if self.is_closed:
             raise self.busy("the service ends")
@@ -86,7 +86,7 @@ class Admission:
         most = self.limits.max_per_client
         if most is not None and self._of_client[client] >= most:
             message = f"{most} requests of this client are in progress; wait for an answer"
-            raise Refusal(429, message, self._retry_after())
+            raise HTTPError(429, message, self._retry_after())
         self.num_requests += 1
         self._of_client[client] += 1
         reservation = Reservation(self)
@@ -103,15 +103,15 @@ class Admission:
         """Hold memory; ``Reservation.hold`` gives it back by itself.
 
         Raises:
-            Refusal: it is more than there may be.
+            HTTPError: it is more than there may be.
         """
         if self.held_bytes + num_bytes > self.limits.max_held_bytes:
             raise self.busy("the images in progress take all the memory that they may")
         self.held_bytes += num_bytes
 
-    def busy(self, reason: str) -> Refusal:
-        """Return the refusal of a request that may succeed later."""
-        return Refusal(503, f"{reason}; try again later", self._retry_after())
+    def busy(self, reason: str) -> HTTPError:
+        """Return the error of a request that may succeed later."""
+        return HTTPError(503, f"{reason}; try again later", self._retry_after())
 
     def note_batch(self, seconds: float, size: int) -> None:
         """Learn from a batch how long an image takes."""
@@ -128,7 +128,7 @@ async def within(
     """Yield the parts of a body as they come.
 
     Raises:
-        Refusal: there are more bytes, which are not waited for.
+        HTTPError: there are more bytes, which are not waited for.
     """
     num_bytes = 0
     async for part in stream:
@@ -139,6 +139,16 @@ async def within(
 
 
 def check_size(num_bytes: int, max_bytes: int) -> None:
-    """Raise Refusal if a body is too large, or says that it will be."""
+    """Raise HTTPError if a body is too large, or says that it will be."""
     if num_bytes > max_bytes:
-        raise Refusal(413, f"the body has more than {max_bytes:,} bytes; send a smaller one")
+        raise HTTPError(413, f"the body has more than {max_bytes:,} bytes; send a smaller one")
+
+
+def check_num_texts(count: int, limits: Limits) -> None:
+    """Raise HTTPError if a vocabulary has more to embed than it may have."""
+    if count > limits.max_texts:
+        raise HTTPError(
+            422,
+            f"the vocabulary has {count} names, synonyms and prompts; at most {limits.max_texts} "
+            "are looked for at a time",
+        )

@@ -57,9 +57,12 @@ class Metrics:
         with self._lock:
             self._requests[method, route, status] += 1
 
-    def count_answer(self, seconds: float, num_objects: int) -> None:
+    def count_answer(self, seconds: float) -> None:
         with self._lock:
             self._request_s.observe(seconds)
+
+    def count_objects(self, num_objects: int) -> None:
+        with self._lock:
             self._objects += num_objects
 
     def count_batch(self, size: int, waited_s: float, computed_s: float) -> None:

@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 
 from starlette.responses import JSONResponse
 
+from detic.errors import shown
 from detic.serving.metrics import Metrics
 
 
@@ -37,11 +38,8 @@ class HostAndCount:
             await send(message)
 
         try:
-            if self._is_known(scope):
-                await self.app(scope, receive, noting_status)
-            else:
-                answer = JSONResponse({"error": "this service has another name; see --host"}, 400)
-                await answer(scope, receive, noting_status)
+            answer = self.app if self._is_known(scope) else self._other_host(scope)
+            await answer(scope, receive, noting_status)
         finally:
             route = getattr(scope.get("route"), "path", "none")
             # Words that are no method of a route would be counted for ever
@@ -52,8 +50,16 @@ class HostAndCount:
     def _is_known(self, scope: Any) -> bool:
         if self.hosts is None:
             return True
-        host = dict(scope["headers"]).get(b"host", b"").decode("latin-1")
         try:
-            return urlsplit(f"//{host}").hostname in self.hosts
+            return urlsplit(f"//{_host(scope)}").hostname in self.hosts
         except ValueError:
             return False
+
+    def _other_host(self, scope: Any) -> JSONResponse:
+        expected = ", ".join(sorted(self.hosts or ()))
+        message = f"the header Host names {shown(_host(scope))}, the service answers to {expected}"
+        return JSONResponse({"error": f"{message}; start it with --host to answer to others"}, 400)
+
+
+def _host(scope: Any) -> str:
+    return dict(scope["headers"]).get(b"host", b"").decode("latin-1")

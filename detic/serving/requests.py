@@ -1,6 +1,6 @@
-"""Requests for detection: an image and what is wanted of it, however they were sent."""
+"""Requests for detection: an image and options, however they were sent."""
 
-from collections.abc import AsyncGenerator
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -12,15 +12,21 @@ from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
 from detic.serving.answers import MaskFormat
-from detic.serving.limits import Limits, Refusal, Reservation, check_size, within
+from detic.serving.limits import (
+    HTTPError,
+    Limits,
+    Reservation,
+    check_num_texts,
+    check_size,
+    within,
+)
 
 MAX_FIELDS = 2100  # of a form
-MAX_FIELD_BYTES = 2**20
 IMAGE_PART = "image"
 
 
 class DetectOptions(BaseModel):
-    """What is wanted, in the query, the fields of a form, or a JSON body."""
+    """The options of a request, in the query, the fields of a form, or a JSON body."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -30,6 +36,7 @@ class DetectOptions(BaseModel):
     names: Annotated[
         list[str],
         Field(
+            fail_fast=True,  # a million wrong ones would be a million errors
             description="Class names to look for instead; in the query and in forms separated by "
             "commas.",
             examples=[["red star,blue mug"]],
@@ -49,21 +56,9 @@ class DetectOptions(BaseModel):
     ] = MaskFormat.NONE
 
 
-class DetectBody(DetectOptions):
-    """A request whose image is at an address."""
-
-    url: Annotated[
-        str,
-        Field(
-            description="Of the image; services fetch none unless they were started with --allow-url.",
-            examples=["https://images.example.org/shop/desk.jpg"],
-        ),
-    ]
-
-
 @dataclass(frozen=True)
-class Wanted:
-    """A request as it was read."""
+class DetectRequest:
+    """A request for detection as it was read."""
 
     options: DetectOptions
     image: bytes = b""  # the content of its file
@@ -72,25 +67,28 @@ class Wanted:
 
 async def read_request(
     request: Request, query: DetectOptions, limits: Limits, reservation: Reservation
-) -> Wanted:
-    """Return what a request wants.
+) -> DetectRequest:
+    """Return a request as it was read.
 
     Args:
         query: the options of its address; those of its body go before them.
         reservation: holds what is read.
 
     Raises:
-        Refusal: its body is malformed or too large.
+        HTTPError: its body is malformed or too large, or has too many names.
         RequestValidationError: an option has another value.
     """
     kind = content_type(request)
-    body = limited_body(request, limits.max_body_bytes, reservation)
+    is_json = kind == "application/json"  # it holds an address in place of an image
+    most = limits.max_vocabulary_bytes if is_json else limits.max_body_bytes
+    body = limited_body(request, most, reservation)
+    query = query.model_copy(update={"names": _split(query.names, limits)})
     if kind == "multipart/form-data":
-        return await _read_form(request, body, query)
+        return await _read_form(request, body, query, limits)
     content = b"".join([part async for part in body])
-    if kind == "application/json":
+    if is_json:
         return _read_json(content, query)
-    return Wanted(_split_names(query), image=content)
+    return DetectRequest(query, image=content)
 
 
 def content_type(request: Request) -> str:
@@ -104,7 +102,7 @@ def limited_body(
     """Return the parts of a body as they come.
 
     Raises:
-        Refusal: it is too large, or says that it will be.
+        HTTPError: it is too large, or says that it will be.
     """
     length = request.headers.get("content-length", "")
     if length.isdecimal():
@@ -113,46 +111,50 @@ def limited_body(
 
 
 async def _read_form(
-    request: Request, body: AsyncGenerator[bytes, None], query: DetectOptions
-) -> Wanted:
+    request: Request, body: AsyncGenerator[bytes, None], query: DetectOptions, limits: Limits
+) -> DetectRequest:
     parser = MultiPartParser(
-        request.headers, body, max_files=1, max_fields=MAX_FIELDS, max_part_size=MAX_FIELD_BYTES
+        request.headers,
+        body,
+        max_files=1,
+        max_fields=MAX_FIELDS,
+        max_part_size=limits.max_vocabulary_bytes,
     )
     try:
         form = await parser.parse()
     except MultiPartException as error:
-        raise Refusal(400, f"the form is malformed: {error.message}") from error
+        raise HTTPError(400, f"the form is malformed: {error.message}") from error
     except (KeyError, ValueError, AssertionError, LookupError) as error:  # headers without meaning
-        raise Refusal(400, "the form is malformed") from error
+        raise HTTPError(400, "the form is malformed") from error
     try:
         image = form.get(IMAGE_PART)
         if not isinstance(image, UploadFile):
-            raise Refusal(400, f"the form has no file `{IMAGE_PART}`")
-        options = _split_names(_merged(query, _fields(form)))
-        return Wanted(options, image=await image.read())
+            raise HTTPError(400, f"the form has no file `{IMAGE_PART}`")
+        options = _merged(query, _fields(form, limits))
+        return DetectRequest(options, image=await image.read())
     finally:
         await form.close()
 
 
-def _fields(form: FormData) -> dict[str, Any]:
-    """Return the fields of a form besides the image; names may repeat."""
+def _fields(form: FormData, limits: Limits) -> dict[str, Any]:
+    """Return the fields of a form besides the image; `names` may be there more than once."""
     fields: dict[str, Any] = {key: value for key, value in form.items() if key != IMAGE_PART}
     if "names" in fields:
-        fields["names"] = form.getlist("names")
+        fields["names"] = _split([str(text) for text in form.getlist("names")], limits)
     return fields
 
 
-def _read_json(content: bytes, query: DetectOptions) -> Wanted:
+def _read_json(content: bytes, query: DetectOptions) -> DetectRequest:
     try:
         fields = orjson.loads(content)
     except orjson.JSONDecodeError as error:
-        raise Refusal(400, f"the body is no JSON: {error}") from error
+        raise HTTPError(400, f"the body is no JSON: {error}") from error
     if not isinstance(fields, dict):
-        raise Refusal(400, "the body is no JSON object")
+        raise HTTPError(400, "the body is no JSON object")
     url = fields.pop("url", None)
     if not isinstance(url, str):
-        raise Refusal(400, "the JSON object has no text `url`; send images as they are")
-    return Wanted(_merged(query, fields), url=url)
+        raise HTTPError(400, "the JSON object has no text `url`; send images as they are")
+    return DetectRequest(_merged(query, fields), url=url)
 
 
 def _merged(query: DetectOptions, fields: dict[str, Any]) -> DetectOptions:
@@ -162,7 +164,7 @@ def _merged(query: DetectOptions, fields: dict[str, Any]) -> DetectOptions:
         raise RequestValidationError(error.errors()) from error
 
 
-def _split_names(options: DetectOptions) -> DetectOptions:
-    """Return options whose names are not separated by commas any more."""
-    names = [name.strip() for text in options.names for name in text.split(",")]
-    return options.model_copy(update={"names": names})
+def _split(texts: Sequence[str], limits: Limits) -> list[str]:
+    """Return names that were separated by commas."""
+    check_num_texts(sum(text.count(",") + 1 for text in texts), limits)
+    return [name.strip() for text in texts for name in text.split(",")]

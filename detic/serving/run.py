@@ -2,6 +2,7 @@
 
 import argparse
 import logging
+import math
 import os
 import signal
 import socket
@@ -167,10 +168,15 @@ def _run(service: Service, listener: socket.socket, host: str, token: str | None
         access_log=False,
         server_header=False,
         proxy_headers=False,  # anyone can send them
-        timeout_graceful_shutdown=int(service.options.limits.timeout_s) + 1,
+        timeout_graceful_shutdown=ending_s(service.options.limits),
     )
     with _signals_that_end_nothing_more():
         uvicorn.Server(config).run(sockets=[listener])
+
+
+def ending_s(limits: Limits) -> int:
+    """Return the seconds that the last requests have: for their bodies, and then for their answers."""
+    return math.ceil(2 * limits.timeout_s) + 1
 
 
 @contextmanager

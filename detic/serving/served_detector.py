@@ -88,10 +88,8 @@ class LocalDetector:
             )
 
     def _padded_size_hw(self, image_size_hw: tuple[int, int]) -> Hashable:
-        pixels = np.broadcast_to(np.uint8(0), (*image_size_hw, 3))
-        resized = self._detector.input_format.model_input(pixels)["image"]
-        height, width = resized.shape[-2:]
-        return self._detector.model.padded_size_hw((height, width))
+        detector = self._detector
+        return detector.model.padded_size_hw(detector.input_format.size_hw(image_size_hw))
 
     def detect(
         self, images: Sequence[np.ndarray], vocabulary: Any, *, threshold: float, masks: bool

@@ -2,7 +2,6 @@
 
 import asyncio
 import os
-import time
 from collections.abc import Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -18,18 +17,19 @@ from detic.serving.addresses import fetch_image
 from detic.serving.answers import MaskFormat, answer
 from detic.serving.batcher import Batcher, BatchTimes
 from detic.serving.images import BYTES_PER_PIXEL, check_header, decode
-from detic.serving.limits import Admission, Limits, Refusal, Reservation
+from detic.serving.limits import Admission, HTTPError, Limits, Reservation
 from detic.serving.metrics import Metrics
 from detic.serving.served_detector import ServedDetector
 from detic.serving.vocabularies import DEFAULT, ServedVocabulary, Vocabularies
 
 MAX_DECODERS = 4  # threads
+MAX_FETCHERS = 16  # threads of their own, in which slow addresses hold up nothing else
 _DRAINING_S = 0.01  # between two looks at what is in progress
 
 
 @dataclass(frozen=True)
-class Asked:
-    """What is to be found in an image."""
+class DetectParams:
+    """What to look for in an image, and what to answer."""
 
     vocabulary: ServedVocabulary
     threshold: float
@@ -81,6 +81,7 @@ class Service:
             on_batch=self._note_batch,
         )
         self._decoders = ThreadPoolExecutor(min(MAX_DECODERS, os.cpu_count() or 1), "images")
+        self._fetchers = ThreadPoolExecutor(MAX_FETCHERS, "addresses")
         for name, help, value in (
             ("detic_queue_images", "Images that wait.", lambda: len(self.batcher)),
             ("detic_requests_in_progress", "Requests.", lambda: self.admission.num_requests),
@@ -101,7 +102,7 @@ class Service:
         """Return the vocabulary of a request, as it is now.
 
         Raises:
-            InputError, Refusal: there is none, or the request names two.
+            InputError, HTTPError: there is none, or the request names two.
         """
         if id is not None and names:
             raise InputError("the request has a vocabulary and names; keep one of them")
@@ -112,7 +113,8 @@ class Service:
     async def fetch(self, url: str, reservation: Reservation) -> bytes:
         """Return the content of the image at an address; see ``fetch_image``."""
         options, limits = self.options, self.options.limits
-        content = await asyncio.to_thread(
+        content = await asyncio.get_running_loop().run_in_executor(
+            self._fetchers,
             fetch_image,
             url,
             options.url_prefixes,
@@ -123,38 +125,37 @@ class Service:
         reservation.hold(len(content))
         return content
 
-    async def find(self, content: bytes, asked: Asked, reservation: Reservation) -> bytes:
+    async def find(self, content: bytes, params: DetectParams, reservation: Reservation) -> bytes:
         """Return the answer for an image, as JSON.
 
         Args:
             content: of its file.
 
         Raises:
-            Refusal: it is no image, or one that is too large.
+            HTTPError: it is no image, or one that is too large.
         """
-        starts_s = time.monotonic()
         in_decoder = partial(asyncio.get_running_loop().run_in_executor, self._decoders)
         num_pixels = await in_decoder(check_header, content, self.options.limits)
         reservation.hold(num_pixels * BYTES_PER_PIXEL)
         image, size = await in_decoder(self._decoded, content)
-        detections = await self._batched(image, size, asked)
+        detections = await self._batched(image, size, params)
         text = await in_decoder(
-            answer, detections, asked.masks, self.model, asked.vocabulary.summary()
+            answer, detections, params.masks, self.model, params.vocabulary.summary()
         )
-        self.metrics.count_answer(time.monotonic() - starts_s, len(detections))
+        self.metrics.count_objects(len(detections))
         return text
 
     def _decoded(self, content: bytes) -> tuple[np.ndarray, Hashable]:
         image = decode(content)
         return image, self.detector.batch_key(image.shape[:2])
 
-    async def _batched(self, image: np.ndarray, size: Hashable, asked: Asked) -> Detections:
-        masks = asked.masks is not MaskFormat.NONE
-        key = BatchKey(asked.vocabulary, asked.threshold, masks, size)
+    async def _batched(self, image: np.ndarray, size: Hashable, params: DetectParams) -> Detections:
+        masks = params.masks is not MaskFormat.NONE
+        key = BatchKey(params.vocabulary, params.threshold, masks, size)
         try:
             return await asyncio.wrap_future(self.batcher.submit(image, key))
         except LackOfMemory as error:
-            raise Refusal(413, str(error)) from error
+            raise HTTPError(413, str(error)) from error
 
     async def drain(self) -> None:
         """Take no more requests, answer those that are in progress, and close."""
@@ -168,6 +169,7 @@ class Service:
         self.batcher.close()
         self.vocabularies.close()
         self._decoders.shutdown()
+        self._fetchers.shutdown()
 
     def _detect(self, images: Sequence[np.ndarray], key: BatchKey) -> list[Detections]:
         return self.detector.detect(

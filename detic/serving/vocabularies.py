@@ -12,26 +12,26 @@ import re
 import shutil
 import tempfile
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field, fields
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from detic.errors import InputError, in_short, shown
+from detic.errors import InputError, shown
 from detic.files import write_text
-from detic.serving.examples import Images, take_images, with_images_in, write_images
-from detic.serving.limits import Limits, Refusal
+from detic.serving.examples import with_images_in, write_images
+from detic.serving.limits import HTTPError, Limits
 from detic.serving.served_detector import VERSION_DIGITS
+from detic.serving.uploads import VocabularyUpload, upload_of
 from detic.vocabulary import Vocabulary, read_vocabulary_file
 from detic.vocabulary.names import as_file_items
-from detic.vocabulary.vocabulary import ClassEntry
-from detic.vocabulary.vocabulary_file import parse_items, vocabulary_of_items
 
 DEFAULT = "default"  # the id of what is looked for unless a request says otherwise
-FIELDS = frozenset(field.name for field in fields(ClassEntry))
 NUM_REMEMBERED = 64  # vocabularies of single requests
 _ID = re.compile(r"[A-Za-z0-9][A-Za-z0-9_.-]{0,63}")
+_RETRY = {"Retry-After": "5"}
 
 logger = logging.getLogger(__name__)
 
@@ -47,14 +47,6 @@ class ServedVocabulary:
 
     def summary(self) -> dict[str, Any]:
         return {"id": self.id, "version": self.version, "size": len(self.classes)}
-
-
-@dataclass(frozen=True, eq=False)
-class Described:
-    """A vocabulary as a client describes it."""
-
-    classes: Vocabulary
-    images: Images = field(default_factory=dict)  # of its examples, by name
 
 
 class Vocabularies:
@@ -84,7 +76,8 @@ class Vocabularies:
         self._thread = ThreadPoolExecutor(1, "vocabularies")
         self._changing = asyncio.Lock()  # what is stored, here and in the folder
         self._num_waiting = 0
-        self._stored = {DEFAULT: self._prepared(DEFAULT, Described(default))}
+        self._default = self._prepared(DEFAULT, VocabularyUpload(default))
+        self._stored = {DEFAULT: self._default}
         self._remembered: OrderedDict[str, asyncio.Future[ServedVocabulary]] = OrderedDict()
         if folder is not None:
             self._read(folder)
@@ -99,57 +92,67 @@ class Vocabularies:
         """Return a stored vocabulary.
 
         Raises:
-            Refusal: there is none.
+            HTTPError: there is none.
         """
         if id not in self._stored:
-            raise Refusal(
+            raise HTTPError(
                 404, f"there is no vocabulary {shown(id)}; GET /v1/vocabularies lists them"
             )
         return self._stored[id]
 
-    async def put(self, id: str, described: Described) -> tuple[ServedVocabulary, bool]:
+    async def put(self, id: str, upload: VocabularyUpload) -> tuple[ServedVocabulary, bool]:
         """Store a vocabulary under an id; return it, and whether the id is new.
 
         Raises:
             InputError: it does not suit the detector, or the id is no id.
-            Refusal: there are too many.
+            HTTPError: there are too many, or it cannot be kept.
         """
         _check_id(id)
         self._check_count(id)
-        vocabulary = await self._in_thread(id, described)
+        vocabulary = await self._in_thread(id, upload)
+        # Whoever stops waiting now must not leave the folder and the memory at odds.
+        is_new = await asyncio.shield(self._store(id, vocabulary, upload))
+        return vocabulary, is_new
+
+    async def _store(self, id: str, vocabulary: ServedVocabulary, upload: VocabularyUpload) -> bool:
+        """Put a vocabulary in place; return whether the id is new."""
         async with self._changing:
             self._check_count(id)
             is_new = id not in self._stored
             if self._folder is not None:
-                await asyncio.to_thread(_keep, self._folder, id, described)
+                await asyncio.to_thread(_keep, self._folder, id, upload)
             self._stored[id] = vocabulary
-        return vocabulary, is_new
+        return is_new
 
     async def delete(self, id: str) -> None:
-        """Forget a stored vocabulary.
+        """Forget a stored vocabulary; of the default one, what replaced it.
 
         Raises:
-            Refusal: there is none, or it is the default one.
+            HTTPError: there is none, or it stays in the folder.
         """
+        await asyncio.shield(self._forget(id))
+
+    async def _forget(self, id: str) -> None:
         async with self._changing:
             self.get(id)
-            if id == DEFAULT:
-                raise Refusal(422, "the default vocabulary stays; PUT replaces it")
             if self._folder is not None:
                 await asyncio.to_thread(_remove, self._folder, id)
-            del self._stored[id]
+            if id == DEFAULT:
+                self._stored[id] = self._default
+            else:
+                del self._stored[id]
 
     async def of_names(self, names: Sequence[str]) -> ServedVocabulary:
         """Return the vocabulary of a request's own names.
 
         Raises:
-            InputError, Refusal: a name is empty or there twice, or there are too many.
+            InputError, HTTPError: a name is empty or there twice, or there are too many.
         """
-        described = described_by(list(names), "names.json", self._limits)
-        version = version_of(described.classes)
+        upload = upload_of(names, "names", self._limits)
+        version = version_of(upload.classes)
         coming = self._remembered.get(version)
         if coming is None:
-            coming = asyncio.ensure_future(self._in_thread(None, described))
+            coming = asyncio.ensure_future(self._in_thread(None, upload))
             coming.add_done_callback(lambda done: self._forget_failed(version, done))
             self._remembered[version] = coming
         self._remembered.move_to_end(version)
@@ -164,24 +167,26 @@ class Vocabularies:
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    async def _in_thread(self, id: str | None, described: Described) -> ServedVocabulary:
+    async def _in_thread(self, id: str | None, upload: VocabularyUpload) -> ServedVocabulary:
         if self._num_waiting >= self._limits.max_requests:
-            raise Refusal(503, "too many vocabularies wait; try again later", {"Retry-After": "5"})
+            raise HTTPError(503, "too many vocabularies wait; try again later", _RETRY)
         self._num_waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._prepared, id, described)
+            return await loop.run_in_executor(self._thread, self._prepared, id, upload)
         finally:
             self._num_waiting -= 1
 
-    def _prepared(self, id: str | None, described: Described) -> ServedVocabulary:
-        classes = described.classes
-        if not described.images:
+    def _prepared(self, id: str | None, upload: VocabularyUpload) -> ServedVocabulary:
+        classes = upload.classes
+        if not upload.images:
             return ServedVocabulary(id, version_of(classes), classes, self._prepare(classes))
-        with tempfile.TemporaryDirectory() as folder:
-            write_images(described.images, Path(folder))
+        with ExitStack() as stack:
+            with _telling_no_paths():
+                folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
+                write_images(upload.images, folder)
             try:
-                prepared = self._prepare(with_images_in(Path(folder), classes))
+                prepared = self._prepare(with_images_in(folder, classes))
             except InputError as error:  # about the files of a folder that no client knows
                 raise InputError(str(error).replace(f"{folder}/", "")) from error
         return ServedVocabulary(id, version_of(classes), classes, prepared)
@@ -189,7 +194,7 @@ class Vocabularies:
     def _check_count(self, id: str) -> None:
         most = self._limits.max_vocabularies
         if id not in self._stored and len(self._stored) >= most:
-            raise Refusal(422, f"{most} vocabularies are stored already; delete one")
+            raise HTTPError(422, f"{most} vocabularies are stored already; delete one")
 
     def _read(self, folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
@@ -202,20 +207,35 @@ class Vocabularies:
                 path.stem, version, shown_classes, self._prepare(classes)
             )
             logger.info("vocabulary %s of %s", path.stem, path)
+            if path.stem == DEFAULT:
+                logger.warning("it replaces that of the command line; DELETE gives that back")
 
 
-def _keep(folder: Path, id: str, described: Described) -> None:
+@contextmanager
+def _telling_no_paths() -> Iterator[None]:
+    """Log the errors of the service's own disk, and tell clients no more than that there is one."""
+    try:
+        yield
+    except (OSError, InputError) as error:
+        logger.error("%s", error)
+        message = "the service cannot write to its disk, its log says why; try again later"
+        raise HTTPError(503, message, _RETRY) from error
+
+
+@_telling_no_paths()
+def _keep(folder: Path, id: str, upload: VocabularyUpload) -> None:
     """Write a vocabulary and its images into a folder, and remove the images of an older one."""
     images = _image_folder(folder, id)
-    write_images(described.images, images)
-    classes = with_images_in(Path(images.name), described.classes)
+    write_images(upload.images, images)
+    classes = with_images_in(Path(images.name), upload.classes)
     items = json.dumps(as_file_items(classes), ensure_ascii=False, indent=1)
     write_text(folder / f"{id}.json", items + "\n")
     for path in images.glob("*"):
-        if path.name not in described.images:
+        if path.name not in upload.images:
             path.unlink()
 
 
+@_telling_no_paths()
 def _remove(folder: Path, id: str) -> None:
     (folder / f"{id}.json").unlink(missing_ok=True)
     shutil.rmtree(_image_folder(folder, id), ignore_errors=True)
@@ -229,71 +249,6 @@ def version_of(classes: Vocabulary) -> str:
     """Return the first digits of a digest of what a vocabulary says."""
     text = json.dumps(as_file_items(classes), sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()[:VERSION_DIGITS]
-
-
-def parse_classes(text: str, file_name: str, limits: Limits) -> Described:
-    """Return the vocabulary that a client sent.
-
-    Args:
-        text: as the content of a vocabulary file, whose examples hold images in base64.
-        file_name: names it in messages; its suffix tells the format.
-
-    Raises:
-        InputError: it is no vocabulary.
-        Refusal: it has more texts or images, or larger ones, than there may be.
-    """
-    return described_by(parse_items(text, Path(file_name)), file_name, limits)
-
-
-def described_by(items: Sequence, file_name: str, limits: Limits) -> Described:
-    """Return the vocabulary of names and mappings of a client; as ``parse_classes`` does."""
-    _check_fields(items, file_name)
-    _check_count_of_texts(items, limits)
-    items, images = take_images(items, file_name, limits)
-    classes = with_images_in(Path(), vocabulary_of_items(items, Path(file_name)))
-    _check_lengths(classes, limits)
-    return Described(classes, images)
-
-
-def _check_fields(items: Sequence, file_name: str) -> None:
-    for position, item in enumerate(items, start=1):
-        others = set(item) - FIELDS if isinstance(item, dict) else None
-        if others:
-            known = ", ".join(sorted(FIELDS))
-            place = f"{file_name}, entry {position}"
-            raise InputError(
-                f"{place} has the field {shown(min(map(str, others)))}; choose {known}"
-            )
-
-
-def _check_count_of_texts(items: Sequence, limits: Limits) -> None:
-    """Check how much there is to embed before it is built."""
-    num_texts = sum(
-        (1 + _length(item.get("synonyms"))) * max(1, _length(item.get("prompts")))
-        if isinstance(item, dict)
-        else 1
-        for item in items
-    )
-    if num_texts > limits.max_texts:
-        raise Refusal(
-            422,
-            f"the vocabulary has {num_texts} names, synonyms and prompts; at most "
-            f"{limits.max_texts} are looked for at a time",
-        )
-
-
-def _length(value: object) -> int:
-    return len(value) if isinstance(value, list) else 0
-
-
-def _check_lengths(classes: Vocabulary, limits: Limits) -> None:
-    most = limits.max_text_length
-    for entry in classes.entries:
-        for text in (entry.name, *entry.synonyms, *(entry.prompts or ())):
-            if len(text) > most:
-                raise Refusal(
-                    422, f"{in_short(text)!r} has more than {most} characters; shorten it"
-                )
 
 
 def _check_id(id: str) -> None:

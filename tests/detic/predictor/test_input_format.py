@@ -23,6 +23,23 @@ def test_model_input_has_the_test_size_of_the_recipe():
     assert input_format.model_input(noise(20, 200))["image"].shape == (3, 10, 100)
 
 
+@pytest.mark.parametrize(
+    "overrides",
+    [
+        ["INPUT.MIN_SIZE_TEST", "32", "INPUT.MAX_SIZE_TEST", "100"],
+        ["INPUT.MIN_SIZE_TEST", "0"],  # as it is
+        ["INPUT.TEST_INPUT_TYPE", "square", "INPUT.TEST_SIZE", "48"],
+    ],
+)
+def test_the_size_of_the_input_is_known_without_an_image(overrides):
+    overrides = ["INPUT.CUSTOM_AUG", "EfficientDetResizeCrop", *overrides]
+    input_format = InputFormat.from_config(load_recipe(RECIPE, overrides))
+    for size_hw in ((64, 128), (31, 97), (300, 2), (1, 1)):
+        expected = input_format.model_input(noise(*size_hw))["image"].shape[1:]
+        assert input_format.size_hw(size_hw) == expected
+    input_format.size_hw((10**6, 10**6))  # of which there can be no image
+
+
 def test_resizing_is_detectron2s():
     resize = T.ResizeShortestEdge([32, 32], 100)
     found = InputFormat([resize], "BGR").model_input(noise())["image"]

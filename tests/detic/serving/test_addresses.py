@@ -6,7 +6,7 @@ import pytest
 
 from detic.errors import InputError
 from detic.serving.addresses import check_prefix, fetch_image, is_allowed, is_public
-from detic.serving.limits import Refusal
+from detic.serving.limits import HTTPError
 
 SHOP = "https://a.org/shop/"
 
@@ -28,12 +28,12 @@ SHOP = "https://a.org/shop/"
 )
 def test_other_addresses_are_not_fetched(address):
     assert not is_allowed(address, [SHOP])
-    with pytest.raises(Refusal, match="does not fetch"):
+    with pytest.raises(HTTPError, match="does not fetch"):
         fetch_image(address, [SHOP], 10, 1)
 
 
 def test_nothing_is_fetched_unless_it_is_allowed():
-    with pytest.raises(Refusal, match="fetches no addresses"):
+    with pytest.raises(HTTPError, match="fetches no addresses"):
         fetch_image(SHOP + "1.jpg", [], 10, 1)
 
 
@@ -68,9 +68,9 @@ def shop():
 
 def test_images_are_fetched_without_redirects(shop):
     assert fetch_image(shop + "1.jpg", [shop], 10, 5) == b"pixels"
-    with pytest.raises(Refusal, match="HTTP 302"):
+    with pytest.raises(HTTPError, match="HTTP 302"):
         fetch_image(shop + "2.jpg", [shop], 10, 5)
-    with pytest.raises(Refusal) as too_large:
+    with pytest.raises(HTTPError) as too_large:
         fetch_image(shop + "1.jpg", [shop], 5, 5)
     assert too_large.value.status == 413
 
@@ -81,7 +81,7 @@ def test_names_lead_to_no_private_address_unless_it_is_allowed(shop, scheme, mon
     find = socket.getaddrinfo
     monkeypatch.setattr(socket, "getaddrinfo", lambda host, *args: find("127.0.0.1", *args))
     named = f"{scheme}://images.example.org:{port}/shop/"
-    with pytest.raises(Refusal, match="its address is private"):
+    with pytest.raises(HTTPError, match="its address is private"):
         fetch_image(named + "1.jpg", [named], 10, 5)
     if scheme == "http":
         assert fetch_image(named + "1.jpg", [named], 10, 5, private_names=True) == b"pixels"

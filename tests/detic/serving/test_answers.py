@@ -1,8 +1,10 @@
 import json
 
 import numpy as np
+import pytest
+from hotcoco import mask as rle
 
-from detic.result_rows import decoded_masks
+from detic.result_rows import decoded_masks, encoded_masks
 from detic.serving.answers import MaskFormat, answer, outlines
 
 from .service_of_fakes import found_in
@@ -30,12 +32,31 @@ def test_masks_are_run_lengths_or_outlines():
     assert mask[:2, :3].all()
     assert mask.sum() == 6
     (entry,) = content(MaskFormat.POLYGONS)["detections"]
-    assert entry["polygons"] == [[0, 0, 0, 1, 2, 1, 2, 0]]
+    assert entry["polygons"] == [[0, 0, 0, 2, 3, 2, 3, 0]]  # along the edges of pixels
     assert "mask" not in entry
 
 
-def test_holes_have_outlines():
-    ring = np.ones((5, 5), bool)
-    ring[2, 2] = False
-    assert len(outlines(ring)) == 2
-    assert outlines(np.zeros((5, 5), bool)) == []
+def painted(polygons, size_hw):
+    """The points that lie inside an odd number of polygons."""
+    layers = [rle.decode(rle.merge(rle.fr_py_objects([p], *size_hw))) for p in polygons]
+    return np.sum(layers, axis=0) % 2 == 1
+
+
+@pytest.mark.parametrize(
+    ("rows", "count"),
+    [
+        (["#"], 1),  # a single pixel
+        (["...", ".#.", "..#"], 1),  # pixels that touch at a corner
+        (["###", "#.#", "###"], 2),  # a hole
+        (["#####", "#...#", "#.#.#", "#...#", "#####"], 3),  # an island in a hole
+    ],
+)
+def test_outlines_paint_the_mask_and_nothing_else(rows, count):
+    mask = np.array([[c == "#" for c in row] for row in rows])
+    found = outlines(encoded_masks(mask[None])[0])
+    assert len(found) == count
+    np.testing.assert_array_equal(painted(found, mask.shape), mask)
+
+
+def test_what_shows_nothing_has_no_outline():
+    assert outlines(encoded_masks(np.zeros((1, 5, 5), bool))[0]) == []

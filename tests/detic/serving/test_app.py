@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import threading
 from pathlib import Path
 
 import pytest
@@ -34,6 +35,41 @@ def test_an_image_comes_as_body_or_in_a_form():
     in_service(test)
 
 
+def test_names_of_the_query_go_with_an_address_too(monkeypatch):
+    monkeypatch.setattr("detic.serving.service.fetch_image", lambda *arguments: BODY)
+
+    async def test(client, service):
+        for body, expected in (
+            ({"url": "http://a/"}, ["mug", "plate"]),
+            ({"url": "http://a/", "names": ["key, black"]}, ["key, black"]),
+        ):
+            found = await client.post(f"{DETECT}?names=mug, plate", json=body)
+            assert names_in(found) == expected
+
+    in_service(test)
+
+
+def test_slow_addresses_hold_up_nothing_else(monkeypatch):
+    may_go = threading.Event()
+
+    def fetch(*arguments):
+        assert may_go.wait(20)
+        return BODY
+
+    monkeypatch.setattr("detic.serving.service.fetch_image", fetch)
+
+    async def test(client, service):
+        asked = (client.post(DETECT, json={"url": "http://a/"}) for _ in range(40))
+        waiting = [asyncio.create_task(request) for request in asked]
+        while service.admission.num_requests < 40:
+            await asyncio.sleep(0.001)
+        assert (await client.put(SWAPPED, json=["mug"])).status_code == 201
+        may_go.set()
+        assert {response.status_code for response in await asyncio.gather(*waiting)} == {200}
+
+    in_service(test)
+
+
 def test_vocabularies_are_stored_read_used_and_forgotten():
     async def test(client, service):
         path = "/v1/vocabularies/kitchen"
@@ -58,6 +94,11 @@ def test_vocabularies_are_stored_read_used_and_forgotten():
 
 
 BODY = image_file()
+NAMES_FORM = (
+    b'--x\r\nContent-Disposition: form-data; name="names"\r\n\r\na,b,c\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="names"\r\n\r\nd\r\n'
+    b'--x\r\nContent-Disposition: form-data; name="image"; filename="a"\r\n\r\nx\r\n--x--\r\n'
+)
 MISTAKES = {  # method, address, body, headers, status, words of the message
     "no image": ("POST", DETECT, b"text", {}, 400, "cannot be read"),
     "nothing": ("POST", DETECT, b"", {}, 400, "there is no image"),
@@ -66,6 +107,7 @@ MISTAKES = {  # method, address, body, headers, status, words of the message
     "a broken form": ("POST", DETECT, b"no form", FORM, 400, "form"),
     "no JSON": ("POST", DETECT, b"{", JSON, 400, "no JSON"),
     "a list": ("POST", DETECT, b"[]", JSON, 400, "no JSON object"),
+    "no JSON either": ("PUT", SWAPPED, b'["a"', JSON, 400, "the body is no JSON: Expecting"),
     "no UTF-8": ("PUT", SWAPPED, b"\xff", {"Content-Type": "text/plain"}, 400, "not UTF-8"),
     "unknown vocabulary": ("POST", f"{DETECT}?vocabulary=x", BODY, {}, 404, "no vocabulary 'x'"),
     "unknown route": ("GET", "/v1/cats", b"", {}, 404, "Not Found"),
@@ -80,6 +122,9 @@ MISTAKES = {  # method, address, body, headers, status, words of the message
     "two vocabularies": ("POST", f"{DETECT}?vocabulary=a&names=b", BODY, {}, 422, "keep one"),
     "an empty name": ("POST", f"{DETECT}?names=a,", BODY, {}, 422, "name 2 is empty"),
     "many names": ("POST", f"{DETECT}?names=a,b,c,d", BODY, {}, 422, "has 4 names"),
+    "many in a form": ("POST", f"{DETECT}?vocabulary=a", NAMES_FORM, FORM, 422, "has 4 names"),
+    "no name": ("POST", DETECT, b'{"url": "a", "names": [1, 2]}', JSON, 422, "names.0: "),
+    "long JSON": ("POST", DETECT, b" " * 1600, JSON, 413, "more than 1,500 bytes"),
     "an address": ("POST", DETECT, b'{"url": "http://a"}', JSON, 422, "fetches no addresses"),
 }
 
@@ -88,12 +133,16 @@ MISTAKES = {  # method, address, body, headers, status, words of the message
     ("method", "address", "body", "headers", "status", "words"), MISTAKES.values(), ids=MISTAKES
 )
 def test_mistakes_are_told(method, address, body, headers, status, words):
-    limits = Limits(max_body_bytes=2000, max_vocabulary_bytes=2000, max_pixels=15000, max_texts=3)
+    limits = Limits(max_body_bytes=2000, max_vocabulary_bytes=1500, max_pixels=15000, max_texts=3)
 
     async def test(client, service):
         response = await client.request(method, address, content=body, headers=headers)
         assert response.status_code == status
         assert words in response.json()["error"]
+        described = (await client.get("/openapi.json")).json()["paths"]
+        path = address.partition("?")[0].replace(SWAPPED, "/v1/vocabularies/{id}")
+        answers = described.get(path, {}).get(method.lower())  # none of other routes and methods
+        assert answers is None or str(status) in answers["responses"]
         assert (service.admission.num_requests, service.admission.held_bytes) == (0, 0)
 
     in_service(test, limits=limits)
@@ -162,6 +211,8 @@ def test_requests_that_name_another_host_are_refused():
         ):
             response = await client.get("/healthz", headers={"Host": host})
             assert response.status_code == status
+        response = await client.get("/healthz", headers={"Host": "evil.org"})
+        assert "'evil.org', the service answers to ::1, localhost" in response.json()["error"]
 
     in_service(test, hosts={"localhost", "::1"})
 
@@ -214,6 +265,47 @@ def test_answers_that_take_too_long_are_given_up():
     in_service(test, detector, limits=Limits(timeout_s=0.05))
 
 
+class SlowToLearn(FakeDetector):
+    """It prepares no vocabulary but its own before it may."""
+
+    def __init__(self):
+        super().__init__()
+        self.may_learn = threading.Event()
+
+    def prepare(self, classes):
+        if classes is not self.classes:
+            assert self.may_learn.wait(20)
+        return super().prepare(classes)
+
+
+def test_vocabularies_that_take_too_long_are_not_stored():
+    detector = SlowToLearn()
+
+    async def test(client, service):
+        response = await client.put(SWAPPED, json=["mug"])
+        assert response.status_code == 503
+        assert "Retry-After" in response.headers
+        detector.may_learn.set()
+        assert names_in(await client.post(f"{DETECT}?names=plate", content=BODY)) == ["plate"]
+        assert (await client.get(SWAPPED)).status_code == 404
+
+    in_service(test, detector, limits=Limits(timeout_s=0.3))
+
+
+def test_seconds_of_requests_hold_all_that_was_waited_for():
+    detector = SlowToLearn()
+
+    async def test(client, service):
+        waiting = asyncio.create_task(client.post(f"{DETECT}?names=mug", content=BODY))
+        await asyncio.sleep(0.05)
+        detector.may_learn.set()
+        assert names_in(await waiting) == ["mug"]
+        text = (await client.get("/metrics")).text
+        assert float(re.search(r"detic_request_seconds_sum (.*)", text)[1]) >= 0.04
+
+    in_service(test, detector)
+
+
 def test_images_of_one_size_share_batches():
     detector = FakeDetector()
     detector.may_go.clear()
@@ -258,7 +350,8 @@ def test_swapped_vocabularies_never_mix():
     in_service(test)
 
 
-def test_what_was_taken_is_answered_before_the_end():
+def test_a_service_that_ends_answers_what_it_has_taken():
+    """Where another server ends it while it still takes connections; ``test_process`` has our own."""
     detector = FakeDetector()
     detector.may_go.clear()
 
@@ -296,15 +389,28 @@ def test_malformed_requests_leave_the_service_up():
 
 
 def test_the_description_has_examples():
+    from detic.serving.requests import DetectOptions
+
     async def test(client, service):
         paths = (await client.get("/openapi.json")).json()["paths"]
         assert set(paths) >= {DETECT, "/v1/models", "/v1/vocabularies/{id}", "/healthz", "/readyz"}
         answers = paths[DETECT]["post"]["responses"]
         assert set(answers) == {*map(str, (200, 400, 401, 404, 408, 413, 422, 429, 503))}
+        described = [
+            (int(status), answer)
+            for methods in paths.values()
+            for route in methods.values()
+            for status, answer in route["responses"].items()
+        ]
+        for answer in (answer for status, answer in described if status >= 400):
+            assert answer["content"]["application/json"]["example"].keys() == {"error"}
         example = answers["200"]["content"]["application/json"]["example"]
         found = (await client.post(f"{DETECT}?masks=polygons", content=BODY)).json()
         assert example.keys() == found.keys()
         assert example["detections"][0].keys() == found["detections"][0].keys()
+        asked = paths[DETECT]["post"]["requestBody"]["content"]
+        for kind, image in (("multipart/form-data", "image"), ("application/json", "url")):
+            assert set(asked[kind]["schema"]["properties"]) == {image, *DetectOptions.model_fields}
         body = paths["/v1/vocabularies/{id}"]["put"]["requestBody"]["content"]
         stored = await client.put(SWAPPED, json=body["application/json"]["example"])
         assert stored.status_code == 201

@@ -7,8 +7,9 @@ import pytest
 
 from detic.errors import InputError
 from detic.serving.examples import take_images
-from detic.serving.limits import Limits, Refusal
-from detic.serving.vocabularies import Vocabularies, parse_classes, version_of
+from detic.serving.limits import HTTPError, Limits
+from detic.serving.uploads import parse_upload
+from detic.serving.vocabularies import Vocabularies, version_of
 from detic.vocabulary import Vocabulary
 
 from .service_of_fakes import image_file
@@ -18,21 +19,21 @@ IMAGE = image_file()
 TEXT = b64encode(IMAGE).decode()
 
 
-def described(*examples):
+def upload(*examples):
     text = json.dumps([{"name": "mug", "examples": list(examples)}, "plate"])
-    return parse_classes(text, "body.json", LIMITS)
+    return parse_upload(text, "body.json", LIMITS)
 
 
 def test_images_are_called_after_their_content():
-    one = described({"image": TEXT, "box": [1, 1, 5, 4]}, TEXT)
+    one = upload({"image": TEXT, "box": [1, 1, 5, 4]}, TEXT)
     ((name, content),) = one.images.items()
     assert content == IMAGE
     (mug, _) = one.classes.entries
     assert [example.image for example in mug.examples] == [name, name]
     assert [example.box for example in mug.examples] == [(1, 1, 5, 4), None]
-    other = described(b64encode(image_file(7, 6)).decode())
-    assert version_of(described(TEXT).classes) == version_of(described(TEXT).classes)
-    assert version_of(other.classes) != version_of(described(TEXT).classes)
+    other = upload(b64encode(image_file(7, 6)).decode())
+    assert version_of(upload(TEXT).classes) == version_of(upload(TEXT).classes)
+    assert version_of(other.classes) != version_of(upload(TEXT).classes)
 
 
 @pytest.mark.parametrize(
@@ -41,7 +42,7 @@ def test_images_are_called_after_their_content():
         ("/etc/passwd", "body.json, entry 1: an image of 'examples' is no text in base64"),
         ("../x", "is no text in base64"),
         ("ä", "is no text in base64"),
-        ("aGFsbG8=", "the image cannot be read"),
+        ("aGFsbG8=", "entry 1, an image of 'examples': the image cannot be read"),
         ("", "there is no image"),
         (b64encode(image_file(20, 20)).decode(), "20 x 20 pixels; at most 100"),
         ({"image": TEXT, "path": "x"}, "'examples' is list .*; expected"),
@@ -50,12 +51,12 @@ def test_images_are_called_after_their_content():
     ],
 )
 def test_what_is_no_image_is_told(example, message):
-    with pytest.raises((InputError, Refusal), match=message):
-        described(example)
+    with pytest.raises((InputError, HTTPError), match=message):
+        upload(example)
 
 
 def test_there_are_only_so_many():
-    with pytest.raises(Refusal, match="more than 2 examples"):
+    with pytest.raises(HTTPError, match="more than 2 examples"):
         take_images([{"examples": ["x"] * 3}], "body.json", LIMITS)
 
 
@@ -79,12 +80,12 @@ def test_detectors_find_the_images_as_files(is_kept, tmp_path):
         return classes.names
 
     async def put(store):
-        await store.put("kitchen", described(TEXT))
-        assert store.get("kitchen").classes.entries == described(TEXT).classes.entries
+        await store.put("kitchen", upload(TEXT))
+        assert store.get("kitchen").classes.entries == upload(TEXT).classes.entries
 
     async def get(store):
-        assert store.get("kitchen").version == version_of(described(TEXT).classes)
-        await store.put("kitchen", described(b64encode(image_file(7, 6)).decode()))
+        assert store.get("kitchen").version == version_of(upload(TEXT).classes)
+        await store.put("kitchen", upload(b64encode(image_file(7, 6)).decode()))
         (left,) = tmp_path.glob("kitchen.images/*")
         assert left.read_bytes() == image_file(7, 6)
         await store.delete("kitchen")
@@ -103,8 +104,8 @@ def test_messages_name_no_folder_of_the_service():
             raise InputError(f"{classes.entries[0].examples[0].image}: no region")
 
     async def put(store):
-        (name,) = described(TEXT).images
+        (name,) = upload(TEXT).images
         with pytest.raises(InputError, match=f"^{name}: no region"):
-            await store.put("kitchen", described(TEXT))
+            await store.put("kitchen", upload(TEXT))
 
     in_store(put, prepare, None)

@@ -15,7 +15,7 @@ from detic.serving.exported import ExportedDetector
 from detic.serving.limits import Limits
 from detic.serving.served_detector import LocalDetector
 from detic.serving.service import ServiceOptions
-from detic.serving.vocabularies import parse_classes
+from detic.serving.uploads import parse_upload
 from detic.vocabulary import Vocabulary
 from detic.vocabulary.vocabulary import ClassEntry, ClassExample
 from detic_commands.serve import argument_parser
@@ -186,7 +186,7 @@ def test_a_file_finds_what_its_detector_finds(tmp_path):
     detector = Detector.from_pretrained("shapes-detic", ["red star"], device="cpu")
     local = LocalDetector(detector, "shapes")
     image = cv2.imread(str(resource("docs/pictures/scene.png")))
-    classes = parse_classes(VOCABULARY, "body.json", Limits()).classes
+    classes = parse_upload(VOCABULARY, "body.json", Limits()).classes
     found, expected = (
         one.detect([image], one.prepare(classes), threshold=0.02, masks=True)[0]
         for one in (served, local)

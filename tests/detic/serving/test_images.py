@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 
 from detic.serving.images import check_header, decode
-from detic.serving.limits import Limits, Refusal
+from detic.serving.limits import HTTPError, Limits
 
 from .service_of_fakes import image_file
 
@@ -22,7 +22,7 @@ def with_size(width, height):
 def test_pixels_are_counted_before_they_are_decoded(size):
     content = with_size(*size)
     assert len(content) < 200
-    with pytest.raises(Refusal) as refusal:
+    with pytest.raises(HTTPError) as refusal:
         check_header(content, Limits())
     assert refusal.value.status == 413
 

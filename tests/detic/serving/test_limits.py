@@ -2,11 +2,11 @@ import asyncio
 
 import pytest
 
-from detic.serving.limits import Admission, Limits, Refusal, within
+from detic.serving.limits import Admission, HTTPError, Limits, within
 
 
 def refused(status, function, *arguments):
-    with pytest.raises(Refusal) as error:
+    with pytest.raises(HTTPError) as error:
         function(*arguments)
     assert error.value.status == status
     return error.value

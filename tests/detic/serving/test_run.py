@@ -4,6 +4,7 @@ import pytest
 
 from detic.errors import InputError
 from detic.serving import run
+from detic.serving.limits import Limits
 from detic_commands.serve import argument_parser
 
 
@@ -30,6 +31,10 @@ def test_arguments_become_limits():
     assert options.max_batch == 4
     with pytest.raises(InputError, match="is no folder of a server"):
         run.service_options(argument_parser().parse_args(["--allow-url", "images.org"]))
+
+
+def test_the_last_requests_have_time_for_their_bodies_and_answers():
+    assert run.ending_s(Limits(timeout_s=60)) > 2 * 60
 
 
 def test_a_port_in_use_is_told_before_weights_are_read():

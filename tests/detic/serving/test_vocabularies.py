@@ -4,25 +4,20 @@ import threading
 import pytest
 
 from detic.errors import InputError
-from detic.serving.limits import Limits, Refusal
-from detic.serving.vocabularies import (
-    NUM_REMEMBERED,
-    Described,
-    Vocabularies,
-    parse_classes,
-    version_of,
-)
+from detic.serving.limits import HTTPError, Limits
+from detic.serving.uploads import VocabularyUpload, parse_upload
+from detic.serving.vocabularies import NUM_REMEMBERED, Vocabularies, version_of
 from detic.vocabulary import Vocabulary
 
-LIMITS = Limits(max_texts=4, max_text_length=10, max_vocabularies=2)
+LIMITS = Limits(max_vocabularies=2)
 
 
 def names(*texts):
     return Vocabulary.from_names(texts)
 
 
-def described(*texts):
-    return Described(names(*texts))
+def upload(*texts):
+    return VocabularyUpload(names(*texts))
 
 
 def in_store(test, prepare=lambda classes: classes.names, folder=None):
@@ -43,7 +38,7 @@ def test_versions_change_with_the_content_alone():
 
 def test_stored_vocabularies_are_read_again(tmp_path):
     text = '[{"name": "mug", "synonyms": ["cup"], "negative": true}, "plate"]'
-    sent = parse_classes(text, "body.json", LIMITS)
+    sent = parse_upload(text, "body.json", LIMITS)
 
     async def store(vocabularies):
         assert (await vocabularies.put("kitchen", sent))[1]
@@ -51,7 +46,7 @@ def test_stored_vocabularies_are_read_again(tmp_path):
     async def read(vocabularies):
         assert vocabularies.get("kitchen").classes.entries == sent.classes.entries
         await vocabularies.delete("kitchen")
-        with pytest.raises(Refusal, match="no vocabulary 'kitchen'"):
+        with pytest.raises(HTTPError, match="no vocabulary 'kitchen'"):
             vocabularies.get("kitchen")
 
     in_store(store, folder=tmp_path)
@@ -69,7 +64,7 @@ def test_a_vocabulary_that_cannot_be_embedded_changes_nothing(tmp_path):
     async def test(vocabularies):
         before = vocabularies.get("default")
         with pytest.raises(InputError, match="does not fit"):
-            await vocabularies.put("default", described("bad"))
+            await vocabularies.put("default", upload("bad"))
         with pytest.raises(InputError, match="does not fit"):
             await vocabularies.of_names(["bad"])
         assert vocabularies.get("default") is before
@@ -82,21 +77,56 @@ def test_a_vocabulary_that_cannot_be_embedded_changes_nothing(tmp_path):
 def test_ids_are_file_names(id):
     async def test(vocabularies):
         with pytest.raises(InputError, match="no id of a vocabulary"):
-            await vocabularies.put(id, described("a"))
+            await vocabularies.put(id, upload("a"))
 
     in_store(test)
 
 
 def test_there_is_room_for_some_vocabularies():
     async def test(vocabularies):
-        await vocabularies.put("one", described("a"))
-        with pytest.raises(Refusal, match="2 vocabularies are stored already"):
-            await vocabularies.put("two", described("a"))
-        assert not (await vocabularies.put("one", described("b")))[1]
-        with pytest.raises(Refusal, match="PUT replaces it"):
-            await vocabularies.delete("default")
+        await vocabularies.put("one", upload("a"))
+        with pytest.raises(HTTPError, match="2 vocabularies are stored already"):
+            await vocabularies.put("two", upload("a"))
+        assert not (await vocabularies.put("one", upload("b")))[1]
+        with pytest.raises(HTTPError, match="no vocabulary 'two'"):
+            await vocabularies.delete("two")
 
     in_store(test)
+
+
+def test_the_default_vocabulary_is_replaced_and_given_back(tmp_path):
+    async def replace(vocabularies):
+        await vocabularies.put("default", upload("mug"))
+
+    async def give_back(vocabularies):
+        assert vocabularies.get("default").classes.names == ("mug",)
+        await vocabularies.delete("default")
+        assert vocabularies.get("default").classes.names == ("thing",)
+        await vocabularies.delete("default")  # which changes nothing
+
+    for test in (replace, give_back):
+        in_store(test, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_errors_of_the_services_own_disk_tell_no_paths(tmp_path):
+    async def test(vocabularies):
+        (tmp_path / "kitchen.json" / "in the way").mkdir(parents=True)
+        with pytest.raises(HTTPError, match="its log says why") as put:
+            await vocabularies.put("kitchen", upload("mug"))
+        with pytest.raises(HTTPError, match="no vocabulary 'kitchen'"):
+            vocabularies.get("kitchen")
+        (tmp_path / "kitchen.json").rename(tmp_path / "away")
+        await vocabularies.put("kitchen", upload("mug"))
+        (tmp_path / "kitchen.json").unlink()
+        (tmp_path / "kitchen.json").mkdir()
+        with pytest.raises(HTTPError, match="its log says why") as delete:
+            await vocabularies.delete("kitchen")
+        assert vocabularies.get("kitchen").classes.names == ("mug",)
+        assert {error.value.status for error in (put, delete)} == {503}
+        assert str(tmp_path) not in f"{put.value} {delete.value}"
+
+    in_store(test, folder=tmp_path)
 
 
 def test_names_of_requests_are_embedded_once():
@@ -114,24 +144,6 @@ def test_names_of_requests_are_embedded_once():
     assert embedded.count(("a", "b")) == 2  # again after it was forgotten
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ('["a", "b", "c", "d", "e"]', "has 5 names, synonyms and prompts"),
-        ('[{"name": "a", "synonyms": ["b"], "prompts": ["{} x", "{} y", "z"]}]', "has 6 names"),
-        ('["a name too long"]', "more than 10 characters"),
-        ('[{"name": "a", "image": "/etc/passwd"}]', "has the field 'image'; choose"),
-        ('[{"name": "a", "parent": "b"}]', "body.json, entry 1 .*unknown parent 'b'"),
-        ('{"a": 1}', "expected a list"),
-        ("[]", "names no class"),
-        ('["a", "a"]', "both name 1 and name 2"),
-    ],
-)
-def test_what_clients_describe_is_checked(text, message):
-    with pytest.raises((InputError, Refusal), match=message):
-        parse_classes(text, "body.json", LIMITS)
-
-
 def test_embedding_blocks_no_one_who_asks_for_what_is_there():
     may_go = threading.Event()
 
@@ -141,7 +153,7 @@ def test_embedding_blocks_no_one_who_asks_for_what_is_there():
         return classes.names
 
     async def test(vocabularies):
-        coming = asyncio.create_task(vocabularies.put("default", described("new")))
+        coming = asyncio.create_task(vocabularies.put("default", upload("new")))
         await asyncio.sleep(0.01)
         assert vocabularies.get("default").classes.names == ("thing",)
         may_go.set()
