@@ -31,12 +31,21 @@ def merge_webdataset(images: Images, path: Path) -> None:
 
 
 def _add_pairs(tar: tarfile.TarFile, job: Job, index: int, labelled: Iterator[dict]) -> None:
-    sources = enumerate(job.shards[index].read(), start=1)
-    entries = read_part(job.part_path(index))
-    for (place, source), entry in zip(sources, entries, strict=True):
-        if isinstance(source, Failure) or "error" in entry:
+    """Add the images of a shard that were labelled.
+
+    Raises:
+        InputError: the shard does not hold these images any more.
+    """
+    sources = job.shards[index].read()
+    for entry in read_part(job.part_path(index)):
+        source = next(sources, None)
+        if "error" in entry:
             continue
-        key = f"{index:05d}-{place:04d}"
+        if source is None or isinstance(source, Failure):
+            raise InputError(
+                f"{entry['file_name']} is not where it was when it was labelled; put it back"
+            )
+        key = f"{index:05d}-{entry['image_id']:04d}"
         _add_member(tar, key + suffix_of(source.name), content_of(source))
         _add_member(tar, f"{key}.json", as_json(next(labelled)).encode())
 

@@ -1,5 +1,6 @@
 import base64
 import re
+import tarfile
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -88,6 +89,18 @@ def test_images_that_are_gone_or_have_changed_are_left_out(
         (tmp_path / name).unlink(missing_ok=True)
     with pytest.raises(InputError, match="none of the images is as it was"):
         sheet("--boxes-only")
+
+
+def test_shards_that_hold_fewer_images_than_before_are_named(plan, photos, sheet, tmp_path):
+    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
+        for name in photos:
+            tar.add(tmp_path / name, name)
+    job = plan("photos.tar", folder="packed")
+    label(job)
+    whole = (tmp_path / "photos.tar").read_bytes()
+    (tmp_path / "photos.tar").write_bytes(b"\0" * len(whole))
+    with pytest.raises(InputError, match=r"none of the images is as it was .*photos\.tar/photos/"):
+        sheet(of=job)
 
 
 def test_a_job_that_found_nothing_has_a_page(plan, write_image, sheet):
