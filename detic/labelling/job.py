@@ -61,9 +61,20 @@ class Job:
 
     @cached_property
     def shards(self) -> list[Shard]:
-        """The plan."""
-        with open_to_read(self.folder / _SHARDS) as file:
-            shards = [Shard(*json.loads(line)) for line in file]
+        """The plan.
+
+        Raises:
+            InputError: it is damaged or gone.
+        """
+        try:
+            with open_to_read(self.folder / _SHARDS) as file:
+                shards = [Shard(*json.loads(line)) for line in file]
+        except (FileNotFoundError, ValueError, TypeError) as error:
+            raise _damaged(self.folder / _SHARDS, error) from error
+        if len(shards) != self.num_shards:
+            raise _damaged(
+                self.folder / _SHARDS, f"it has {len(shards)} of {self.num_shards} shards"
+            )
         return [
             replace(shard, path=str(self.folder / shard.path)) if shard.is_in_job else shard
             for shard in shards
@@ -129,21 +140,32 @@ def open_job(folder: Path) -> Job:
     try:
         with open_to_read(folder / MANIFEST) as file:
             content = json.load(file)
-        if content.pop("version") != _VERSION:
-            raise InputError(
-                f"{folder} was planned by another version of Detic; plan a job in another folder"
-            )
-        categories = [Category(**category) for category in content.pop("categories")]
-        options = InputOptions(**content.pop("input_options"))
-        return Job(folder=folder, categories=categories, input_options=options, **content)
-    except InputError:
-        raise
+        job = _job(folder, **content) if content.pop("version") == _VERSION else None
     except FileNotFoundError as error:
         raise InputError(
             f"{folder} holds no job; `detic label run INPUT --job FOLDER` plans one"
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{folder / MANIFEST} is damaged ({error})") from error
+        raise _damaged(folder / MANIFEST, error) from error
+    if job is None:
+        raise InputError(
+            f"{folder} was planned by another version of Detic; plan a job in another folder"
+        )
+    return job
+
+
+def _job(folder: Path, *, categories: list[dict], input_options: dict, **others: Any) -> Job:
+    """Return the job of a manifest."""
+    return Job(
+        folder=folder,
+        categories=[Category(**category) for category in categories],
+        input_options=InputOptions(**input_options),
+        **others,
+    )
+
+
+def _damaged(path: Path, reason: object) -> InputError:
+    return InputError(f"{path} is damaged ({reason}); plan a job in another folder")
 
 
 def check_folder(folder: Path) -> None:

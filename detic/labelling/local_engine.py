@@ -65,6 +65,7 @@ class LocalEngine:
         finally:
             for worker in workers:
                 worker.process.kill()
+                worker.process.join()
         return queue.given_up
 
     def _start(self, place: int) -> _Worker:

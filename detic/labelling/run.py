@@ -53,8 +53,11 @@ def run_label(arguments: Namespace) -> int:
         logger.info("%s", read_status(job))
         return 0
     shards = share_of(job.missing(arguments.retry_failed), arguments.shard)
-    if shards:
-        _label(job, shards, arguments)
+    try:
+        if shards:
+            _label(job, shards, arguments)
+    finally:
+        job.remove_leftovers()
     return _end(job, arguments)
 
 
@@ -129,7 +132,6 @@ def engine_options(job: Job, arguments: Namespace) -> EngineOptions:
 def _end(job: Job, arguments: Namespace) -> int:
     """Check the plan, say what the run came to, and return the exit status."""
     status = read_status(job)
-    job.remove_leftovers()
     for name, reason in failed_images(job, limit=_MAX_NAMED):
         logger.warning("failed: %s: %s", name, reason)
     if status.failures:

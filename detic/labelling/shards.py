@@ -64,7 +64,7 @@ class Shard:
         except InputError as error:
             raise UnreadableShard(str(error)) from error
         except Exception as error:  # file systems at addresses, and pyarrow, have their own
-            reason = in_short(str(error)) or type(error).__name__
+            reason = in_short(" ".join(str(error).split())) or type(error).__name__
             raise UnreadableShard(f"cannot read {shown_name(self.path)} ({reason})") from error
 
 

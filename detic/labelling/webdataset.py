@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detic.errors import InputError
-from detic.files import unfinished_folder
+from detic.files import unfinished_folder, writing
 from detic.labelling.job import Job
 from detic.labelling.labelled_images import ChosenImages, Images
 from detic.labelling.parts import read_part
@@ -24,7 +24,7 @@ def merge_webdataset(images: Images, path: Path) -> None:
     """
     if isinstance(images, ChosenImages):
         raise InputError("--review does not go with webdataset, which writes whole shards")
-    with unfinished_folder(path) as folder:
+    with unfinished_folder(path) as folder, writing(path):
         for index, shard in zip(images.shards, images.by_shard(), strict=True):
             with tarfile.open(folder / f"part-{index:05d}.tar", "w") as tar:
                 _add_pairs(tar, images.job, index, shard)

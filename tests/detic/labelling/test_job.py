@@ -75,6 +75,22 @@ def test_parts_of_other_jobs_and_cut_parts_do_not_count(plan, names):
     assert job.missing() == [0, 1]
 
 
+def test_a_plan_that_is_damaged_is_named(plan, names):
+    path = plan("names.txt").folder / "shards.jsonl"
+    first, *_ = whole = path.read_text().splitlines()
+    for content, problem in (
+        ("\n".join(whole)[:-5], r"shards\.jsonl is damaged \(.*; plan a job in another folder"),
+        (first, r"shards\.jsonl is damaged \(it has 1 of 3 shards\)"),
+        ("{}", r"shards\.jsonl is damaged"),
+    ):
+        path.write_text(content)
+        with pytest.raises(InputError, match=problem):
+            _ = open_job(path.parent).shards
+    path.unlink()
+    with pytest.raises(InputError, match=r"shards\.jsonl is damaged \(.*No such file"):
+        _ = open_job(path.parent).shards
+
+
 def test_a_shard_that_another_has_is_left_to_it(plan, names):
     job = plan("names.txt")
     with job.lock(0) as is_ours:

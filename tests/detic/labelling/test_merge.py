@@ -57,6 +57,16 @@ def test_jobs_that_are_not_complete_are_refused(plan, names, merged):
     assert [json.loads(line)["image_id"] for line in lines] == [1, 2, 3, 10]
 
 
+def test_parts_that_are_damaged_are_named(plan, names, merged):
+    job = plan("names.txt")
+    label(job)
+    content = job.part_path(1).read_bytes()
+    job.part_path(1).write_bytes(b"\xff" + content[1:])
+    with pytest.raises(InputError, match=r"part-00001\.jsonl is damaged .*; remove it, and `detic"):
+        merged(job, "coco", "all.json")
+    assert not Path("all.json").exists()
+
+
 def test_ids_that_can_change_are_said(plan, names, merged, write_image, tmp_path, caplog):
     with tarfile.open(tmp_path / "some.tar", "w") as tar:
         tar.add(write_image("a.png"), "a.png")
