@@ -32,9 +32,9 @@ _KINDS = {
     ".parquet": "parquet",
     **dict.fromkeys((".txt", ".lst", ".list"), "list"),
 }
-logger = logging.getLogger(__name__)
-
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)

@@ -37,6 +37,8 @@ from detic.outputs import Category
 MANIFEST = "manifest.json"
 _SHARDS = "shards.jsonl"
 _LISTS = "inputs"
+_LOCKS = "locks"
+_PARTS = "parts"
 _VERSION = 1
 _ABANDONED_S = 24 * 3600.0  # what nobody has written to for so long, nobody is writing
 
@@ -66,15 +68,14 @@ class Job:
         Raises:
             InputError: it is damaged or gone.
         """
+        path = self.folder / _SHARDS
         try:
-            with open_to_read(self.folder / _SHARDS) as file:
+            with open_to_read(path) as file:
                 shards = [Shard(*json.loads(line)) for line in file]
         except (FileNotFoundError, ValueError, TypeError) as error:
-            raise _damaged(self.folder / _SHARDS, error) from error
+            raise _damaged(path, error) from error
         if len(shards) != self.num_shards:
-            raise _damaged(
-                self.folder / _SHARDS, f"it has {len(shards)} of {self.num_shards} shards"
-            )
+            raise _damaged(path, f"it has {len(shards)} of {self.num_shards} shards")
         return [
             replace(shard, path=str(self.folder / shard.path)) if shard.is_in_job else shard
             for shard in shards
@@ -82,7 +83,7 @@ class Job:
 
     def part_path(self, index: int) -> Path:
         """Return the file of the labels of a shard."""
-        return self.folder / "parts" / f"part-{index:05d}.jsonl"
+        return self.folder / _PARTS / f"part-{index:05d}.jsonl"
 
     def summary(self, index: int) -> PartSummary | None:
         """Return what the part of a shard came to; None if it is not complete."""
@@ -113,16 +114,16 @@ class Job:
 
     def remove_leftovers(self) -> None:
         """Remove what killed workers were writing; of other machines', what is a day old."""
-        folder = self.part_path(0).parent
-        with suppress(OSError):  # the folder is another user's, or another process removed it
+        folder = self.folder / _PARTS
+        with suppress(OSError):  # the folder may be another user's
             remove_leftovers(folder)
-            for entry in os.scandir(folder):
-                is_old = time.time() - entry.stat().st_mtime > _ABANDONED_S
-                if is_old and is_unfinished(entry.name):
-                    os.unlink(entry)
+            for path in (folder / name for name in os.listdir(folder) if is_unfinished(name)):
+                with suppress(FileNotFoundError):  # it is complete just now
+                    if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                        path.unlink()
 
     def _lock_path(self, index: int) -> Path:
-        return self.folder / "locks" / f"{index:05d}"
+        return self.folder / _LOCKS / f"{index:05d}"
 
 
 def is_to_do(part: PartSummary | None, retry_failed: bool = False) -> bool:
@@ -174,7 +175,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         InputError: it holds other files, which might be lost.
     """
-    ours = {MANIFEST, _SHARDS, "locks", _LISTS, "parts"}
+    ours = {MANIFEST, _SHARDS, _LISTS, _LOCKS, _PARTS}
     found = set(os.listdir(folder)) if folder.is_dir() else set()
     others = sorted(name for name in found - ours if not is_hidden(name))
     if others:
@@ -202,8 +203,8 @@ def plan_job(
     """
     folder = Path(os.path.abspath(folder))
     check_folder(folder)
-    make_folder(folder / "locks")
-    with locked(folder / "locks" / "plan", wait=True):
+    make_folder(folder)
+    with locked(folder / _LOCKS / "plan", wait=True):
         if not is_planned(folder):
             _write_plan(folder, inputs, options, settings, labeller, categories)
     job = open_job(folder)
@@ -259,7 +260,7 @@ def _write_plan(
     counts: list[int | None] = []  # images of each shard
     digest = sha256(json.dumps(settings, sort_keys=True).encode())
     shards = plan_shards(inputs, folder / _LISTS, options)
-    make_folder(folder / "parts")
+    make_folder(folder / _PARTS)
     with unfinished_path(folder / _SHARDS) as unfinished, unfinished.open("wb") as file:
         for shard in shards:
             if shard.is_in_job:

@@ -16,11 +16,10 @@ from detic.labelling.shards import UnreadableShard
 from detic.labelling.worker import Report, ShardWorker
 
 _HANDED_ON = (IMPORTS, "PYTHONPATH", "DETIC_MODELS", "DETECTRON2_DATASETS")  # of the environment
-_START_S = 600.0  # that all workers may take to begin: a cluster may have to start machines
+_START_S = 600.0  # within which the first worker begins: a cluster may have to start machines
 
-Tasks = dict[
-    Any, tuple[Any, int | None]
-]  # actor and shard by reference; without a shard, it begins
+# What actors do: by the reference of a task, its actor and shard; None while the actor begins
+Tasks = dict[Any, tuple[Any, int | None]]
 
 
 class RayEngine:
@@ -52,16 +51,16 @@ class RayEngine:
     def _run(self, ray: Any, shards: Sequence[int]) -> dict[int, str]:
         queue = ShardQueue(shards)
         number = min(self._options.workers, len(shards))
-        tasks: Tasks = dict(self._begun(ray) for _ in range(number))
+        tasks: Tasks = dict(self._started(ray) for _ in range(number))
         while queue or any(shard is not None for _, shard in tasks.values()):
             task = self._next_of(ray, tasks)
             actor, shard = tasks.pop(task)
             can_go_on = self._hear(ray, task, shard, queue)
             if queue:
-                tasks |= [_given(actor, queue.take()) if can_go_on else self._begun(ray)]
+                tasks |= [_given(actor, queue.take()) if can_go_on else self._started(ray)]
         return queue.given_up
 
-    def _begun(self, ray: Any) -> tuple[Any, tuple[Any, None]]:
+    def _started(self, ray: Any) -> tuple[Any, tuple[Any, None]]:
         remote = ray.remote(num_cpus=1, num_gpus=int(self._options.needs_gpu))(_Actor)
         # An actor sees its own GPU alone.
         device = "cuda" if self._options.needs_gpu else next(iter(self._options.devices), None)

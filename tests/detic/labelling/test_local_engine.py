@@ -93,6 +93,16 @@ def test_shards_that_cannot_be_read_are_given_up_and_the_others_done(
     assert job.missing() == [0]
 
 
+def test_failures_are_tried_once_more(plan, names, forking):
+    job = plan("names.txt")
+    label(job)
+    for index in range(job.num_shards):
+        os.utime(job.part_path(index), (0, 0))
+    engine = LocalEngine(job.folder, EngineOptions(retry_failed=True), lambda count: None)
+    assert engine.run(job.missing(retry_failed=True)) == {}
+    assert [job.part_path(i).stat().st_mtime == 0 for i in range(3)] == [False, True, False]
+
+
 def test_a_shard_that_kills_its_workers_is_given_up():
     queue = ShardQueue([5])
     for _ in range(MAX_ATTEMPTS):
