@@ -92,17 +92,17 @@ def test_images_that_are_gone_or_have_changed_are_left_out(
 
 
 def test_shards_that_hold_fewer_images_than_before_are_named(plan, photos, sheet, tmp_path):
-    with tarfile.open(tmp_path / "photos.tar", "w") as tar:
-        for name in sorted(photos, key=lambda name: len(found_in(f"photos.tar/{name}"))):
-            tar.add(tmp_path / name, name)
-        _, second, *_ = tar.getmembers()
+    names = [f"{number}.png" for number in range(20)]
+    names.sort(key=lambda name: len(found_in(f"photos.tar/{name}")))
+    with tarfile.open(tmp_path / "photos.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        for name in (names[0], names[-1]):  # without objects, and with some
+            tar.add(tmp_path / photos[0], name)
+        second = tar.getmember(names[-1]).offset
     job = plan("photos.tar", folder="packed")
     label(job)
-    with (tmp_path / "photos.tar").open("r+b") as file:  # the first image remains, without objects
-        size = file.seek(0, 2)
-        file.truncate(second.offset)
-        file.truncate(size)
-    with pytest.raises(InputError, match=r"none of the images is as it was .*photos\.tar/photos/"):
+    content = (tmp_path / "photos.tar").read_bytes()
+    (tmp_path / "photos.tar").write_bytes(content[:second].ljust(len(content), b"\0"))
+    with pytest.raises(InputError, match=rf"none of the images is as it was .*tar/{names[-1]}"):
         sheet(of=job)
 
 
