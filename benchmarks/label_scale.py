@@ -149,9 +149,9 @@ def measure_kills(kills: int, seed: int, engines: list[str]) -> None:
                 workers = workers_of(job)
                 if killed.total() < kills and workers:
                     is_worker = killed.total() % 2 == 0
-                    claimed = sum(map(job.is_claimed, job.missing()))
+                    at_work = sum(map(job.is_locked, job.missing()))
                     kill(chance.choice(workers) if is_worker else parent.pid)
-                    lost = max(lost, claimed)
+                    lost = max(lost, at_work)
                     killed[f"{engine} {'worker' if is_worker else 'parent'}"] += 1
         end_session(parent.pid)  # two daemons of Ray outlive a parent that was killed
     same = digest(job) == digest(undisturbed)
@@ -159,9 +159,9 @@ def measure_kills(kills: int, seed: int, engines: list[str]) -> None:
 
 
 def workers_of(job) -> list[int]:
-    """Return the processes that hold claims of a job, by what Linux says of locks."""
+    """Return the processes that hold locks of a job, by what Linux says of locks."""
     inodes = set()
-    for path in (job.folder / "claims").iterdir():
+    for path in (job.folder / "locks").iterdir():
         with suppress(FileNotFoundError):
             inodes.add(str(path.stat().st_ino))
     locks = (line.split() for line in Path("/proc/locks").read_text().splitlines())

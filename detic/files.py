@@ -284,11 +284,14 @@ def _machine() -> str:
 
 
 def _tidy_once(folder: Path) -> None:
-    """Remove what processes of this machine that are no more left unfinished in a folder."""
     key = os.getpid(), folder
-    if key in _tidied:
-        return
-    _tidied.add(key)
+    if key not in _tidied:
+        _tidied.add(key)
+        remove_leftovers(folder)
+
+
+def remove_leftovers(folder: Path) -> None:
+    """Remove what processes of this machine that are no more left unfinished in a folder."""
     for entry in os.scandir(folder):
         match = _UNFINISHED.fullmatch(entry.name)
         if match is None or match[1] != _machine() or _is_alive(int(match[2], 16)):
@@ -306,7 +309,16 @@ def _is_alive(process: int) -> bool:
         return False
     except (OSError, OverflowError):
         return True
-    return True
+    return not _is_zombie(process)
+
+
+def _is_zombie(process: int) -> bool:
+    """Return whether a process has ended, and nobody has asked how; only Linux tells."""
+    try:
+        status = Path(f"/proc/{process}/stat").read_bytes()
+    except OSError:
+        return False
+    return status.rpartition(b")")[2].split()[:1] == [b"Z"]
 
 
 def is_hidden(path: str) -> bool:

@@ -1,16 +1,18 @@
-"""What a user names as images, as shards. Neither lists nor folders are held in memory.
+"""What a user names as images, as shards.
 
 A list stays where it is: its shards are ranges of bytes. The files of folders and patterns are
-written to lists in the folder of the job as they are found.
+written to lists in the folder of the job as they are found. Memory holds the names of one folder, or
+those that one pattern finds.
 """
 
 import glob
+import logging
 import os
 import re
 import shutil
 import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import groupby
 from pathlib import Path
 from typing import Any
@@ -31,6 +33,8 @@ _KINDS = {
     **dict.fromkeys((".txt", ".lst", ".list"), "list"),
 }
 _RANGE = re.compile(r"\{(\d+)\.\.(\d+)\}")
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -55,21 +59,37 @@ def plan_shards(arguments: Iterable[str], lists: Path, options: InputOptions) ->
     """
     shutil.rmtree(lists, ignore_errors=True)  # of a planning that was killed
     make_folder(lists)
-    for is_image, group in groupby(_files(arguments, lists), lambda file: kind_of(file) == "image"):
-        if is_image:
-            path = _new_list(lists)
-            with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
-                file.writelines(os.fsencode(name) + b"\n" for name in group)
-            yield from _list_shards(str(path), options)
-        else:
-            for name in group:
-                yield from _CUTTERS[kind_of(name)](name, options)
+    for name in _with_lists(_files(arguments, lists), lists):
+        is_in_job = os.path.dirname(name) == str(lists)
+        for shard in _CUTTERS[kind_of(name)](name, options):
+            yield replace(shard, is_in_job=is_in_job)
 
 
 def kind_of(name: str) -> str:
     """Return what a file is by its suffix: list, tar, parquet or, if by none of these, image."""
     name = name.partition("?")[0] if name.startswith(_WEB) else name
     return next((kind for suffix, kind in _KINDS.items() if name.lower().endswith(suffix)), "image")
+
+
+def _with_lists(files: Iterable[str], lists: Path) -> Iterator[str]:
+    """Yield files, and in place of images lists of them."""
+    for is_image, group in groupby(files, lambda file: kind_of(file) == "image"):
+        if is_image:
+            yield _list_of(group, lists)
+        else:
+            yield from group
+
+
+def _list_of(names: Iterable[str], lists: Path) -> str:
+    """Return a list of our own with names; those that no list can hold are left out."""
+    path = _new_list(lists)
+    with unfinished_path(path) as unfinished, unfinished.open("wb") as file:
+        for name in names:
+            if name != name.strip() or "\n" in name:
+                logger.warning("left out %r: in a list, it would be another name", in_short(name))
+            else:
+                file.write(os.fsencode(name) + b"\n")
+    return str(path)
 
 
 def _new_list(lists: Path) -> Path:
@@ -80,12 +100,18 @@ def _files(arguments: Iterable[str], lists: Path) -> Iterator[str]:
     """Yield the files that the arguments name."""
     for argument in arguments:
         for one in _without_ranges(argument):
-            if one == _STDIN:
-                yield _kept_list(sys.stdin.buffer, lists)
-            elif is_address(one):
-                yield from _remote_files(one, lists)
-            else:
-                yield from _files_here(os.path.expanduser(one))
+            is_empty = True
+            for file in _files_of(one, lists):
+                is_empty = False
+                yield file
+            if is_empty:
+                logger.warning("there are no images in %s", one)
+
+
+def _files_of(name: str, lists: Path) -> Iterator[str]:
+    if name == _STDIN:
+        return iter([_kept_list(sys.stdin.buffer, lists)])
+    return _remote_files(name, lists) if is_address(name) else _files_here(os.path.expanduser(name))
 
 
 def _without_ranges(argument: str) -> Iterator[str]:
@@ -105,7 +131,7 @@ def _without_ranges(argument: str) -> Iterator[str]:
 
 def _files_here(path: str) -> Iterator[str]:
     if os.path.isdir(path):
-        yield from _images_below(path)
+        yield from _images_below(path, set())
     elif is_pattern(path):
         matches = sorted(glob.iglob(path, recursive=True))
         yield from (match for match in matches if os.path.isfile(match))
@@ -115,9 +141,13 @@ def _files_here(path: str) -> Iterator[str]:
         raise InputError(f"there is no file or folder {path}")
 
 
-def _images_below(folder: str) -> Iterator[str]:
-    """Yield the images in a folder and its folders; of one folder at a time, all names are held."""
+def _images_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
+    """Yield the images in a folder and its folders, but in none that was visited by another name."""
     try:
+        status = os.stat(folder)
+        if (status.st_dev, status.st_ino) in visited:
+            return
+        visited.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
             found = sorted((entry.name, entry.is_dir()) for entry in entries)
     except OSError as error:
@@ -125,8 +155,8 @@ def _images_below(folder: str) -> Iterator[str]:
     for name, is_folder in found:
         path = os.path.join(folder, name)
         if is_folder and not is_hidden(name):
-            yield from _images_below(path)
-        elif not is_folder and is_image_name(name) and "\n" not in name:
+            yield from _images_below(path, visited)
+        elif not is_folder and is_image_name(name):
             yield path
 
 

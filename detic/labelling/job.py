@@ -7,25 +7,40 @@ complete. Nothing else says what is done: whoever asks looks at the parts.
 
 import json
 import os
+import time
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import astuple, dataclass
+from contextlib import suppress
+from dataclasses import astuple, dataclass, replace
 from functools import cached_property
 from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from detic.errors import InputError, some_of
-from detic.files import is_file, is_hidden, make_folder, open_to_read, unfinished_path, write_json
+from detic.files import (
+    is_file,
+    is_hidden,
+    is_unfinished,
+    make_folder,
+    open_to_read,
+    remove_leftovers,
+    unfinished_path,
+    write_json,
+)
 from detic.image_sources import is_address
-from detic.labelling.claims import claimed, is_claimed
 from detic.labelling.inputs import InputOptions, plan_shards
+from detic.labelling.locks import is_locked, locked
 from detic.labelling.parts import PartSummary, read_part_summary
 from detic.labelling.shards import Shard
 from detic.outputs import Category
 
 MANIFEST = "manifest.json"
 _SHARDS = "shards.jsonl"
+_LISTS = "inputs"
+_LOCKS = "locks"
+_PARTS = "parts"
 _VERSION = 1
+_ABANDONED_S = 24 * 3600.0  # what nobody has written to for so long, nobody is writing
 
 
 @dataclass(frozen=True)
@@ -39,6 +54,7 @@ class Job:
     id: str  # a hash of all that the labels depend on
     base: str  # the working directory where it was planned
     inputs: list[str]  # as they were named
+    input_options: InputOptions
     settings: dict[str, str]  # what the labels depend on, by what the user calls it
     labeller: dict[str, Any]  # what builds the labeller, see ``detic.labelling.labellers``
     categories: list[Category]
@@ -47,13 +63,27 @@ class Job:
 
     @cached_property
     def shards(self) -> list[Shard]:
-        """The plan."""
-        with open_to_read(self.folder / _SHARDS) as file:
-            return [Shard(*json.loads(line)) for line in file]
+        """The plan.
+
+        Raises:
+            InputError: it is damaged or gone.
+        """
+        path = self.folder / _SHARDS
+        try:
+            with open_to_read(path) as file:
+                shards = [Shard(*json.loads(line)) for line in file]
+        except (FileNotFoundError, ValueError, TypeError) as error:
+            raise _damaged(path, error) from error
+        if len(shards) != self.num_shards:
+            raise _damaged(path, f"it has {len(shards)} of {self.num_shards} shards")
+        return [
+            replace(shard, path=str(self.folder / shard.path)) if shard.is_in_job else shard
+            for shard in shards
+        ]
 
     def part_path(self, index: int) -> Path:
         """Return the file of the labels of a shard."""
-        return self.folder / "parts" / f"part-{index:05d}.jsonl"
+        return self.folder / _PARTS / f"part-{index:05d}.jsonl"
 
     def summary(self, index: int) -> PartSummary | None:
         """Return what the part of a shard came to; None if it is not complete."""
@@ -65,21 +95,40 @@ class Job:
             if (summary := self.summary(index)) is not None:
                 yield index, summary
 
-    def missing(self) -> list[int]:
-        """Return the shards that are not done."""
-        done = {index for index, _ in self.summaries()}
-        return [index for index in range(self.num_shards) if index not in done]
+    def missing(self, retry_failed: bool = False) -> list[int]:
+        """Return the shards that are not done, or, to be tried again, have images that failed."""
+        shards = range(self.num_shards)
+        return [index for index in shards if is_to_do(self.summary(index), retry_failed)]
 
-    def claim(self, index: int):
+    def lock(self, index: int):
         """Return a context that is true if this process alone may label a shard."""
-        return claimed(self._claim_path(index))
+        return locked(self._lock_path(index))
 
-    def is_claimed(self, index: int) -> bool:
+    def is_locked(self, index: int) -> bool:
         """Return whether some process is at work on a shard."""
-        return is_claimed(self._claim_path(index))
+        return is_locked(self._lock_path(index))
 
-    def _claim_path(self, index: int) -> Path:
-        return self.folder / "claims" / f"{index:05d}"
+    def has_lock_file(self, index: int) -> bool:
+        """Return whether a process is at work on a shard, or was killed at it."""
+        return self._lock_path(index).exists()
+
+    def remove_leftovers(self) -> None:
+        """Remove what killed workers were writing; of other machines', what is a day old."""
+        folder = self.folder / _PARTS
+        with suppress(OSError):  # the folder may be another user's
+            remove_leftovers(folder)
+            for path in (folder / name for name in os.listdir(folder) if is_unfinished(name)):
+                with suppress(FileNotFoundError):  # it is complete just now
+                    if time.time() - path.stat().st_mtime > _ABANDONED_S:
+                        path.unlink()
+
+    def _lock_path(self, index: int) -> Path:
+        return self.folder / _LOCKS / f"{index:05d}"
+
+
+def is_to_do(part: PartSummary | None, retry_failed: bool = False) -> bool:
+    """Return whether a shard with this part is to be labelled."""
+    return part is None or (retry_failed and part.failures > 0)
 
 
 def open_job(folder: Path) -> Job:
@@ -92,18 +141,32 @@ def open_job(folder: Path) -> Job:
     try:
         with open_to_read(folder / MANIFEST) as file:
             content = json.load(file)
-        version = content.pop("version")
-        categories = [Category(**category) for category in content.pop("categories")]
-        job = Job(folder=folder, categories=categories, **content)
+        job = _job(folder, **content) if content.pop("version") == _VERSION else None
     except FileNotFoundError as error:
         raise InputError(
             f"{folder} holds no job; `detic label run INPUT --job FOLDER` plans one"
         ) from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise InputError(f"{folder / MANIFEST} is damaged ({error})") from error
-    if version != _VERSION:
-        raise InputError(f"{folder} was planned by another version; plan a job in another folder")
+        raise _damaged(folder / MANIFEST, error) from error
+    if job is None:
+        raise InputError(
+            f"{folder} was planned by another version of Detic; plan a job in another folder"
+        )
     return job
+
+
+def _job(folder: Path, *, categories: list[dict], input_options: dict, **others: Any) -> Job:
+    """Return the job of a manifest."""
+    return Job(
+        folder=folder,
+        categories=[Category(**category) for category in categories],
+        input_options=InputOptions(**input_options),
+        **others,
+    )
+
+
+def _damaged(path: Path, reason: object) -> InputError:
+    return InputError(f"{path} is damaged ({reason}); plan a job in another folder")
 
 
 def check_folder(folder: Path) -> None:
@@ -112,7 +175,7 @@ def check_folder(folder: Path) -> None:
     Raises:
         InputError: it holds other files, which might be lost.
     """
-    ours = {MANIFEST, _SHARDS, "claims", "inputs", "parts"}
+    ours = {MANIFEST, _SHARDS, _LISTS, _LOCKS, _PARTS}
     found = set(os.listdir(folder)) if folder.is_dir() else set()
     others = sorted(name for name in found - ours if not is_hidden(name))
     if others:
@@ -140,30 +203,40 @@ def plan_job(
     """
     folder = Path(os.path.abspath(folder))
     check_folder(folder)
-    make_folder(folder / "claims")
-    with claimed(folder / "claims" / "plan", wait=True):
+    make_folder(folder)
+    with locked(folder / _LOCKS / "plan", wait=True):
         if not is_planned(folder):
             _write_plan(folder, inputs, options, settings, labeller, categories)
     job = open_job(folder)
-    check_same(job, inputs, settings)
+    check_same(job, settings, inputs, options)
     return job
 
 
-def check_same(job: Job, inputs: Sequence[str], settings: Mapping[str, str]) -> None:
+def check_same(
+    job: Job,
+    settings: Mapping[str, str],
+    inputs: Sequence[str] | None = None,
+    options: InputOptions | None = None,
+) -> None:
     """Check that a job that is there is the one that is asked for.
 
     Args:
         job: that is there.
-        inputs: as the user names them; none: the job's own.
         settings: of what is asked for.
+        inputs: as the user names them; None: the job's own.
+        options: how they are cut; None: as the job's.
 
     Raises:
         InputError: it is another one; the message says by what.
     """
+    other = []
+    if inputs is not None and _rooted(os.getcwd(), inputs) != _rooted(job.base, job.inputs):
+        other.append("inputs")
+    if options is not None:
+        asked, there = vars(options), vars(job.input_options)
+        other += [name.replace("_", " ") for name in asked if asked[name] != there[name]]
     names = dict.fromkeys([*job.settings, *settings])
-    other = [name for name in names if job.settings.get(name) != settings.get(name)]
-    if inputs and _rooted(os.getcwd(), inputs) != _rooted(job.base, job.inputs):
-        other.insert(0, "inputs")
+    other += [name for name in names if job.settings.get(name) != settings.get(name)]
     if other:
         raise InputError(
             f"{job.folder} holds a job with other {some_of(other)}; name the same to go on with it, or "
@@ -186,10 +259,12 @@ def _write_plan(
 ) -> None:
     counts: list[int | None] = []  # images of each shard
     digest = sha256(json.dumps(settings, sort_keys=True).encode())
-    shards = plan_shards(inputs, folder / "inputs", options)
-    make_folder(folder / "parts")
+    shards = plan_shards(inputs, folder / _LISTS, options)
+    make_folder(folder / _PARTS)
     with unfinished_path(folder / _SHARDS) as unfinished, unfinished.open("wb") as file:
         for shard in shards:
+            if shard.is_in_job:
+                shard = replace(shard, path=os.path.relpath(shard.path, folder))
             line = json.dumps(astuple(shard)).encode() + b"\n"
             digest.update(line)
             file.write(line)
@@ -201,6 +276,7 @@ def _write_plan(
         "id": digest.hexdigest()[:16],
         "base": os.getcwd(),
         "inputs": list(inputs),
+        "input_options": vars(options),
         "settings": dict(settings),
         "labeller": dict(labeller),
         "categories": [vars(category) for category in categories],

@@ -22,7 +22,10 @@ class LabelledImages:
     has_masks: bool = True  # else masks are left out
 
     def __iter__(self) -> Iterator[dict]:
-        """Yield the images with their ids: their places in the plan from 1, also counting failures."""
+        """Yield the images with their ids: their places in the plan from 1, also counting failures.
+
+        Tar files that are not done count as empty: nobody knows yet what they hold.
+        """
         for shard in self.by_shard():
             yield from shard
 
@@ -73,7 +76,9 @@ def sources_of(job: Job, ids: Collection[int]) -> Iterator[tuple[int, ImageSourc
         stop = before + _num_images(job, index)
         if ids.isdisjoint(range(before + 1, stop + 1)):
             continue
-        for image_id, source in enumerate(job.shards[index].read(), start=before + 1):
+        for image_id, source in zip(
+            range(before + 1, stop + 1), job.shards[index].read(), strict=False
+        ):
             if image_id in ids:
                 yield image_id, source
 

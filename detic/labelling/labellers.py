@@ -74,7 +74,7 @@ def describe_detector(arguments: Namespace) -> Description:
     settings = {
         "weights": _file_digest(model.weights),
         "recipe": _digest(recipe.dump()),
-        "vocabulary": _digest(repr(classes.entries), _vectors(classes)),
+        "vocabulary": _digest(repr(classes.entries), _vectors(classes), *_examples(classes)),
         "text encoder": local_fingerprint(text_weights) or str(text_weights),
         "options": ", ".join(f"{name} {getattr(arguments, name)}" for name in _OPTIONS),
     }
@@ -107,6 +107,12 @@ def _classes(vocabulary: VocabularyLike) -> Vocabulary:
 
 def _vectors(classes: Vocabulary) -> bytes:
     return classes.embeddings.numpy().tobytes() if isinstance(classes, EmbeddedVocabulary) else b""
+
+
+def _examples(classes: Vocabulary) -> list[str]:
+    """Return hashes of the images that classes are shown by."""
+    paths = dict.fromkeys(e.image for entry in classes.entries for e in entry.examples)
+    return [_file_digest(path) for path in paths]
 
 
 def _digest(*contents: str | bytes) -> str:
@@ -166,13 +172,18 @@ def build_labeller(values: Mapping[str, Any], device: str | None = None) -> Labe
 
     Args:
         values: of the description.
-        device: where it computes, if the description does not say.
+        device: where it computes; None: as the description says.
     """
     if FACTORY in values:
         return _made_by(values[FACTORY])
     arguments = Namespace(**values)
     request_imports(arguments.imports)
     return DetectorLabeller(_detector(arguments, device), arguments)
+
+
+def named_device(arguments: Namespace) -> str | None:
+    """Return the device that ``--device`` or ``--cpu`` names."""
+    return "cpu" if arguments.cpu else arguments.device
 
 
 def _made_by(name: str) -> Any:
@@ -194,7 +205,7 @@ def _detector(arguments: Namespace, device: str | None) -> Detector:
         model.recipe,
         model.weights,
         chosen_vocabulary(arguments),
-        device="cpu" if arguments.cpu else arguments.device or device,
+        device=device or named_device(arguments),
         score_threshold=arguments.confidence_threshold,
         one_class_per_proposal=not arguments.pred_all_class,
         masks=arguments.masks,

@@ -20,6 +20,7 @@ from detic.errors import InputError
 from detic.extensions import import_extensions
 from detic.labelling.engine import EngineOptions
 from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
+from detic.labelling.shards import UnreadableShard
 from detic.labelling.worker import Report, ShardWorker
 
 
@@ -45,10 +46,10 @@ class LocalEngine:
         self._folder = folder
         self._options = options
         self._report = report
-        self._num_stillborn = 0
+        self._num_failed_starts = 0  # in a row
 
-    def run(self, shards: Sequence[int]) -> list[int]:
-        """Have shards labelled; return those that killed every worker that tried.
+    def run(self, shards: Sequence[int]) -> dict[int, str]:
+        """Have shards labelled; return those that were given up, and why.
 
         Raises:
             InputError: a worker met a mistake of the user, or none can begin.
@@ -64,18 +65,15 @@ class LocalEngine:
         finally:
             for worker in workers:
                 worker.process.kill()
+                worker.process.join()
         return queue.given_up
 
     def _start(self, place: int) -> _Worker:
         context = multiprocessing.get_context("forkserver")  # imports once for all workers
         context.set_forkserver_preload(["detic.labelling.worker"])
         ours, theirs = context.Pipe()
-        devices = self._options.devices
-        device = devices[place % len(devices)] if devices else None
-        threads = self._options.threads
-        process = context.Process(
-            target=_work, args=(theirs, self._folder, device, threads), daemon=True
-        )
+        arguments = (theirs, self._folder, self._options, place)
+        process = context.Process(target=_work, args=arguments, daemon=True)
         process.start()
         theirs.close()  # or its end would not be noticed
         return _Worker(process, ours, place)
@@ -92,50 +90,71 @@ class LocalEngine:
         elif kind == "mistake":
             raise InputError(value)
         else:
-            worker.is_ready = True
-            worker.shard = queue.take()
-            try:
-                worker.connection.send(worker.shard)
-            except OSError:  # its end is noticed next
-                return
-            if worker.shard is None:
-                workers.remove(worker)
-                worker.process.join()
+            if kind == "unreadable" and worker.shard is not None:
+                queue.put_back(worker.shard, value)
+            self._hand_out(worker, workers, queue)
+
+    def _hand_out(self, worker: _Worker, workers: list[_Worker], queue: ShardQueue) -> None:
+        """Give the next shard to a worker; without one, it ends."""
+        self._num_failed_starts = 0
+        worker.is_ready = True
+        worker.shard = queue.take()
+        try:
+            worker.connection.send(worker.shard)
+        except OSError:  # its end is noticed next
+            return
+        if worker.shard is None:
+            workers.remove(worker)
+            worker.process.join()
 
     def _replace(self, worker: _Worker, workers: list[_Worker], queue: ShardQueue) -> None:
         """Queue the shard of a worker that has ended, and start another one."""
         workers.remove(worker)
         worker.process.join()
+        status = worker.process.exitcode
         if worker.shard is not None:
-            queue.put_back(worker.shard)
+            queue.put_back(
+                worker.shard,
+                f"{MAX_ATTEMPTS} workers ended on it, the last with exit status {status}",
+            )
         elif not worker.is_ready:
-            self._num_stillborn += 1
-            if self._num_stillborn == MAX_ATTEMPTS:
+            self._num_failed_starts += 1
+            if self._num_failed_starts == MAX_ATTEMPTS:
                 raise InputError(
-                    f"{MAX_ATTEMPTS} workers ended before they began, the last with exit status "
-                    f"{worker.process.exitcode}; if that is -9, memory does not suffice: name fewer --workers"
+                    f"{MAX_ATTEMPTS} workers ended before they began, the last with exit status {status}; "
+                    "if that is -9, memory does not suffice: name fewer --workers"
                 )
         if queue:
             workers.append(self._start(worker.place))
 
 
-def _work(connection: Connection, folder: Path, device: str | None, threads: int | None) -> None:
+def _work(connection: Connection, folder: Path, options: EngineOptions, place: int) -> None:
     """Label the shards that come through a pipe."""
     _end_with_parent()
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
-    if threads is not None:
-        torch.set_num_threads(threads)
+    if options.threads is not None:
+        torch.set_num_threads(options.threads)
+    devices = options.devices
+    device = devices[place % len(devices)] if devices else None
     try:
         import_extensions()
-        worker = ShardWorker(folder, device)
+        worker = ShardWorker(folder, device, options.retry_failed)
         connection.send(("ready", None))
         while (index := connection.recv()) is not None:
-            worker.label(index, lambda count: connection.send(("images", count)))
-            connection.send(("done", index))
+            connection.send(_labelled(worker, index, connection))
     except InputError as error:
         connection.send(("mistake", str(error)))
     except (EOFError, ConnectionError):
         pass  # the parent is no more
+
+
+def _labelled(worker: ShardWorker, index: int, connection: Connection) -> tuple[str, str | None]:
+    """Label a shard; return what the parent is to know of it."""
+    try:
+        worker.label(index, lambda count: connection.send(("images", count)))
+    except UnreadableShard as error:
+        return "unreadable", str(error)
+    return "done", None
 
 
 def _end_with_parent() -> None:

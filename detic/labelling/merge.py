@@ -44,11 +44,16 @@ def run_merge(arguments: Namespace) -> int:
     if arguments.format in FOLDERS and output.is_dir() and any(output.iterdir()):
         raise InputError(f"{output} holds files, which are kept; name a new folder")
     refuse_existing(output, arguments.overwrite)
+    job.remove_leftovers()
     done = [index for index, _ in job.summaries()]
     if len(done) < job.num_shards and not arguments.partial:
         raise InputError(
             f"{len(done)} of {job.num_shards} shards are done; `detic label run --job {job.folder}` goes "
             "on, --partial merges what is there"
+        )
+    if len(done) < job.num_shards and job.num_images is None:
+        logger.warning(
+            "image ids can change when the job goes on: tar files that are not done were not counted"
         )
     write = _writer(arguments, job)
     images = LabelledImages(job, done, has_masks=not arguments.boxes_only)

@@ -14,6 +14,7 @@ from typing import Any
 import orjson
 
 from detic.detections import Detections
+from detic.errors import InputError
 from detic.files import open_to_read, unfinished_text
 from detic.image_sources import shown_name
 from detic.labelling.shards import Failure
@@ -83,9 +84,17 @@ def read_part(path: Path) -> Iterator[dict]:
     """Yield the entries of a part that is whole, those of failures with ``error``.
 
     ``image_id`` is the place in the part, from 1.
+
+    Raises:
+        InputError: it is damaged.
     """
     with open_to_read(path) as file:
         for line in file:
-            entry = orjson.loads(line)
+            try:
+                entry = orjson.loads(line)
+            except ValueError as error:
+                raise InputError(
+                    f"{path} is damaged ({error}); remove it, and `detic label run` makes it again"
+                ) from error
             if "job" not in entry:
                 yield entry

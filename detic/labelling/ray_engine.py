@@ -8,28 +8,38 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from detic.errors import InputError
+from detic.errors import InputError, in_short
 from detic.extensions import VARIABLE as IMPORTS
 from detic.labelling.engine import EngineOptions
-from detic.labelling.shard_queue import ShardQueue
+from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
+from detic.labelling.shards import UnreadableShard
 from detic.labelling.worker import Report, ShardWorker
 
 _HANDED_ON = (IMPORTS, "PYTHONPATH", "DETIC_MODELS", "DETECTRON2_DATASETS")  # of the environment
+_START_S = 600.0  # within which the first worker begins: a cluster may have to start machines
+
+# What actors do: by the reference of a task, its actor and shard; None while the actor begins
+Tasks = dict[Any, tuple[Any, int | None]]
 
 
 class RayEngine:
-    """Hands out shards to actors; arguments as of ``LocalEngine``."""
+    """Hands out shards to actors; arguments as of ``LocalEngine``.
+
+    Actors that Ray has no room for wait without a shard, so nothing waits for them.
+    """
 
     def __init__(self, folder: Path, options: EngineOptions, report: Report):
         self._folder = folder
         self._options = options
         self._report = report
+        self._num_failed_starts = 0  # in a row
 
-    def run(self, shards: Sequence[int]) -> list[int]:
-        """Have shards labelled; return those that killed every worker that tried.
+    def run(self, shards: Sequence[int]) -> dict[int, str]:
+        """Have shards labelled; return those that were given up, and why.
 
         Raises:
-            InputError: ray is not installed, there is no cluster, or a worker met a mistake.
+            InputError: ray is not installed, there is no cluster, no worker can begin, or one met a
+                mistake of the user.
         """
         ray = _ray()
         _join(ray, self._options)
@@ -38,50 +48,84 @@ class RayEngine:
         finally:
             ray.shutdown()
 
-    def _run(self, ray: Any, shards: Sequence[int]) -> list[int]:
+    def _run(self, ray: Any, shards: Sequence[int]) -> dict[int, str]:
         queue = ShardQueue(shards)
         number = min(self._options.workers, len(shards))
-        at_work = dict(self._given(self._actor(ray), queue) for _ in range(number))
-        while at_work:
-            (task,), _ = ray.wait(list(at_work), num_returns=1)
-            actor, shard = at_work.pop(task)
-            try:
-                self._report(ray.get(task))
-            except ray.exceptions.RayActorError:
-                queue.put_back(shard)
-                actor = self._actor(ray) if queue else None
-            except ray.exceptions.RayTaskError as error:
-                if isinstance(error.cause, InputError):
-                    raise error.cause from error
-                queue.put_back(shard)
+        tasks: Tasks = dict(self._started(ray) for _ in range(number))
+        while queue or any(shard is not None for _, shard in tasks.values()):
+            task = self._next_of(ray, tasks)
+            actor, shard = tasks.pop(task)
+            can_go_on = self._hear(ray, task, shard, queue)
             if queue:
-                at_work |= [self._given(actor, queue)]
+                tasks |= [_given(actor, queue.take()) if can_go_on else self._started(ray)]
         return queue.given_up
 
-    def _actor(self, ray: Any) -> Any:
-        return ray.remote(num_cpus=1, num_gpus=int(self._options.needs_gpu))(_Actor).remote(
-            self._folder
-        )
+    def _started(self, ray: Any) -> tuple[Any, tuple[Any, None]]:
+        remote = ray.remote(num_cpus=1, num_gpus=int(self._options.needs_gpu))(_Actor)
+        # An actor sees its own GPU alone.
+        device = "cuda" if self._options.needs_gpu else next(iter(self._options.devices), None)
+        actor = remote.remote(self._folder, device, self._options.retry_failed)
+        return actor.begin.remote(), (actor, None)
 
-    def _given(self, actor: Any, queue: ShardQueue) -> tuple[Any, tuple[Any, int | None]]:
-        shard = queue.take()
-        return actor.label.remote(shard), (actor, shard)
+    def _next_of(self, ray: Any, tasks: Tasks) -> Any:
+        """Return the task that ends next."""
+        is_at_work = any(shard is not None for _, shard in tasks.values())
+        ended, _ = ray.wait(list(tasks), num_returns=1, timeout=None if is_at_work else _START_S)
+        if not ended:
+            needed = "a CPU and a GPU" if self._options.needs_gpu else "a CPU"
+            raise InputError(
+                f"no worker of Ray began within {_START_S:g} s; each needs {needed}, and free are "
+                f"{ray.available_resources()}"
+            )
+        return ended[0]
+
+    def _hear(self, ray: Any, task: Any, shard: int | None, queue: ShardQueue) -> bool:
+        """Take note of how a task ended; return whether its actor can have another one."""
+        try:
+            self._report(ray.get(task))
+        except ray.exceptions.RayTaskError as error:
+            is_mistake = isinstance(error.cause, InputError)
+            if is_mistake and not isinstance(error.cause, UnreadableShard):
+                raise error.cause from error
+            self._note(error.cause, shard, queue)
+            return shard is not None
+        except ray.exceptions.RayError as error:  # the actor is no more
+            self._note(error, shard, queue)
+            return False
+        self._num_failed_starts = 0
+        return True
+
+    def _note(self, error: Exception, shard: int | None, queue: ShardQueue) -> None:
+        """Queue the shard of a task that failed; count an actor that could not begin."""
+        reason = str(error) if isinstance(error, InputError) else in_short(repr(error))
+        if shard is not None:
+            queue.put_back(shard, reason)
+            return
+        self._num_failed_starts += 1
+        if self._num_failed_starts == MAX_ATTEMPTS:
+            raise InputError(f"{MAX_ATTEMPTS} workers of Ray could not begin: {reason}") from error
+
+
+def _given(actor: Any, shard: int | None) -> tuple[Any, tuple[Any, int | None]]:
+    return actor.label.remote(shard), (actor, shard)
 
 
 class _Actor:
-    """A worker that is built when its first shard comes, so that its mistakes are those of a task."""
+    """A worker that is built by its first task, so that its mistakes are those of a task."""
 
-    def __init__(self, folder: Path):
-        self._folder = folder
-        self._worker: ShardWorker | None = None
+    def __init__(self, *arguments: Any):
+        self._arguments = arguments  # of ``ShardWorker``
+
+    def begin(self) -> int:
+        """Build the worker; return the number of images that were labelled meanwhile."""
+        from detic.extensions import import_extensions
+
+        import_extensions()
+        self._worker = ShardWorker(*self._arguments)
+        return 0
 
     def label(self, index: int) -> int:
         """Label a shard; return the number of images that it had."""
-        from detic.extensions import import_extensions
-
-        if self._worker is None:
-            import_extensions()
-            self._worker = ShardWorker(self._folder)
         summary = self._worker.label(index)
         return 0 if summary is None else summary.images
 

@@ -5,16 +5,21 @@ import os
 import sys
 from argparse import Namespace
 from collections.abc import Callable, Sequence
+from itertools import islice
 from pathlib import Path
 
 import torch
 
-from detic.errors import some_of
 from detic.extensions import import_extensions, request_imports
 from detic.labelling.engine import Engine, EngineOptions
 from detic.labelling.inputs import InputOptions
 from detic.labelling.job import Job, open_job, plan_job
-from detic.labelling.labellers import Description, describe_detector, describe_factory
+from detic.labelling.labellers import (
+    Description,
+    describe_detector,
+    describe_factory,
+    named_device,
+)
 from detic.labelling.local_engine import LocalEngine
 from detic.labelling.ray_engine import RayEngine
 from detic.labelling.status import failed_images, read_status
@@ -23,6 +28,7 @@ from detic.paths import at_home
 from detic.progress import counter
 
 INCOMPLETE = 3  # exit status: shards are not done, or, with --strict, images failed
+_MAX_NAMED = 10  # images that failed, or shards that were given up
 
 ENGINES: dict[str, Callable[[Path, EngineOptions, Report], Engine]] = {
     "local": LocalEngine,
@@ -46,11 +52,12 @@ def run_label(arguments: Namespace) -> int:
     if arguments.plan_only:
         logger.info("%s", read_status(job))
         return 0
-    if arguments.retry_failed:
-        _forget_failures(job, share_of(range(job.num_shards), arguments.shard))
-    shards = share_of(job.missing(), arguments.shard)
-    if shards:
-        _label(job, shards, arguments)
+    shards = share_of(job.missing(arguments.retry_failed), arguments.shard)
+    try:
+        if shards:
+            _label(job, shards, arguments)
+    finally:
+        job.remove_leftovers()
     return _end(job, arguments)
 
 
@@ -89,44 +96,43 @@ def _described(arguments: Namespace) -> Description:
     return describe_detector(arguments)
 
 
-def _forget_failures(job: Job, shards: Sequence[int]) -> None:
-    """Have those of some shards that have images that failed labelled once more."""
-    for index, summary in list(job.summaries()):
-        if summary.failures and index in shards:
-            job.part_path(index).unlink(missing_ok=True)
-
-
 def _label(job: Job, shards: Sequence[int], arguments: Namespace) -> None:
-    options = _engine_options(job, arguments)
+    options = engine_options(job, arguments)
     known = [job.shards[shard].num_images for shard in shards]
     total = None if None in known else sum(number or 0 for number in known)
     with counter("labelled", unit="image", total=total) as progress:
         engine = ENGINES[arguments.engine](job.folder, options, progress.update)
         given_up = engine.run(shards)
-    if given_up:
-        names = some_of([str(shard) for shard in given_up])
-        logger.warning("gave up shards that ended every worker: %s", names)
+    for shard, reason in islice(given_up.items(), _MAX_NAMED):
+        logger.warning("gave up shard %d (%s): %s", shard, job.shards[shard].path, reason)
+    if len(given_up) > _MAX_NAMED:
+        logger.warning("gave up %d shards in all", len(given_up))
 
 
-def _engine_options(job: Job, arguments: Namespace) -> EngineOptions:
+def engine_options(job: Job, arguments: Namespace) -> EngineOptions:
     """Return how many workers there are: one a GPU, or one, unless the user says."""
-    device = "cpu" if job.labeller.get("cpu") else job.labeller.get("device") or ""
-    num_gpus = 0 if device == "cpu" else torch.cuda.device_count()
-    workers = arguments.workers or max(1, num_gpus)
-    is_chosen = num_gpus > 0 or "OMP_NUM_THREADS" in os.environ
+    planned = {"cpu": False, "device": None} | job.labeller
+    device = named_device(arguments) or named_device(Namespace(**planned))
+    devices = [device] if device else []
+    if device in (None, "cuda"):
+        devices = [f"cuda:{number}" for number in range(torch.cuda.device_count())] or devices
+    workers = arguments.workers or max(1, len(devices))
+    needs_gpu = any(name.startswith("cuda") for name in devices)
+    is_chosen = needs_gpu or "OMP_NUM_THREADS" in os.environ
     return EngineOptions(
         workers=workers,
-        devices=[f"cuda:{number}" for number in range(num_gpus)],
-        needs_gpu=num_gpus > 0 or device.startswith("cuda"),
+        devices=devices,
+        needs_gpu=needs_gpu,
         threads=None if is_chosen else max(1, (os.cpu_count() or 1) // workers),
         address=arguments.ray_address,
+        retry_failed=arguments.retry_failed,
     )
 
 
 def _end(job: Job, arguments: Namespace) -> int:
     """Check the plan, say what the run came to, and return the exit status."""
     status = read_status(job)
-    for name, reason in failed_images(job, limit=10):
+    for name, reason in failed_images(job, limit=_MAX_NAMED):
         logger.warning("failed: %s: %s", name, reason)
     if status.failures:
         logger.warning(

@@ -19,6 +19,10 @@ from detic.labelling.parquet import read_rows
 MAX_IMAGES = 1000
 
 
+class UnreadableShard(InputError):
+    """A shard whose images cannot be read, now and here; another try may do it."""
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
     """An image that could not be labelled."""
@@ -38,19 +42,30 @@ class Shard:
     num_images: int | None = None  # None: reading the tar file tells
     file_bytes: int | None = None  # of the whole file when the job was planned
     column: str | None = None  # of a Parquet file: holds the images
+    is_in_job: bool = False  # a list that was written when the job was planned, in its folder
 
     def read(self) -> Iterator[ImageSource | Failure]:
-        """Yield the images in order, and what is wrong with those that are not to be had.
+        """Yield the images in order, and what is wrong with those that cannot be read.
 
         Raises:
-            InputError: the file has changed since the job was planned, or it is gone.
+            UnreadableShard: the file has changed since the job was planned, it is gone or damaged, or
+                an address does not answer.
         """
         if self.file_bytes is not None and self.file_bytes != file_bytes(self.path):
-            raise InputError(
-                f"{self.path} has changed since the job was planned, or it is gone; put it back, or "
-                "plan a job in another folder"
+            raise UnreadableShard(
+                f"{shown_name(self.path)} has changed since the job was planned, or it is gone; put it "
+                "back, or plan a job in another folder"
             )
-        return READERS[self.kind](self)
+        return self._images()
+
+    def _images(self) -> Iterator[ImageSource | Failure]:
+        try:
+            yield from READERS[self.kind](self)
+        except InputError as error:
+            raise UnreadableShard(str(error)) from error
+        except Exception as error:  # file systems at addresses, and pyarrow, have their own
+            reason = in_short(" ".join(str(error).split())) or type(error).__name__
+            raise UnreadableShard(f"cannot read {shown_name(self.path)} ({reason})") from error
 
 
 def file_bytes(path: str) -> int | None:
@@ -71,7 +86,7 @@ def content_of(image: ImageSource) -> bytes:
     """Return the file of an image of a shard; one at an address is fetched.
 
     Raises:
-        InputError: it is not to be had.
+        InputError: it cannot be read.
     """
     content = image.fetched().content
     if isinstance(content, bytes):
@@ -120,15 +135,27 @@ def _read_list(shard: Shard) -> Iterator[ImageSource | Failure]:
 
 
 def _read_tar(shard: Shard) -> Iterator[ImageSource | Failure]:
-    """Yield the images of a tar file as they come; one that is damaged yields those before."""
+    """Yield the images of a tar file as they come; one that is damaged yields those before.
+
+    Raises:
+        OSError: the system, or an address, does not give what may be there.
+    """
+    num_images = 0
     try:
         with opened(shard.path) as file, tarfile.open(fileobj=file, mode="r|*") as tar:
             while (member := tar.next()) is not None:
                 vars(tar)["members"].clear()  # it would keep all headers
                 if member.isreg() and is_image_name(member.name):
+                    num_images += 1
                     yield _member(shard, tar, member)
     except (tarfile.TarError, EOFError, OSError) as error:
+        # Errors of the system have a number; those about the content, of bzip2 say, have none.
+        if isinstance(error, OSError) and (error.errno is not None or is_address(shard.path)):
+            raise
         yield Failure(shown_name(shard.path), f"the tar file is damaged or cut short ({error})")
+    else:
+        if not num_images:
+            yield Failure(shown_name(shard.path), "the tar file holds no images")
 
 
 def _member(shard: Shard, tar: tarfile.TarFile, member: tarfile.TarInfo) -> ImageSource | Failure:

@@ -1,4 +1,4 @@
-"""How far a job is, seen from any shell: its parts and claims say it."""
+"""How far a job is, seen from any shell: its parts and locks say it."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -51,7 +51,7 @@ def read_status(job: Job) -> JobStatus:
     return JobStatus(
         shards=job.num_shards,
         shards_done=len(done),
-        shards_at_work=sum(job.is_claimed(i) for i in range(job.num_shards) if i not in done),
+        shards_at_work=sum(job.is_locked(i) for i in range(job.num_shards) if i not in done),
         images=images,
         images_done=num_done,
         failures=sum(part.failures for part in parts),

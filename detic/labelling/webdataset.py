@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 from detic.errors import InputError
-from detic.files import unfinished_folder
+from detic.files import unfinished_folder, writing
 from detic.labelling.job import Job
 from detic.labelling.labelled_images import ChosenImages, Images
 from detic.labelling.parts import read_part
@@ -24,19 +24,28 @@ def merge_webdataset(images: Images, path: Path) -> None:
     """
     if isinstance(images, ChosenImages):
         raise InputError("--review does not go with webdataset, which writes whole shards")
-    with unfinished_folder(path) as folder:
+    with unfinished_folder(path) as folder, writing(path):
         for index, shard in zip(images.shards, images.by_shard(), strict=True):
             with tarfile.open(folder / f"part-{index:05d}.tar", "w") as tar:
                 _add_pairs(tar, images.job, index, shard)
 
 
 def _add_pairs(tar: tarfile.TarFile, job: Job, index: int, labelled: Iterator[dict]) -> None:
-    sources = enumerate(job.shards[index].read(), start=1)
-    entries = read_part(job.part_path(index))
-    for (place, source), entry in zip(sources, entries, strict=True):
-        if isinstance(source, Failure) or "error" in entry:
+    """Add the images of a shard that were labelled.
+
+    Raises:
+        InputError: the shard does not hold these images any more.
+    """
+    sources = job.shards[index].read()
+    for entry in read_part(job.part_path(index)):
+        source = next(sources, None)
+        if "error" in entry:
             continue
-        key = f"{index:05d}-{place:04d}"
+        if source is None or isinstance(source, Failure):
+            raise InputError(
+                f"{entry['file_name']} is not where it was when it was labelled; put it back"
+            )
+        key = f"{index:05d}-{entry['image_id']:04d}"
         _add_member(tar, key + suffix_of(source.name), content_of(source))
         _add_member(tar, f"{key}.json", as_json(next(labelled)).encode())
 

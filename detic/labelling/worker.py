@@ -5,7 +5,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 from detic.errors import InputError
-from detic.labelling.job import Job, check_same, open_job
+from detic.labelling.job import Job, check_same, is_to_do, open_job
 from detic.labelling.labellers import Labeller, build_labeller, describe
 from detic.labelling.parts import PartSummary, part_writer
 
@@ -18,30 +18,46 @@ class ShardWorker:
 
     Args:
         folder: of the job.
-        device: where it computes, unless the job says.
+        device: where it computes; None: as the job says.
+        retry_failed: label shards with images that failed once more.
 
     Raises:
         InputError: the labeller cannot be built here, or what it is built from has changed since
             the job was planned.
     """
 
-    def __init__(self, folder: Path, device: str | None = None):
+    def __init__(self, folder: Path, device: str | None = None, retry_failed: bool = False):
         self.job = open_job(folder)
         go_to_base(self.job)
-        check_same(self.job, [], describe(self.job.labeller).settings)
+        check_same(self.job, describe(self.job.labeller).settings)
         self._labeller = build_labeller(self.job.labeller, device)
+        self._retry_failed = retry_failed
 
     def label(self, index: int, report: Report = lambda count: None) -> PartSummary | None:
-        """Label a shard; return what it came to, None if another process has it."""
-        return label_shard(self.job, index, self._labeller, report)
+        """Label a shard, see ``label_shard``."""
+        return label_shard(self.job, index, self._labeller, report, self._retry_failed)
 
 
-def label_shard(job: Job, index: int, labeller: Labeller, report: Report) -> PartSummary | None:
-    """Label a shard unless that is done; return what it came to, None if another process has it."""
-    with job.claim(index) as is_ours:
+def label_shard(
+    job: Job, index: int, labeller: Labeller, report: Report, retry_failed: bool = False
+) -> PartSummary | None:
+    """Label a shard unless that is done; return what it came to, None if another process has it.
+
+    Args:
+        report: is told of images that were labelled.
+        retry_failed: a shard with images that failed counts as not done. Its part stays until the new
+            one is complete.
+
+    Raises:
+        UnreadableShard: its images cannot be read.
+    """
+    was_killed = job.has_lock_file(index)
+    with job.lock(index) as is_ours:
         if not is_ours:
             return None
-        if job.summary(index) is None:
+        if was_killed:
+            job.remove_leftovers()
+        if is_to_do(job.summary(index), retry_failed):
             with part_writer(job.part_path(index), job.id) as part:
                 for name, found in labeller(job.shards[index].read()):
                     part.add(name, found)

@@ -11,9 +11,10 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from detic.errors import InputError
+from detic.errors import InputError, some_of
 from detic.evaluation.cutouts import DETECTED_BGR, as_jpeg, tile_around
 from detic.files import write_text
+from detic.image_sources import ImageSource
 from detic.labelling.labelled_images import Images, sources_of
 from detic.labelling.shards import Failure
 from detic.pages import template
@@ -68,12 +69,12 @@ def write_contact_sheet(images: Images, path: Path, per_class: int | None = None
     """Write the page; the working directory must be the job's base.
 
     Args:
-        images: that were labelled. Of those that are not to be had any more, nothing is shown.
+        images: that were labelled. Of those that have changed or are gone, nothing is shown.
         path: of the page.
         per_class: thumbnails, at most; None: 12, or fewer so that the page has about 2000.
 
     Raises:
-        InputError: there are objects, and none of their images is to be had.
+        InputError: there are objects, and all of their images have changed or are gone.
     """
     num_images, sheets = _lowest_scores(images, per_class or MAX_PER_CLASS)
     shown = per_class or max(1, min(MAX_PER_CLASS, MAX_TILES // max(len(sheets), 1)))
@@ -123,23 +124,31 @@ def _tiles(
         of_image[found.image_id].append(found)
     tiles, lost = {}, []
     for image_id, source in sources_of(images.job, of_image):
-        try:
-            pixels = None if isinstance(source, Failure) else source.read()
-        except InputError:
-            pixels = None
-        if pixels is None or pixels.shape[:2] != of_image[image_id][0].image_size_hw:
-            lost.append(source.name)
+        here = of_image.pop(image_id)
+        pixels = _pixels(source, here[0].image_size_hw)
+        if pixels is None:
+            lost.append(here[0].file_name)
             continue
-        for found in of_image[image_id]:
+        for found in here:
             jpeg = as_jpeg(_drawn(pixels, found))
             tiles[image_id, found.number] = (found, b64encode(jpeg).decode("ascii"))
-    if objects and not tiles:
+    lost += [found.file_name for found, *_ in of_image.values()]
+    if lost and not tiles:
         raise InputError(f"none of the images is as it was when it was labelled, such as {lost[0]}")
     if lost:
         logger.warning(
-            "the page lacks %d images that have changed or are gone: %s ...", len(lost), lost[0]
+            "the page lacks %d images that have changed or are gone: %s", len(lost), some_of(lost)
         )
     return tiles
+
+
+def _pixels(source: ImageSource | Failure, size_hw: tuple[int, int]) -> np.ndarray | None:
+    """Return an image, unless it is gone or has another size now."""
+    try:
+        pixels = None if isinstance(source, Failure) else source.read()
+    except InputError:
+        return None
+    return None if pixels is None or pixels.shape[:2] != size_hw else pixels
 
 
 def _drawn(pixels: np.ndarray, found: FoundObject) -> np.ndarray:

@@ -42,7 +42,7 @@ def copy_images(images: Images, folder: Path) -> None:
     """Write copies of images into a folder, which is made.
 
     Raises:
-        InputError: one of them is not to be had any more.
+        InputError: one of them is gone or cannot be read.
     """
     names = {
         image["image_id"]: copied_name(image["image_id"], image["file_name"]) for image in images

@@ -8,8 +8,9 @@
     %(prog)s --job labels/ --engine ray --ray-address auto --workers 32
 
 The folder of --job holds the plan and the labels of each shard, of at most 1000 images or one tar
-file. A shard that is done is never done again. Without inputs, the job goes on as it was planned. With
-them, it goes on if they, the weights, the vocabulary and the options are the same, and else refuses.
+file. A shard that is done is never done again. Without inputs, the job goes on as it was planned, and
+takes no options of the plan. With them, it goes on if they, the weights, the vocabulary and the options
+are the same, and else refuses.
 `detic label status` looks at it from anywhere, `detic label merge` makes one file of it.
 """
 
@@ -21,6 +22,11 @@ from detic_commands.parsing import DefaultsHelpFormatter, command_parser, positi
 
 ENGINES = ("local", "ray")
 MAX_IMAGES = 1000
+# What each run may choose anew; all else belongs to the plan
+_OF_A_RUN = (
+    *("help", "inputs", "job", "plan_only", "retry_failed", "strict"),
+    *("engine", "workers", "shard", "ray_address", "device", "cpu"),
+)
 
 
 def argument_parser(prog: str = "detic label run") -> argparse.ArgumentParser:
@@ -123,9 +129,25 @@ def _shard_size(text: str) -> int:
     return number
 
 
+def options_of_plan(arguments: argparse.Namespace) -> list[str]:
+    """Return the options that were given and belong to the plan of a job."""
+    parser = argument_parser()
+    usual = vars(parser.parse_args(["--job", arguments.job]))
+    return [
+        action.option_strings[0]
+        for action in parser._actions
+        if action.dest not in _OF_A_RUN and getattr(arguments, action.dest) != usual[action.dest]
+    ]
+
+
 def main(arguments: argparse.Namespace) -> int:
+    from detic.errors import InputError, some_of
     from detic.labelling.run import run_label
 
+    if not arguments.inputs and (given := options_of_plan(arguments)):
+        raise InputError(
+            f"without inputs, a job goes on as it was planned; leave out {some_of(given)}, or name the inputs"
+        )
     logging.basicConfig(format="%(message)s")
     for name in ("detic.labelling", "detic.released_models"):
         logging.getLogger(name).setLevel(logging.INFO)

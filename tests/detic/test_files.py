@@ -12,6 +12,7 @@ from detic.errors import InputError
 from detic.files import (
     check_place,
     refuse_existing,
+    remove_leftovers,
     unfinished_folder,
     unfinished_path,
     unfinished_text,
@@ -169,6 +170,20 @@ def test_what_a_killed_process_left_is_removed_by_the_next(tmp_path):
     (tmp_path / ".hidden.json").touch()
     write_bytes(tmp_path / "a.json", b"whole")
     assert sorted(path.name for path in tmp_path.iterdir()) == [".hidden.json", "a.json"]
+
+
+def test_what_a_killed_process_left_is_removed_although_nobody_asked_how_it_ended(tmp_path):
+    sleeping = subprocess.Popen(["sleep", "60"])
+    with unfinished_path(tmp_path / "a.json") as mine:
+        name = mine.name.replace(f"-{os.getpid():x}-", f"-{sleeping.pid:x}-")
+        mine.with_name(name).touch()
+        remove_leftovers(tmp_path)
+        assert mine.with_name(name).exists()
+        sleeping.kill()
+        os.waitid(os.P_PID, sleeping.pid, os.WEXITED | os.WNOWAIT)  # it stays a zombie
+        remove_leftovers(tmp_path)
+        assert [path.name for path in tmp_path.iterdir()] == [mine.name]
+    sleeping.wait()
 
 
 def test_what_another_process_is_writing_stays(tmp_path):

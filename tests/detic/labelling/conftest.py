@@ -58,8 +58,8 @@ def names(tmp_path):
     return names
 
 
-def label(job, shards=None):
+def label(job, shards=None, retry_failed=False):
     """Label shards, by default all, here."""
     labeller = build_labeller(job.labeller)
     for index in range(job.num_shards) if shards is None else shards:
-        label_shard(job, index, labeller, lambda count: None)
+        label_shard(job, index, labeller, lambda count: None, retry_failed)

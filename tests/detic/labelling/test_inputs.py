@@ -1,13 +1,14 @@
 import io
 import sys
 import tarfile
+from contextlib import nullcontext
 from types import SimpleNamespace
 
 import pytest
 
 from detic.errors import InputError
 from detic.labelling.inputs import InputOptions, plan_shards
-from detic.labelling.shards import Failure
+from detic.labelling.shards import Failure, Shard, UnreadableShard
 
 
 @pytest.fixture
@@ -61,6 +62,27 @@ def test_folders_are_looked_into_in_order(shards_of, write_image):
     assert names_in(shards_of("photos/*.jpg")) == [["photos/b.jpg", "photos/c.jpg"]]
 
 
+def test_folders_with_two_names_are_looked_into_once(shards_of, write_image, tmp_path):
+    write_image("photos/a/1.png")
+    (tmp_path / "photos" / "a" / "loop").symlink_to(tmp_path / "photos")
+    (tmp_path / "photos" / "b").symlink_to("a")
+    assert names_in(shards_of("photos")) == [["photos/a/1.png"]]
+
+
+def test_names_that_a_list_cannot_hold_are_left_out(shards_of, write_image, caplog):
+    for name in ("photos/a\nb/1.png", "photos/2.png", "photos/3\n.png"):
+        write_image(name)
+    assert names_in(shards_of("photos")) == [["photos/2.png"]]
+    assert [r"a\nb/1.png" in text for text in caplog.messages] == [False, True]
+
+
+def test_inputs_without_images_are_named(shards_of, write_image, tmp_path, caplog):
+    (tmp_path / "empty").mkdir()
+    write_image("a.png")
+    assert names_in(shards_of("empty", "a.png", "*.jpg")) == [["a.png"]]
+    assert caplog.messages == ["there are no images in empty", "there are no images in *.jpg"]
+
+
 def test_images_before_and_after_a_list_keep_their_order(shards_of, write_image, tmp_path):
     (tmp_path / "list.txt").write_text("b.jpg\n")
     write_image("a.jpg"), write_image("c.jpg")
@@ -88,6 +110,43 @@ def test_a_tar_file_that_is_cut_short_yields_what_is_whole(shards_of, tmp_path):
     assert "damaged or cut short" in failure.reason
     (tmp_path / "s.tar.gz").write_bytes(whole[: len(whole) // 2])
     assert isinstance(list(shards_of("s.tar.gz")[0].read())[-1], Failure)
+
+
+def test_a_tar_file_without_images_is_a_failure(shards_of, tmp_path):
+    write_tar(tmp_path / "s.tar", {"1.json": b"{}"})
+    (failure,) = shards_of("s.tar")[0].read()
+    assert failure == Failure("s.tar", "the tar file holds no images")
+
+
+@pytest.mark.parametrize(
+    ("path", "error"),
+    [
+        ("s3://bucket/s.tar", TimeoutError("no answer")),
+        ("s3://bucket/s.tar", ConnectionResetError(104, "reset by peer")),
+        ("s.tar", OSError(5, "input/output error")),
+    ],
+)
+def test_a_tar_file_that_cannot_be_read_now_is_not_damaged(tmp_path, monkeypatch, path, error):
+    write_tar(tmp_path / "s.tar", {"1.png": b"1" * 600, "2.png": b"2" * 20_000})
+    content = io.BytesIO((tmp_path / "s.tar").read_bytes())
+
+    class Connection:
+        def read(self, count):
+            if content.tell() > 10_000:
+                raise error
+            return content.read(count)
+
+    monkeypatch.setattr("detic.labelling.shards.opened", lambda path: nullcontext(Connection()))
+    images = Shard("tar", path).read()
+    assert next(images).content == b"1" * 600
+    with pytest.raises(UnreadableShard, match=r"cannot read .*s\.tar .*(answer|reset|input)"):
+        list(images)
+
+
+def test_an_address_that_does_not_answer_is_an_unreadable_shard():
+    pytest.importorskip("fsspec")
+    with pytest.raises(UnreadableShard, match=r"cannot open memory://nowhere\.tar"):
+        list(Shard("tar", "memory://nowhere.tar").read())
 
 
 def test_files_at_addresses_are_found_by_fsspec(shards_of, write_image, tmp_path):

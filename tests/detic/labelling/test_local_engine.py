@@ -45,7 +45,7 @@ def test_a_killed_worker_loses_one_shard(plan, long_list, tmp_path, forking):
             victim = multiprocessing.active_children()[0]
             os.kill(victim.pid, signal.SIGKILL)
 
-    assert LocalEngine(job.folder, EngineOptions(workers=2), report).run(job.missing()) == []
+    assert LocalEngine(job.folder, EngineOptions(workers=2), report).run(job.missing()) == {}
     assert parts_of(job) == parts_of(undisturbed)
     assert sum(reports) <= 400 + 2 * 40
     assert not multiprocessing.active_children()
@@ -61,7 +61,7 @@ def test_workers_end_with_their_parent(plan, long_list, tmp_path):
             assert parent.poll() is None
             time.sleep(0.01)
         parent.kill()
-    while any(map(job.is_claimed, range(job.num_shards))):  # the workers notice it
+    while any(map(job.is_locked, range(job.num_shards))):  # the workers notice it
         time.sleep(0.01)
     missing = job.missing()
     assert missing
@@ -75,17 +75,38 @@ def test_workers_end_with_their_parent(plan, long_list, tmp_path):
     assert {path.name[0] for path in (job.folder / "parts").iterdir()} == {"p"}  # no leftovers
 
 
-def test_mistakes_of_workers_end_the_run(plan, names, tmp_path, forking):
+def test_mistakes_of_workers_end_the_run(plan, names, forking, monkeypatch):
     job = plan("names.txt")
-    (tmp_path / "names.txt").unlink()
-    with pytest.raises(InputError, match=r"names\.txt has changed"):
+    monkeypatch.setattr("tests.quick_labeller.QuickLabeller.class_names", ("bowl",))
+    with pytest.raises(InputError, match=r"with other vocabulary"):
         LocalEngine(job.folder, EngineOptions(), lambda count: None).run(job.missing())
+
+
+def test_shards_that_cannot_be_read_are_given_up_and_the_others_done(
+    plan, names, tmp_path, forking
+):
+    (tmp_path / "more.txt").write_text("a.jpg")
+    job = plan("more.txt", "names.txt")
+    (tmp_path / "more.txt").unlink()
+    engine = LocalEngine(job.folder, EngineOptions(), lambda count: None)
+    assert "more.txt has changed since the job was planned" in engine.run(job.missing())[0]
+    assert job.missing() == [0]
+
+
+def test_failures_are_tried_once_more(plan, names, forking):
+    job = plan("names.txt")
+    label(job)
+    for index in range(job.num_shards):
+        os.utime(job.part_path(index), (0, 0))
+    engine = LocalEngine(job.folder, EngineOptions(retry_failed=True), lambda count: None)
+    assert engine.run(job.missing(retry_failed=True)) == {}
+    assert [job.part_path(i).stat().st_mtime == 0 for i in range(3)] == [False, True, False]
 
 
 def test_a_shard_that_kills_its_workers_is_given_up():
     queue = ShardQueue([5])
     for _ in range(MAX_ATTEMPTS):
         assert queue.take() == 5
-        queue.put_back(5)
+        queue.put_back(5, "it kills")
     assert not queue
-    assert queue.given_up == [5]
+    assert queue.given_up == {5: "it kills"}

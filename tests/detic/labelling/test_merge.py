@@ -57,6 +57,29 @@ def test_jobs_that_are_not_complete_are_refused(plan, names, merged):
     assert [json.loads(line)["image_id"] for line in lines] == [1, 2, 3, 10]
 
 
+def test_parts_that_are_damaged_are_named(plan, names, merged):
+    job = plan("names.txt")
+    label(job)
+    content = job.part_path(1).read_bytes()
+    job.part_path(1).write_bytes(b"\xff" + content[1:])
+    with pytest.raises(InputError, match=r"part-00001\.jsonl is damaged .*; remove it, and `detic"):
+        merged(job, "coco", "all.json")
+    assert not Path("all.json").exists()
+
+
+def test_ids_that_can_change_are_said(plan, names, merged, write_image, tmp_path, caplog):
+    with tarfile.open(tmp_path / "some.tar", "w") as tar:
+        tar.add(write_image("a.png"), "a.png")
+    job = plan("some.tar", "names.txt")
+    label(job, [1])
+    (first, *_) = merged(job, "jsonl", "a", "--partial").read_text().splitlines()
+    assert json.loads(first)["image_id"] == 1
+    assert "image ids can change when the job goes on" in caplog.text
+    label(job)
+    (_, second, *_) = merged(job, "jsonl", "b").read_text().splitlines()
+    assert json.loads(second) == json.loads(first) | {"image_id": 2}
+
+
 def test_webdatasets_hold_images_beside_labels(plan, merged, write_image, monkeypatch):
     write_image("photos/a.png"), write_image("photos/broken.png"), write_image("photos/c.png")
     job = plan("photos", size=2)
@@ -70,6 +93,19 @@ def test_webdatasets_hold_images_beside_labels(plan, merged, write_image, monkey
         assert labels["image_id"] == 3
         image = tar.extractfile("00001-0001.png").read()
     assert image == (job.folder.parent / "photos" / "c.png").read_bytes()
+
+
+def test_webdatasets_of_images_that_are_gone_are_refused(plan, merged, write_image, tmp_path):
+    with tarfile.open(tmp_path / "some.tar", "w") as tar:
+        for name in ("a.png", "b.png"):
+            tar.add(write_image(name), name)
+    job = plan("some.tar")
+    label(job)
+    whole = (tmp_path / "some.tar").read_bytes()
+    (tmp_path / "some.tar").write_bytes(b"\0" * len(whole))
+    with pytest.raises(InputError, match=r"some\.tar/a\.png is not where it was"):
+        merged(job, "webdataset", "out")
+    assert not (tmp_path / "out").exists()
 
 
 def test_parquet_files_have_a_row_an_image(plan, names, merged):
@@ -94,7 +130,7 @@ def test_status_counts_and_names_failures(plan, names):
         ("broken-3.jpg", "it is broken"),
         ("broken-8.jpg", "it is broken"),
     ]
-    with job.claim(1):
+    with job.lock(1):
         assert read_status(job).shards_at_work == 1
     assert "images   6 of 10, 2 failed" in str(status)
 

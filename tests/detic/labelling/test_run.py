@@ -2,6 +2,7 @@
 
 import json
 import os
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from detic.labelling.engine import EngineOptions
 from detic.labelling.job import open_job
 from detic.labelling.labellers import build_labeller, describe_detector
 from detic.labelling.ray_engine import RayEngine
-from detic.labelling.run import ENGINES, run_label, share_of
+from detic.labelling.run import ENGINES, engine_options, run_label, share_of
 from detic.labelling.shards import MAX_IMAGES
 from detic.labelling.worker import ShardWorker, label_shard
 from detic.predictor import Detector
@@ -27,11 +28,11 @@ class HereEngine:
     """Labels in this process."""
 
     def __init__(self, folder, options, report):
-        self.job = open_job(folder)
+        self.job, self.options = open_job(folder), options
 
     def run(self, shards):
-        label(self.job, shards)
-        return []
+        label(self.job, shards, self.options.retry_failed)
+        return {}
 
 
 @pytest.fixture
@@ -76,6 +77,51 @@ def test_a_job_without_inputs_is_checked_too(run_command, monkeypatch):
     monkeypatch.setattr("tests.quick_labeller.QuickLabeller.class_names", ("bowl",))
     with pytest.raises(InputError, match=r"a job with other vocabulary; name the same to go on"):
         ShardWorker(Path("j").resolve())
+
+
+def test_options_of_the_plan_do_not_go_without_its_inputs():
+    line = ["--job", "j", "--workers", "2", "--device", "cpu", "--strict"]
+    parse = run.argument_parser().parse_args
+    assert run.options_of_plan(parse(line)) == []
+    planned = ["--shard-size", "4", "--boxes-only", "--opts", "MODEL.DEVICE", "cpu"]
+    given = run.options_of_plan(parse([*line, *planned]))
+    assert given == ["--shard-size", "--opts", "--boxes-only"]
+    with pytest.raises(InputError, match=r"leave out --shard-size, --opts, --boxes-only, or name"):
+        run.main(parse([*line, *planned]))
+
+
+def test_examples_of_classes_are_compared_by_their_content(tmp_path, write_image, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "v.yaml").write_text("[{name: cup, examples: [cup.png]}]")
+    words = ["--job", "j", "--model", "shapes-detic", "--vocabulary-file", "v.yaml"]
+    arguments = run.argument_parser().parse_args(words)
+    digests = []
+    for seed in (0, 0, 1):
+        write_image("cup.png", seed=seed)
+        digests.append(describe_detector(arguments).settings["vocabulary"])
+    assert digests[0] == digests[1] != digests[2]
+
+
+@pytest.mark.parametrize(
+    ("planned", "words", "num_gpus", "devices"),
+    [
+        ([], [], 0, []),
+        ([], [], 2, ["cuda:0", "cuda:1"]),
+        (["--device", "cuda"], [], 2, ["cuda:0", "cuda:1"]),
+        (["--device", "cuda:1"], [], 2, ["cuda:1"]),
+        (["--device", "cuda"], ["--cpu"], 2, ["cpu"]),
+    ],
+)
+def test_each_run_may_say_where_it_computes(
+    plan, names, monkeypatch, planned, words, num_gpus, devices
+):
+    monkeypatch.setattr("torch.cuda.device_count", lambda: num_gpus)
+    parse = run.argument_parser().parse_args
+    job = replace(plan("names.txt"), labeller=vars(parse(["--job", "job", *planned])))
+    options = engine_options(job, parse(["--job", "job", *words]))
+    assert options.devices == devices
+    assert options.workers == max(1, len(devices))
+    assert options.needs_gpu == (num_gpus > 0 and devices != ["cpu"])
 
 
 def test_a_share_tries_its_own_failures_again(run_command):
@@ -126,13 +172,35 @@ def test_ray_that_is_missing_is_named(tmp_path):
         RayEngine(tmp_path, EngineOptions(), lambda count: None).run([0])
 
 
-def test_ray_labels_as_this_process_does(plan, names):
-    pytest.importorskip("ray", reason="needs the package ray")
-    here, there = plan("names.txt", folder="here"), plan("names.txt", folder="there")
+@pytest.fixture
+def small_ray(monkeypatch):
+    """Ray has room for one worker, and no GPU."""
+    ray = pytest.importorskip("ray", reason="needs the package ray")
+    init = ray.init
+    monkeypatch.setattr(
+        ray, "init", lambda *a, **kw: init(*a, **kw | {"num_cpus": 1, "num_gpus": 0})
+    )
+
+
+def test_ray_labels_as_this_process_does(plan, names, tmp_path, small_ray):
+    (tmp_path / "gone.txt").write_text("a.jpg")
+    here, there = (plan("names.txt", "gone.txt", folder=name) for name in ("here", "there"))
     label(here)
-    assert RayEngine(there.folder, EngineOptions(), lambda count: None).run([0, 1, 2]) == []
+    (tmp_path / "gone.txt").unlink()
+    engine = RayEngine(there.folder, EngineOptions(workers=2), lambda count: None)
+    assert "gone.txt has changed" in engine.run([0, 1, 2, 3])[3]
+    assert there.missing() == [3]
     for index in range(3):
         assert here.part_path(index).read_bytes() == there.part_path(index).read_bytes()
+
+
+def test_ray_without_room_for_a_worker_ends(plan, names, small_ray, monkeypatch):
+    monkeypatch.setattr("detic.labelling.ray_engine._START_S", 1.0)
+    engine = RayEngine(plan("names.txt").folder, EngineOptions(needs_gpu=True), lambda count: None)
+    with pytest.raises(
+        InputError, match=r"no worker of Ray began .* needs a CPU and a GPU, and free"
+    ):
+        engine.run([0, 1, 2])
 
 
 def test_drawn_scenes_are_labelled_as_by_the_detector(plan, tmp_path):

@@ -1,5 +1,6 @@
 import base64
 import re
+import tarfile
 from html.parser import HTMLParser
 from io import BytesIO
 
@@ -88,6 +89,21 @@ def test_images_that_are_gone_or_have_changed_are_left_out(
         (tmp_path / name).unlink(missing_ok=True)
     with pytest.raises(InputError, match="none of the images is as it was"):
         sheet("--boxes-only")
+
+
+def test_shards_that_hold_fewer_images_than_before_are_named(plan, photos, sheet, tmp_path):
+    names = [f"{number}.png" for number in range(20)]
+    names.sort(key=lambda name: len(found_in(f"photos.tar/{name}")))
+    with tarfile.open(tmp_path / "photos.tar", "w", format=tarfile.GNU_FORMAT) as tar:
+        for name in (names[0], names[-1]):  # without objects, and with some
+            tar.add(tmp_path / photos[0], name)
+        second = tar.getmember(names[-1]).offset
+    job = plan("photos.tar", folder="packed")
+    label(job)
+    content = (tmp_path / "photos.tar").read_bytes()
+    (tmp_path / "photos.tar").write_bytes(content[:second].ljust(len(content), b"\0"))
+    with pytest.raises(InputError, match=rf"none of the images is as it was .*tar/{names[-1]}"):
+        sheet(of=job)
 
 
 def test_a_job_that_found_nothing_has_a_page(plan, write_image, sheet):

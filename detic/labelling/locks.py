@@ -1,7 +1,7 @@
-"""Claims: of processes that would do the same work, one does it.
+"""Locks: of processes that would do the same work, one does it.
 
-A claim is a lock on a file, which the system gives back when its process ends, however it ends. Where a
-shared file system knows no locks, two machines may do the same work, and both end with the same file.
+A lock is on a file. The system gives it back when its process ends, however it ends. Where a shared file
+system knows no locks, two machines may do the same work, and both end with the same file.
 """
 
 import fcntl
@@ -11,19 +11,25 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from detic.files import writing
+
 _TRIES, _PAUSE_S = 5, 0.01
 
 
 @contextmanager
-def claimed(path: Path, *, wait: bool = False) -> Iterator[bool]:
-    """Yield whether this process has the claim, until the end of the block.
+def locked(path: Path, *, wait: bool = False) -> Iterator[bool]:
+    """Yield whether this process has the lock, until the end of the block.
 
     Args:
-        path: of the claim's file, which is removed at the end.
+        path: of the lock's file, which is removed at the end.
         wait: until the process that has it gives it back.
+
+    Raises:
+        InputError: the file cannot be made.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
+    with writing(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        file = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o666)
     try:
         has_it = _lock(file, fcntl.LOCK_EX) if wait else _try_to_lock(file)
         yield has_it
@@ -33,8 +39,8 @@ def claimed(path: Path, *, wait: bool = False) -> Iterator[bool]:
         os.close(file)
 
 
-def is_claimed(path: Path) -> bool:
-    """Return whether a process has a claim."""
+def is_locked(path: Path) -> bool:
+    """Return whether a process has a lock."""
     try:
         file = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
     except FileNotFoundError:
@@ -46,7 +52,7 @@ def is_claimed(path: Path) -> bool:
 
 
 def _try_to_lock(file: int) -> bool:
-    """Lock a file; more than once, as ``is_claimed`` of another process holds it for a moment."""
+    """Lock a file; more than once, as ``is_locked`` of another process holds it for a moment."""
     for _ in range(_TRIES):
         if _lock(file, fcntl.LOCK_EX | fcntl.LOCK_NB):
             return True
