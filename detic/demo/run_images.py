@@ -12,7 +12,7 @@ from detic.detections import Detections
 from detic.errors import InputError
 from detic.image_sources import load_image
 from detic.memory_errors import is_out_of_memory
-from detic.predictor.detector import LackOfMemory
+from detic.predictor.detector import OutOfMemory
 from detic.progress import track
 from detic.rendering.files import write_image
 
@@ -24,7 +24,7 @@ def run_images(run: DetectionRun, numbered: Sequence[Numbered]) -> None:
     with track(numbered, unit="image", show=len(numbered) > 1) as bar:
         for batch in run.batches(_readable(run, bar)):
             for (entry, image), detections in _detected(run, batch):
-                with _noting_lack_of_memory(run, entry[0], image.shape[:2]):
+                with _noting_out_of_memory(run, entry[0], image.shape[:2]):
                     _hand_on(run, entry, image, detections)
                     run.tally.num_read += 1
 
@@ -35,7 +35,7 @@ def _detected(
     """Yield images with what is detected; one that needs too much memory alone is noted."""
     try:
         found = run.detect([image for _, image in batch])
-    except LackOfMemory as error:
+    except OutOfMemory as error:
         if len(batch) > 1:
             for one in batch:
                 yield from _detected(run, [one])
@@ -47,7 +47,7 @@ def _detected(
 
 
 @contextmanager
-def _noting_lack_of_memory(
+def _noting_out_of_memory(
     run: DetectionRun, file: InputFile, size_hw: tuple[int, int]
 ) -> Iterator[None]:
     """Note an image whose data or drawing need more memory than there is."""

@@ -25,7 +25,7 @@ from detic.labelling.read_ahead import read_ahead
 from detic.labelling.shards import Failure
 from detic.outputs import Category
 from detic.predictor import Detector, Tiles
-from detic.predictor.batches import LackOfMemory, batches
+from detic.predictor.batches import OutOfMemory, batches
 from detic.recipes import load_recipe
 from detic.vocabulary import EmbeddedVocabulary, Vocabulary
 from detic.vocabulary.embedding_file import READERS as EMBEDDING_FILES
@@ -251,7 +251,7 @@ class DetectorLabeller:
         """Yield what is found in each image, or why nothing can be."""
         try:
             yield from self._detector(arrays, batch_size=self._batch_size, **self._options)
-        except LackOfMemory as error:
+        except OutOfMemory as error:
             if len(arrays) > 1:
                 for array in arrays:
                     yield from self._found([array])

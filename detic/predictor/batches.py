@@ -18,7 +18,7 @@ from detic.modeling.request import DetectionRequest
 T = TypeVar("T")
 
 
-class LackOfMemory(InputError):
+class OutOfMemory(InputError):
     """Images that need more memory than there is.
 
     Args:
@@ -34,14 +34,14 @@ class LackOfMemory(InputError):
 
 
 @contextmanager
-def naming_lack_of_memory(sizes_hw: Sequence[tuple[int, int]]) -> Iterator[None]:
-    """Turn whatever tells that memory ran out into LackOfMemory."""
+def naming_out_of_memory(sizes_hw: Sequence[tuple[int, int]]) -> Iterator[None]:
+    """Turn whatever tells that memory ran out into OutOfMemory."""
     try:
         yield
     except (RuntimeError, MemoryError) as error:
         if not is_out_of_memory(error):
             raise
-        raise LackOfMemory(sizes_hw) from error
+        raise OutOfMemory(sizes_hw) from error
 
 
 def batches(items: Iterable[T], size: int) -> Iterator[list[T]]:

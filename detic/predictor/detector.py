@@ -25,7 +25,7 @@ from detic.modeling.compilation import compile_for_inference
 from detic.modeling.precision import choose_precision
 from detic.modeling.request import DetectionRequest
 from detic.paths import find_file
-from detic.predictor.batches import LackOfMemory
+from detic.predictor.batches import OutOfMemory
 from detic.predictor.forks import compute_alone_after_forks
 from detic.predictor.inference_config import (
     DetectionParams,
@@ -46,7 +46,7 @@ from detic.tuning import ExampleImage, FitParams, examples_of_classes, tune, wit
 from detic.vocabulary import EmbeddedVocabulary, write_embeddings
 from detic.vocabulary.vocabulary_reader import VocabularyLike, VocabularyReader
 
-__all__ = ["Detector", "LackOfMemory"]
+__all__ = ["Detector", "OutOfMemory"]
 
 Several = list[Any] | tuple[Any, ...] | Iterator[Any]  # images
 BATCH_SIZE = 8  # images of a list
@@ -474,7 +474,7 @@ class Detector:
             stream: return a generator, which reads images as its results are asked for. It keeps none.
 
         Raises:
-            InputError: an image cannot be read, an argument has another value, or LackOfMemory.
+            InputError: an image cannot be read, an argument has another value, or OutOfMemory.
         """
         prepared = self._prepared if vocabulary is None else self.prepare_vocabulary(vocabulary)
         threshold = self._score_threshold if threshold is None else threshold

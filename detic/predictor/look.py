@@ -9,7 +9,7 @@ from detic.detections import Detections, from_instances
 from detic.image_sources import ImageSource, image_source
 from detic.modeling.build import DetectionModel
 from detic.modeling.request import DetectionRequest
-from detic.predictor.batches import batches, detect_alike, naming_lack_of_memory
+from detic.predictor.batches import batches, detect_alike, naming_out_of_memory
 from detic.predictor.input_format import InputFormat
 from detic.predictor.prepared_vocabulary import PreparedVocabulary
 from detic.predictor.tiles import Tiles, detect_in_tiles
@@ -42,7 +42,7 @@ class Look:
 
     def _found(self, sources: Sequence[ImageSource]) -> list[Detections]:
         arrays = [source.read() for source in sources]
-        with naming_lack_of_memory([array.shape[:2] for array in arrays]):
+        with naming_out_of_memory([array.shape[:2] for array in arrays]):
             inputs = [self.input_format.model_input(array) for array in arrays]
             outputs = detect_alike(self.model, inputs, self.request)
             return [

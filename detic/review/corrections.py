@@ -61,13 +61,15 @@ def _root(place: Path) -> Path:
 
 
 def check_below(images: Sequence[AnnotatedImage], root: Path) -> None:
-    """Check that images are below a folder, links followed: names in files of others may lead anywhere.
+    """Check that images are below a folder: names in files of others may lead anywhere.
+
+    Links that the folder has itself may lead out of it.
 
     Raises:
         InputError: one of them is not.
     """
-    top = root.resolve()
-    outside = [image for image in images if not image.path.resolve().is_relative_to(top)]
+    top = os.path.abspath(root)
+    outside = [i for i in images if not Path(os.path.abspath(i.path)).is_relative_to(top)]
     if outside:
         raise InputError(
             f"{some_of([str(image.path) for image in outside])}: not below {top}; --images names the folder "

@@ -12,7 +12,7 @@ import numpy as np
 
 from detic.detections import Detections
 from detic.errors import InputError
-from detic.predictor.detector import LackOfMemory
+from detic.predictor.detector import OutOfMemory
 from detic.serving.addresses import fetch_image
 from detic.serving.answers import MaskFormat, answer
 from detic.serving.batcher import Batcher, BatchTimes
@@ -154,7 +154,7 @@ class Service:
         key = BatchKey(params.vocabulary, params.threshold, masks, size)
         try:
             return await asyncio.wrap_future(self.batcher.submit(image, key))
-        except LackOfMemory as error:
+        except OutOfMemory as error:
             raise HTTPError(413, str(error)) from error
 
     async def drain(self) -> None:

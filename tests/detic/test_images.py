@@ -246,7 +246,7 @@ def test_the_limit_of_pixels_is_named_and_can_be_raised(monkeypatch):
         read_image(png, "RGB")
 
 
-def test_lack_of_memory_tells_the_size(monkeypatch):
+def test_out_of_memory_tells_the_size(monkeypatch):
     def fail(*_):
         raise MemoryError
 

@@ -10,7 +10,7 @@ from detic.demo.destination import plan_destination
 from detic.demo.inputs import find_inputs
 from detic.demo.run_images import run_images
 from detic.errors import InputError
-from detic.predictor.detector import LackOfMemory
+from detic.predictor.detector import OutOfMemory
 from tests.detic.demo.conftest import CatDetector
 
 
@@ -92,7 +92,7 @@ def test_an_image_that_needs_too_much_memory_is_noted_and_passed_over(make_run, 
     class SmallDetector(CatDetector):
         def __call__(self, images, **options):
             if any(image.shape[1] > 64 for image in images):
-                raise LackOfMemory([image.shape[:2] for image in images])
+                raise OutOfMemory([image.shape[:2] for image in images])
             return super().__call__(images, **options)
 
     cv2.imwrite(str(photos / "b.JPG"), np.zeros((48, 65, 3), np.uint8))

@@ -253,7 +253,7 @@ def test_missing_images_are_found_before_the_model_runs(recipe, tmp_path):
         check_test_sets(plan)
 
 
-def test_lack_of_memory_names_the_image(recipe, model, monkeypatch):
+def test_out_of_memory_names_the_image(recipe, model, monkeypatch):
     def fail(batch, request):
         raise torch.OutOfMemoryError("CUDA out of memory")
 

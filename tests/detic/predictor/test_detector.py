@@ -66,7 +66,7 @@ def test_a_path_gives_the_same_as_its_pixels(detector, tmp_path):
 @pytest.mark.parametrize(
     "error", [MemoryError(), RuntimeError("DefaultCPUAllocator: can't allocate memory")]
 )
-def test_lack_of_memory_names_the_sizes(detector, monkeypatch, error):
+def test_out_of_memory_names_the_sizes(detector, monkeypatch, error):
     def fail(*_):
         raise error
 

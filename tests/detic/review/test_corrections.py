@@ -131,13 +131,17 @@ def test_images_that_are_missing_elsewhere_or_there_twice_are_refused(photos, im
     file.write_text(cvat_xml(["../secret.png"], []))
     with pytest.raises(InputError, match=r"secret\.png: not below .*photos; --images names"):
         imported(file)
-    (tmp_path / "photos" / "link.png").symlink_to(tmp_path / "secret.png")
-    file.write_text(cvat_xml(["link.png"], []))
-    with pytest.raises(InputError, match=r"link\.png: not below .*photos; --images names"):
-        imported(file)
     file.write_text(cvat_xml(["1.png", "1.png"], []))
     with pytest.raises(InputError, match=r"1\.png is annotated twice"):
         imported(file)
+
+
+def test_the_folder_may_link_to_images(photos, imported, tmp_path):
+    (tmp_path / "elsewhere.png").write_bytes((tmp_path / photos[0]).read_bytes())
+    (tmp_path / "photos" / "link.png").symlink_to(tmp_path / "elsewhere.png")
+    file = tmp_path / "photos" / "a.xml"
+    file.write_text(cvat_xml(["link.png"], []))
+    imported(file)
 
 
 @pytest.mark.parametrize(
