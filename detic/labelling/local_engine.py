@@ -18,10 +18,10 @@ import torch
 
 from detic.errors import InputError
 from detic.extensions import import_extensions
-from detic.labelling.engine import EngineOptions
+from detic.labelling.engine import Engine, EngineOptions
 from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
 from detic.labelling.shards import UnreadableShard
-from detic.labelling.worker import Report, ShardWorker
+from detic.labelling.worker import ShardWorker
 
 
 @dataclass
@@ -33,27 +33,10 @@ class _Worker:
     is_ready: bool = False
 
 
-class LocalEngine:
-    """Hands out shards to processes of this machine.
-
-    Args:
-        folder: of the job.
-        options: how many, and where they compute.
-        report: is told of images that were labelled.
-    """
-
-    def __init__(self, folder: Path, options: EngineOptions, report: Report):
-        self._folder = folder
-        self._options = options
-        self._report = report
-        self._num_failed_starts = 0  # in a row
+class LocalEngine(Engine):
+    """Hands out shards to processes of this machine."""
 
     def run(self, shards: Sequence[int]) -> dict[int, str]:
-        """Have shards labelled; return those that were given up, and why.
-
-        Raises:
-            InputError: a worker met a mistake of the user, or none can begin.
-        """
         queue = ShardQueue(shards)
         number = min(self._options.workers, len(shards))
         workers = [self._start(place) for place in range(number)]

@@ -5,15 +5,14 @@ Ray only hands out shards. The model is built in the actor; progress is in the p
 
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Any
 
 from detic.errors import InputError, in_short
 from detic.extensions import VARIABLE as IMPORTS
-from detic.labelling.engine import EngineOptions
+from detic.labelling.engine import Engine, EngineOptions
 from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
 from detic.labelling.shards import UnreadableShard
-from detic.labelling.worker import Report, ShardWorker
+from detic.labelling.worker import ShardWorker
 
 _HANDED_ON = (IMPORTS, "PYTHONPATH", "DETIC_MODELS", "DETECTRON2_DATASETS")  # of the environment
 _START_S = 600.0  # within which the first worker begins: a cluster may have to start machines
@@ -22,25 +21,13 @@ _START_S = 600.0  # within which the first worker begins: a cluster may have to 
 Tasks = dict[Any, tuple[Any, int | None]]
 
 
-class RayEngine:
-    """Hands out shards to actors; arguments as of ``LocalEngine``.
+class RayEngine(Engine):
+    """Hands out shards to actors.
 
     Actors that Ray has no room for wait without a shard, so nothing waits for them.
     """
 
-    def __init__(self, folder: Path, options: EngineOptions, report: Report):
-        self._folder = folder
-        self._options = options
-        self._report = report
-        self._num_failed_starts = 0  # in a row
-
     def run(self, shards: Sequence[int]) -> dict[int, str]:
-        """Have shards labelled; return those that were given up, and why.
-
-        Raises:
-            InputError: ray is not installed, there is no cluster, no worker can begin, or one met a
-                mistake of the user.
-        """
         ray = _ray()
         _join(ray, self._options)
         try:
