@@ -19,6 +19,7 @@ import tempfile
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cache
 from pathlib import Path
 from typing import IO, BinaryIO
 from uuid import uuid4
@@ -279,8 +280,14 @@ def is_unfinished(name: str) -> bool:
     return _UNFINISHED.fullmatch(name) is not None
 
 
+@cache
 def _machine() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+    """Return what stands for the processes whose numbers can be asked for here."""
+    try:
+        space = os.readlink("/proc/self/ns/pid")  # containers may share the name of their machine
+    except OSError:
+        space = ""
+    return f"{zlib.crc32(f'{socket.gethostname()} {space}'.encode()):08x}"
 
 
 def _tidy_once(folder: Path) -> None:

@@ -124,7 +124,10 @@ def _without_ranges(argument: str) -> Iterator[str]:
     if found is None or os.path.exists(argument):
         yield argument
         return
-    for number in range(int(found[1]), int(found[2]) + 1):
+    first, last = int(found[1]), int(found[2])
+    if first > last:
+        raise InputError(f"{argument}: the range begins after its end; write {{{last}..{first}}}")
+    for number in range(first, last + 1):
         part = str(number).zfill(len(found[1]))
         yield from _without_ranges(argument[: found.start()] + part + argument[found.end() :])
 
@@ -149,7 +152,7 @@ def _images_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
             return
         visited.add((status.st_dev, status.st_ino))
         with os.scandir(folder) as entries:
-            found = sorted((entry.name, entry.is_dir()) for entry in entries)
+            found = sorted((entry.name, _is_folder(entry)) for entry in entries)
     except OSError as error:
         raise InputError(f"cannot look into the folder {folder}: {reason_of(error)}") from error
     for name, is_folder in found:
@@ -158,6 +161,13 @@ def _images_below(folder: str, visited: set[tuple[int, int]]) -> Iterator[str]:
             yield from _images_below(path, visited)
         elif not is_folder and is_image_name(name):
             yield path
+
+
+def _is_folder(entry: os.DirEntry) -> bool:
+    try:
+        return entry.is_dir()
+    except OSError:  # a link to itself
+        return False
 
 
 def _remote_files(address: str, lists: Path) -> Iterator[str]:

@@ -10,7 +10,7 @@ from itertools import accumulate
 from detic.image_sources import ImageSource
 from detic.labelling.job import Job
 from detic.labelling.parts import read_part
-from detic.labelling.shards import Failure
+from detic.labelling.shards import Failure, UnreadableShard
 
 
 @dataclass(frozen=True)
@@ -63,24 +63,32 @@ class ChosenImages:
 Images = LabelledImages | ChosenImages
 
 
-def sources_of(job: Job, ids: Collection[int]) -> Iterator[tuple[int, ImageSource | Failure]]:
+def sources_of(
+    job: Job, ids: Collection[int], *, some_may_be_lost: bool = False
+) -> Iterator[tuple[int, ImageSource | Failure]]:
     """Yield images of a job to be read again, with their ids, in the order of the plan.
 
     The working directory must be the job's base. Shards without any of them are not opened.
 
+    Args:
+        some_may_be_lost: leave out images of shards that cannot be read any more.
+
     Raises:
-        InputError: inputs have changed since the job was planned, or they are gone.
+        UnreadableShard: inputs have changed since the job was planned, or they are gone.
     """
     ids = frozenset(ids)
     for index, before in enumerate(_images_before(job)):
         stop = before + _num_images(job, index)
         if ids.isdisjoint(range(before + 1, stop + 1)):
             continue
-        for image_id, source in zip(
-            range(before + 1, stop + 1), job.shards[index].read(), strict=False
-        ):
-            if image_id in ids:
-                yield image_id, source
+        numbered = range(before + 1, stop + 1)
+        try:
+            for image_id, source in zip(numbered, job.shards[index].read(), strict=False):
+                if image_id in ids:
+                    yield image_id, source
+        except UnreadableShard:
+            if not some_may_be_lost:
+                raise
 
 
 def _images_before(job: Job) -> Iterator[int]:

@@ -137,20 +137,6 @@ def _file_digest(path: str | os.PathLike) -> str:
 FACTORY = "factory"
 
 
-def describe(values: Mapping[str, Any]) -> Description:
-    """Return a labeller as it would be described today.
-
-    Args:
-        values: of a description before.
-
-    Raises:
-        InputError: what it is built from is gone.
-    """
-    if FACTORY in values:
-        return describe_factory(values[FACTORY])
-    return describe_detector(Namespace(**values))
-
-
 def describe_factory(name: str) -> Description:
     """Return the labeller that a function of the user's makes.
 
@@ -161,23 +147,37 @@ def describe_factory(name: str) -> Description:
     Raises:
         InputError: there is no such function.
     """
-    names = _made_by(name).class_names
+    return _description_of_made(name, _made_by(name))
+
+
+def _description_of_made(name: str, labeller: Any) -> Description:
+    names = list(labeller.class_names)
     categories = [Category(id, str(class_name)) for id, class_name in enumerate(names, start=1)]
-    settings = {"labeller": name, "vocabulary": _digest(repr(list(names)))}
+    settings = {"labeller": name, "vocabulary": _digest(repr(names))}
     return Description({FACTORY: name}, settings, categories)
 
 
-def build_labeller(values: Mapping[str, Any], device: str | None = None) -> Labeller:
+def build_labeller(
+    values: Mapping[str, Any],
+    device: str | None = None,
+    check: Callable[[Mapping[str, str]], object] = lambda settings: None,
+) -> Labeller:
     """Return the labeller that was described.
 
     Args:
         values: of the description.
         device: where it computes; None: as the description says.
+        check: is told of the settings that it has today, before a detector is built.
+
+    Raises:
+        InputError: what it is built from is gone.
     """
     if FACTORY in values:
-        return _made_by(values[FACTORY])
+        labeller = _made_by(values[FACTORY])
+        check(_description_of_made(values[FACTORY], labeller).settings)
+        return labeller
     arguments = Namespace(**values)
-    request_imports(arguments.imports)
+    check(describe_detector(arguments).settings)
     return DetectorLabeller(_detector(arguments, device), arguments)
 
 

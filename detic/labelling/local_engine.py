@@ -79,7 +79,7 @@ class LocalEngine(Engine):
 
     def _hand_out(self, worker: _Worker, workers: list[_Worker], queue: ShardQueue) -> None:
         """Give the next shard to a worker; without one, it ends."""
-        self._num_failed_starts = 0
+        self._failed_starts.clear()
         worker.is_ready = True
         worker.shard = queue.take()
         try:
@@ -101,14 +101,14 @@ class LocalEngine(Engine):
                 f"{MAX_ATTEMPTS} workers ended on it, the last with exit status {status}",
             )
         elif not worker.is_ready:
-            self._num_failed_starts += 1
-            if self._num_failed_starts == MAX_ATTEMPTS:
-                raise InputError(
-                    f"{MAX_ATTEMPTS} workers ended before they began, the last with exit status {status}; "
-                    "if that is -9, memory does not suffice: name fewer --workers"
-                )
-        if queue:
+            self._failed_starts.append(
+                f"it ended with exit status {status}; if that is -9, memory does not suffice: name "
+                "fewer --workers"
+            )
+        if queue and (worker.is_ready or self._may_start_again()):
             workers.append(self._start(worker.place))
+        elif queue:
+            self._go_on_with(len(workers))
 
 
 def _work(connection: Connection, folder: Path, options: EngineOptions, place: int) -> None:

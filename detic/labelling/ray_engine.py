@@ -10,7 +10,7 @@ from typing import Any
 from detic.errors import InputError, in_short
 from detic.extensions import VARIABLE as IMPORTS
 from detic.labelling.engine import Engine, EngineOptions
-from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
+from detic.labelling.shard_queue import ShardQueue
 from detic.labelling.shards import UnreadableShard
 from detic.labelling.worker import ShardWorker
 
@@ -43,8 +43,12 @@ class RayEngine(Engine):
             task = self._next_of(ray, tasks)
             actor, shard = tasks.pop(task)
             can_go_on = self._hear(ray, task, shard, queue)
-            if queue:
-                tasks |= [_given(actor, queue.take()) if can_go_on else self._started(ray)]
+            if queue and can_go_on:
+                tasks |= [_given(actor, queue.take())]
+            elif queue and (shard is not None or self._may_start_again()):
+                tasks |= [self._started(ray)]
+            elif queue:
+                self._go_on_with(len(tasks))
         return queue.given_up
 
     def _started(self, ray: Any) -> tuple[Any, tuple[Any, None]]:
@@ -79,7 +83,7 @@ class RayEngine(Engine):
         except ray.exceptions.RayError as error:  # the actor is no more
             self._note(error, shard, queue)
             return False
-        self._num_failed_starts = 0
+        self._failed_starts.clear()
         return True
 
     def _note(self, error: Exception, shard: int | None, queue: ShardQueue) -> None:
@@ -87,10 +91,8 @@ class RayEngine(Engine):
         reason = str(error) if isinstance(error, InputError) else in_short(repr(error))
         if shard is not None:
             queue.put_back(shard, reason)
-            return
-        self._num_failed_starts += 1
-        if self._num_failed_starts == MAX_ATTEMPTS:
-            raise InputError(f"{MAX_ATTEMPTS} workers of Ray could not begin: {reason}") from error
+        else:
+            self._failed_starts.append(reason)
 
 
 def _given(actor: Any, shard: int | None) -> tuple[Any, tuple[Any, int | None]]:

@@ -3,6 +3,7 @@
 Shards are at most 1000 lines of a list, at most 1000 rows of a Parquet file, or one tar file.
 """
 
+import codecs
 import os
 import tarfile
 from collections.abc import Callable, Iterator
@@ -128,8 +129,10 @@ def _read_list(shard: Shard) -> Iterator[ImageSource | Failure]:
     """Yield the images whose paths or addresses are lines of a text file."""
     with opened(shard.path) as file:
         file.seek(shard.start)
-        lines = file.read(shard.stop - shard.start).split(b"\n")
-    for line in lines:
+        text = file.read(shard.stop - shard.start)
+    if shard.start == 0:
+        text = text.removeprefix(codecs.BOM_UTF8)
+    for line in text.split(b"\n"):
         if name := os.fsdecode(line.strip()):
             yield ImageSource(name)
 

@@ -1,16 +1,21 @@
 """A worker: labels the shards that it is given, each to its end. Doing one twice makes the same file."""
 
 import os
+import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 from detic.errors import InputError
+from detic.image_sources import is_address
 from detic.labelling.job import Job, check_same, is_to_do, open_job
-from detic.labelling.labellers import Labeller, build_labeller, describe
+from detic.labelling.labellers import Labeller, build_labeller
 from detic.labelling.parts import PartSummary, part_writer
+from detic.labelling.shards import UnreadableShard
 
 Report = Callable[[int], object]  # takes a number of images that were labelled just now
 _PERIOD = 32  # images between two reports
+_PAUSE_S = 5.0  # after an address that did not answer
 
 
 class ShardWorker:
@@ -29,13 +34,17 @@ class ShardWorker:
     def __init__(self, folder: Path, device: str | None = None, retry_failed: bool = False):
         self.job = open_job(folder)
         go_to_base(self.job)
-        check_same(self.job, describe(self.job.labeller).settings)
-        self._labeller = build_labeller(self.job.labeller, device)
+        self._labeller = build_labeller(self.job.labeller, device, partial(check_same, self.job))
         self._retry_failed = retry_failed
 
     def label(self, index: int, report: Report = lambda count: None) -> PartSummary | None:
-        """Label a shard, see ``label_shard``."""
-        return label_shard(self.job, index, self._labeller, report, self._retry_failed)
+        """Label a shard, see ``label_shard``; one at an address that does not answer takes a while."""
+        try:
+            return label_shard(self.job, index, self._labeller, report, self._retry_failed)
+        except UnreadableShard:
+            if is_address(self.job.shards[index].path):
+                time.sleep(_PAUSE_S)  # or all tries would fall into the same moment
+            raise
 
 
 def label_shard(

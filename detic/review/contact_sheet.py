@@ -123,7 +123,7 @@ def _tiles(
     for found in objects:
         of_image[found.image_id].append(found)
     tiles, lost = {}, []
-    for image_id, source in sources_of(images.job, of_image):
+    for image_id, source in sources_of(images.job, of_image, some_may_be_lost=True):
         here = of_image.pop(image_id)
         pixels = _pixels(source, here[0].image_size_hw)
         if pixels is None:

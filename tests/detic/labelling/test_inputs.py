@@ -69,6 +69,17 @@ def test_folders_with_two_names_are_looked_into_once(shards_of, write_image, tmp
     assert names_in(shards_of("photos")) == [["photos/a/1.png"]]
 
 
+def test_links_to_themselves_are_no_folders(shards_of, write_image, tmp_path):
+    write_image("folder/a.jpg")
+    (tmp_path / "folder" / "loop").symlink_to("loop")
+    assert names_in(shards_of("folder")) == [["folder/a.jpg"]]
+
+
+def test_a_mark_of_byte_order_is_no_part_of_a_name(shards_of, tmp_path):
+    (tmp_path / "list.txt").write_text("a.jpg\nb.jpg\n", encoding="utf-8-sig")
+    assert names_in(shards_of("list.txt", size=1)) == [["a.jpg"], ["b.jpg"]]
+
+
 def test_names_that_a_list_cannot_hold_are_left_out(shards_of, write_image, caplog):
     for name in ("photos/a\nb/1.png", "photos/2.png", "photos/3\n.png"):
         write_image(name)
@@ -185,3 +196,5 @@ def test_rows_of_parquet_files_are_images(shards_of, tmp_path, write_image):
 def test_what_is_not_there_is_named(shards_of):
     with pytest.raises(InputError, match=r"there is no file or folder nowhere\.tar"):
         shards_of("nowhere.tar")
+    with pytest.raises(InputError, match=r"the range begins after its end; write \{1\.\.3\}"):
+        shards_of("x-{3..1}.tar")

@@ -1,6 +1,7 @@
 import os
 import re
 import time
+from dataclasses import replace
 
 import pytest
 
@@ -8,8 +9,10 @@ from detic.errors import InputError
 from detic.files import unfinished_path
 from detic.labelling.job import check_same, open_job
 from detic.labelling.locks import locked
-from detic.labelling.worker import label_shard
+from detic.labelling.shards import Shard, UnreadableShard
+from detic.labelling.worker import ShardWorker, label_shard
 from tests.detic.labelling.conftest import label
+from tests.quick_labeller import QuickLabeller
 
 
 def test_a_plan_is_read_back(plan, names):
@@ -129,6 +132,28 @@ def test_what_killed_workers_left_is_removed_at_the_end(leftovers, merged):
     job, paths = leftovers
     merged(job, "jsonl", "some.jsonl", "--partial")
     assert [path.exists() for path in paths] == [False, True, False]
+
+
+def test_a_worker_builds_its_labeller_once(plan, names, monkeypatch):
+    job = plan("names.txt")
+    built = []
+    monkeypatch.setattr("tests.quick_labeller.make", lambda: built.append(1) or QuickLabeller())
+    ShardWorker(job.folder)
+    assert built == [1]
+
+
+def test_an_address_that_does_not_answer_is_given_time(plan, names, monkeypatch):
+    worker = ShardWorker(plan("names.txt").folder)
+    here, there = replace(worker.job.shards[0], path="gone.txt"), Shard("list", "memory://gone.txt")
+    worker.job.shards[:2] = [here, there]
+    pauses = []
+    monkeypatch.setattr("time.sleep", pauses.append)
+    with pytest.raises(UnreadableShard):
+        worker.label(0)
+    assert pauses == []
+    with pytest.raises(UnreadableShard):
+        worker.label(1)
+    assert pauses == [5.0]
 
 
 def test_a_part_is_there_until_the_new_one_is(plan, names):

@@ -13,6 +13,7 @@ from detic.errors import InputError
 from detic.labelling.engine import EngineOptions
 from detic.labelling.local_engine import LocalEngine
 from detic.labelling.shard_queue import MAX_ATTEMPTS, ShardQueue
+from detic.labelling.worker import ShardWorker
 from tests.detic.labelling.conftest import label
 
 
@@ -91,6 +92,31 @@ def test_shards_that_cannot_be_read_are_given_up_and_the_others_done(
     engine = LocalEngine(job.folder, EngineOptions(), lambda count: None)
     assert "more.txt has changed since the job was planned" in engine.run(job.missing())[0]
     assert job.missing() == [0]
+
+
+@pytest.fixture
+def failing(monkeypatch, forking):
+    """Workers on the device "bad" end before they begin."""
+
+    def build(folder, device, retry_failed):
+        return os._exit(7) if device == "bad" else ShardWorker(folder, None, retry_failed)
+
+    monkeypatch.setattr("detic.labelling.local_engine.ShardWorker", build)
+
+
+def test_workers_go_on_without_those_that_cannot_begin(plan, long_list, tmp_path, failing, caplog):
+    job = plan("long.txt", size=200)
+    (tmp_path / "slow").write_text("0.002")
+    engine = LocalEngine(job.folder, EngineOptions(2, ["cpu", "bad"]), lambda count: None)
+    assert engine.run(job.missing()) == {}
+    assert job.missing() == []
+
+
+def test_a_run_ends_if_no_worker_can_begin(plan, names, failing):
+    job = plan("names.txt")
+    engine = LocalEngine(job.folder, EngineOptions(2, ["bad"]), lambda count: None)
+    with pytest.raises(InputError, match=r"no worker can begin: it ended with exit status 7"):
+        engine.run(job.missing())
 
 
 def test_failures_are_tried_once_more(plan, names, forking):

@@ -106,6 +106,20 @@ def test_shards_that_hold_fewer_images_than_before_are_named(plan, photos, sheet
         sheet(of=job)
 
 
+def test_a_shard_that_is_gone_takes_its_images_alone(plan, photos, sheet, tmp_path, caplog):
+    for folder in ("one", "two"):
+        with tarfile.open(tmp_path / f"{folder}.tar", "w") as tar:
+            for number in range(4):
+                tar.add(tmp_path / photos[0], f"{folder}-{number}.png")
+    job = plan("one.tar", "two.tar", folder="packed")
+    label(job)
+    (tmp_path / "one.tar").unlink()
+    page = sheet(of=job)
+    assert "one.tar/" in caplog.text
+    assert "two.tar/" not in caplog.text
+    assert "two-" in page
+
+
 def test_a_job_that_found_nothing_has_a_page(plan, write_image, sheet):
     [empty] = [n for n in ("b.png", "a.png") if not len(found_in(f"photos/{n}"))][:1]
     write_image(f"photos/{empty}", 64, 48)
