@@ -75,7 +75,7 @@ _FORM = {
     "required": ["image"],
     "properties": {
         "image": _BINARY["schema"],
-        "names": {"type": "string", "example": "green gear,yellow mug"},
+        "names": {"type": "string", "example": 'green gear,"wine, red"'},
         **_OPTIONS,
     },
 }

@@ -1,5 +1,6 @@
 """Requests for detection: an image and options, however they were sent."""
 
+import csv
 from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -11,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
+from detic.errors import in_short
 from detic.serving.answers import MaskFormat
 from detic.serving.limits import (
     HTTPError,
@@ -23,6 +25,7 @@ from detic.serving.limits import (
 
 MAX_FIELDS = 2100  # of a form
 IMAGE_PART = "image"
+QUOTES = 'write a name with commas as "wine, red", and quotes in it twice'
 
 
 class DetectOptions(BaseModel):
@@ -38,8 +41,8 @@ class DetectOptions(BaseModel):
         Field(
             fail_fast=True,  # a million wrong ones would be a million errors
             description="Class names to look for instead; in the query and in forms separated by "
-            "commas.",
-            examples=[["red star,blue mug"]],
+            "commas; a name with commas is in quotes.",
+            examples=[['red star,"wine, red"']],
         ),
     ] = []
     threshold: Annotated[
@@ -165,6 +168,18 @@ def _merged(query: DetectOptions, fields: dict[str, Any]) -> DetectOptions:
 
 
 def _split(texts: Sequence[str], limits: Limits) -> list[str]:
-    """Return names that were separated by commas."""
-    check_num_texts(sum(text.count(",") + 1 for text in texts), limits)
-    return [name.strip() for text in texts for name in text.split(",")]
+    """Return names that were separated by commas; in quotes, commas belong to a name.
+
+    Raises:
+        HTTPError: there are too many, or quotes that do not end.
+    """
+    names: list[str] = []
+    for text in texts:
+        try:
+            row = next(csv.reader([text], skipinitialspace=True, strict=True))
+        except csv.Error as error:
+            message = f"names: {in_short(text)} is no line of names: {error}; " + QUOTES
+            raise HTTPError(422, message) from error
+        names += row or [""]
+        check_num_texts(len(names), limits)
+    return [name.strip() for name in names]

@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from dataclasses import replace
 from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
 
 from detic.demo.arguments import chosen_vocabulary
 from detic.demo.run import build_detector
@@ -20,6 +21,9 @@ from detic.serving.limits import MIB, Limits
 from detic.serving.served_detector import LocalDetector, ServedDetector
 from detic.serving.service import Service, ServiceOptions
 
+if TYPE_CHECKING:
+    import uvicorn
+
 TOKEN = "DETIC_TOKEN"  # environment: what requests have to bring
 LOOPBACK = frozenset(("localhost", "127.0.0.1", "::1"))
 PACKAGES = ("fastapi", "uvicorn", "python_multipart")
@@ -27,6 +31,7 @@ EXPORTED = (".onnx", ".xml")  # files of `detic export` that are served
 FIXED_BY_EXPORT = ("precision", "half", "compile", "pred_all_class", "opts")  # arguments
 ENDING = (signal.SIGINT, signal.SIGTERM)
 MIN_TOKEN_LENGTH = 8
+MAX_HEAD_BYTES = 64 * 2**10  # of a request's address, with its query, and its headers
 _BACKLOG = 2048  # connections that the system holds back
 
 logger = logging.getLogger(__name__)
@@ -157,21 +162,27 @@ def _tell(listener: socket.socket, host: str, token: str | None) -> None:
 
 
 def _run(service: Service, listener: socket.socket, host: str, token: str | None) -> None:
-    import uvicorn
-
     from detic.serving.app import create_app
 
     app = create_app(service, token=token, hosts=LOOPBACK if host in LOOPBACK else None)
+    with _signals_that_end_nothing_more():
+        http_server(app, service.options.limits).run(sockets=[listener])
+
+
+def http_server(app: Any, limits: Limits) -> "uvicorn.Server":
+    """Return the server of an ASGI application."""
+    import uvicorn
+
     config = uvicorn.Config(
         app,
         log_config=None,
         access_log=False,
         server_header=False,
         proxy_headers=False,  # anyone can send them
-        timeout_graceful_shutdown=ending_s(service.options.limits),
+        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
+        timeout_graceful_shutdown=ending_s(limits),
     )
-    with _signals_that_end_nothing_more():
-        uvicorn.Server(config).run(sockets=[listener])
+    return uvicorn.Server(config)
 
 
 def ending_s(limits: Limits) -> int:

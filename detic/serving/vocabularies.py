@@ -15,14 +15,15 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from detic.errors import InputError, shown
-from detic.files import write_text
+from detic.files import is_hidden, remove_leftovers, write_text
 from detic.serving.examples import with_images_in, write_images
-from detic.serving.limits import HTTPError, Limits
+from detic.serving.limits import HTTPError, Limits, check_num_texts
 from detic.serving.served_detector import VERSION_DIGITS
 from detic.serving.uploads import VocabularyUpload, upload_of
 from detic.vocabulary import Vocabulary, read_vocabulary_file
@@ -60,7 +61,7 @@ class Vocabularies:
             they end with the service.
 
     Raises:
-        InputError: one of the folder's files is no vocabulary.
+        InputError: the default vocabulary does not suit the detector.
     """
 
     def __init__(
@@ -78,7 +79,7 @@ class Vocabularies:
         self._num_waiting = 0
         self._default = self._prepared(DEFAULT, VocabularyUpload(default))
         self._stored = {DEFAULT: self._default}
-        self._remembered: OrderedDict[str, asyncio.Future[ServedVocabulary]] = OrderedDict()
+        self._remembered: OrderedDict[tuple[str, ...], _OfNames] = OrderedDict()
         if folder is not None:
             self._read(folder)
 
@@ -109,7 +110,7 @@ class Vocabularies:
         """
         _check_id(id)
         self._check_count(id)
-        vocabulary = await self._in_thread(id, upload)
+        vocabulary = await self._in_thread(partial(self._prepared, id, upload))
         # Whoever stops waiting now must not leave the folder and the memory at odds.
         is_new = await asyncio.shield(self._store(id, vocabulary, upload))
         return vocabulary, is_new
@@ -148,32 +149,57 @@ class Vocabularies:
         Raises:
             InputError, HTTPError: a name is empty or there twice, or there are too many.
         """
-        upload = upload_of(names, "names", self._limits)
-        version = version_of(upload.classes)
-        coming = self._remembered.get(version)
-        if coming is None:
-            coming = asyncio.ensure_future(self._in_thread(None, upload))
-            coming.add_done_callback(lambda done: self._forget_failed(version, done))
-            self._remembered[version] = coming
-        self._remembered.move_to_end(version)
+        check_num_texts(len(names), self._limits)
+        key = tuple(names)
+        remembered = self._remembered.get(key) or self._remember(key)
+        self._remembered.move_to_end(key)
         if len(self._remembered) > NUM_REMEMBERED:
             self._remembered.popitem(last=False)
-        return await asyncio.shield(coming)  # others may wait for it, too
+        remembered.num_waiting += 1
+        try:
+            return await asyncio.shield(remembered.coming)  # others may wait for it, too
+        finally:
+            remembered.num_waiting -= 1
+            if not remembered.num_waiting and not remembered.is_begun:
+                self._forget_names(key, remembered)
+                remembered.coming.cancel()
 
-    def _forget_failed(self, version: str, done: "asyncio.Future[ServedVocabulary]") -> None:
-        if done.cancelled() or done.exception() is not None:
-            self._remembered.pop(version, None)
+    def _remember(self, key: tuple[str, ...]) -> "_OfNames":
+        """Return the vocabulary of names that are new, which is coming."""
+        remembered = _OfNames()
+
+        def forget_failed(done: asyncio.Future) -> None:
+            if done.cancelled() or done.exception() is not None:
+                self._forget_names(key, remembered)
+
+        remembered.coming = asyncio.ensure_future(self._embedded(key, remembered))
+        remembered.coming.add_done_callback(forget_failed)
+        self._remembered[key] = remembered
+        return remembered
+
+    async def _embedded(self, names: Sequence[str], remembered: "_OfNames") -> ServedVocabulary:
+        upload = await asyncio.to_thread(upload_of, names, "names", self._limits)
+
+        def prepare() -> ServedVocabulary:
+            remembered.is_begun = True
+            return self._prepared(None, upload)
+
+        return await self._in_thread(prepare)
+
+    def _forget_names(self, key: tuple[str, ...], remembered: "_OfNames") -> None:
+        if self._remembered.get(key) is remembered:
+            del self._remembered[key]
 
     def close(self) -> None:
         self._thread.shutdown(cancel_futures=True)
 
-    async def _in_thread(self, id: str | None, upload: VocabularyUpload) -> ServedVocabulary:
+    async def _in_thread(self, prepare: Callable[[], ServedVocabulary]) -> ServedVocabulary:
         if self._num_waiting >= self._limits.max_requests:
             raise HTTPError(503, "too many vocabularies wait; try again later", _RETRY)
         self._num_waiting += 1
         try:
             loop = asyncio.get_running_loop()
-            return await loop.run_in_executor(self._thread, self._prepared, id, upload)
+            return await loop.run_in_executor(self._thread, prepare)
         finally:
             self._num_waiting -= 1
 
@@ -197,18 +223,36 @@ class Vocabularies:
             raise HTTPError(422, f"{most} vocabularies are stored already; delete one")
 
     def _read(self, folder: Path) -> None:
+        """Read what is stored in a folder, but for what this detector cannot take."""
         folder.mkdir(parents=True, exist_ok=True)
+        remove_leftovers(folder)
         for path in sorted(folder.glob("*.json")):
-            _check_id(path.stem)
-            classes = read_vocabulary_file(path)
-            shown_classes = with_images_in(Path(), classes)
-            version = version_of(shown_classes)
-            self._stored[path.stem] = ServedVocabulary(
-                path.stem, version, shown_classes, self._prepare(classes)
-            )
+            if is_hidden(path.name):  # another machine writes it
+                continue
+            try:
+                self._stored[path.stem] = self._of_file(path)
+            except InputError as error:
+                logger.warning("%s stays where it is and is not served: %s", path, error)
+                continue
             logger.info("vocabulary %s of %s", path.stem, path)
             if path.stem == DEFAULT:
                 logger.warning("it replaces that of the command line; DELETE gives that back")
+
+    def _of_file(self, path: Path) -> ServedVocabulary:
+        _check_id(path.stem)
+        classes = read_vocabulary_file(path)
+        shown_classes = with_images_in(Path(), classes)
+        version = version_of(shown_classes)
+        return ServedVocabulary(path.stem, version, shown_classes, self._prepare(classes))
+
+
+@dataclass(eq=False)
+class _OfNames:
+    """A vocabulary of single requests, which may still be coming."""
+
+    coming: "asyncio.Future[ServedVocabulary]" = field(init=False)
+    num_waiting: int = 0  # requests
+    is_begun: bool = False  # the thread ends what it has begun, for whoever asks again
 
 
 @contextmanager

@@ -3,7 +3,7 @@
 import math
 import os
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -222,12 +222,29 @@ FIELD_READERS: dict[str, tuple[Callable[[Any], object], str]] = {
 
 def _check_parents(entries: Sequence[ClassEntry], path: Path):
     parents = {entry.name: entry.parent for entry in entries}
+    in_circles = _names_in_circles(parents)
     for position, entry in enumerate(entries, start=1):
         where = f"{path}, entry {position} ('{entry.name}')"
         if entry.parent is not None and entry.parent not in parents:
             raise unknown_choice("parent", entry.parent, parents, where=where)
-        ancestor = entry.parent
-        for _ in entries:
-            if ancestor == entry.name:
-                raise InputError(f"{where} is its own ancestor; break the circle of parents")
-            ancestor = None if ancestor is None else parents.get(ancestor)
+        if entry.name in in_circles:
+            raise InputError(f"{where} is its own ancestor; break the circle of parents")
+
+
+def _names_in_circles(parents: Mapping[str, str | None]) -> set[str]:
+    """Return the names that are their own ancestors; each name is passed twice at most.
+
+    >>> sorted(_names_in_circles({"a": "b", "b": "c", "c": "b", "d": None}))
+    ['b', 'c']
+    """
+    first_walks: dict[str, str] = {}  # by name, the start of the first walk that came by
+    in_circles: set[str] = set()
+    for start in parents:
+        name: str | None = start
+        while name is not None and name not in first_walks:
+            first_walks[name] = start
+            name = parents.get(name)
+        while name is not None and first_walks[name] == start and name not in in_circles:
+            in_circles.add(name)
+            name = parents[name]
+    return in_circles

@@ -35,6 +35,18 @@ def test_an_image_comes_as_body_or_in_a_form():
     in_service(test)
 
 
+def test_commas_in_quotes_belong_to_names():
+    line = 'key, "wine, red",6" nail,"a ""big"" mug"'
+    expected = ["key", "wine, red", '6" nail', 'a "big" mug']
+
+    async def test(client, service):
+        as_body = await client.post(DETECT, params={"names": line}, content=image_file())
+        in_form = await client.post(DETECT, files={"image": image_file()}, data={"names": line})
+        assert names_in(as_body) == names_in(in_form) == expected
+
+    in_service(test)
+
+
 def test_names_of_the_query_go_with_an_address_too(monkeypatch):
     monkeypatch.setattr("detic.serving.service.fetch_image", lambda *arguments: BODY)
 
@@ -121,6 +133,7 @@ MISTAKES = {  # method, address, body, headers, status, words of the message
     "unknown option": ("POST", f"{DETECT}?treshold=0.2", BODY, {}, 422, "treshold: "),
     "two vocabularies": ("POST", f"{DETECT}?vocabulary=a&names=b", BODY, {}, 422, "keep one"),
     "an empty name": ("POST", f"{DETECT}?names=a,", BODY, {}, 422, "name 2 is empty"),
+    "an open quote": ("POST", f'{DETECT}?names="a,b', BODY, {}, 422, 'as "wine, red"'),
     "many names": ("POST", f"{DETECT}?names=a,b,c,d", BODY, {}, 422, "has 4 names"),
     "many in a form": ("POST", f"{DETECT}?vocabulary=a", NAMES_FORM, FORM, 422, "has 4 names"),
     "no name": ("POST", DETECT, b'{"url": "a", "names": [1, 2]}', JSON, 422, "names.0: "),

@@ -160,6 +160,39 @@ def test_it_looks_for_the_vocabulary_of_the_service_until_names_are_typed(browse
         wait_for_status(page, "^3 objects: red star, mug, key in")
 
 
+def test_a_copy_keeps_names_whole_and_tells_what_it_loses(browser, address):
+    classes = [
+        {"name": "wine, red", "synonyms": ["claret"]},
+        'a "big" mug',
+        {"name": "table", "negative": True, "score_threshold": 0.2},
+    ]
+    with opened(browser, address) as page:
+        page.request.put(f"{address}v1/vocabularies/bar", data=classes)
+        page.reload()
+        page.get_by_text("thing", exact=True).wait_for()
+        page.locator("#file").set_input_files(IMAGE)
+        page.get_by_role("combobox", name="Look for").select_option("bar")
+        page.get_by_role("button", name="Edit a copy").click()
+        wait_for_status(page, '^2 objects: wine, red, a "big" mug in')
+        lost = "names of bar alone, without its synonyms, negative classes and thresholds."
+        assert page.get_by_text(lost).is_visible()
+        page.get_by_label("Add a name").fill("key,")
+        wait_for_status(page, '^3 objects: wine, red, a "big" mug, key in')
+        page.get_by_label("Save these names as").fill("copy")
+        page.get_by_role("button", name="Save", exact=True).click()
+        wait_for_status(page, "Saved as copy")
+        assert page.get_by_text(lost).count() == 0
+        stored = page.request.get(f"{address}v1/vocabularies/copy").json()
+        assert stored["classes"] == ["wine, red", 'a "big" mug', "key"]
+
+
+def test_it_sends_as_many_names_as_the_service_takes(browser, address):
+    with opened(browser, address) as page:
+        page.locator("#file").set_input_files(IMAGE)
+        page.get_by_label("Add a name").fill(",".join(f"{n:050}" for n in range(2000)))
+        wait_for_status(page, "^2000 objects")
+
+
 @pytest.mark.parametrize("scheme", ["light", "dark"])
 def test_it_fits_a_phone(browser, address, scheme):
     phone = {"width": 340, "height": 700}

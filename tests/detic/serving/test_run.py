@@ -1,4 +1,7 @@
+import socket
 import sys
+import time
+from threading import Thread
 
 import pytest
 
@@ -42,3 +45,26 @@ def test_a_port_in_use_is_told_before_weights_are_read():
         port = listener.getsockname()[1]
         with pytest.raises(InputError, match=f"cannot answer on 127.0.0.1, port {port}: "):
             run.listening("127.0.0.1", port)
+
+
+def test_a_query_may_have_the_names_of_a_large_vocabulary():
+    pytest.importorskip("uvicorn", reason="the extra `serve` is not installed")
+
+    async def app(scope, receive, send):
+        if scope["type"] == "http":
+            await send({"type": "http.response.start", "status": 204})
+            await send({"type": "http.response.body"})
+
+    with run.listening("127.0.0.1", 0) as listener:
+        server = run.http_server(app, Limits())
+        thread = Thread(target=server.run, kwargs={"sockets": [listener]})
+        thread.start()
+        try:
+            with socket.create_connection(listener.getsockname(), timeout=20) as connection:
+                connection.sendall(b"GET /?names=" + b"x" * 60_000)
+                time.sleep(0.1)  # all at once, it could be longer
+                connection.sendall(b" HTTP/1.1\r\nHost: localhost\r\n\r\n")
+                assert connection.recv(99).startswith(b"HTTP/1.1 204")
+        finally:
+            server.should_exit = True
+            thread.join()

@@ -4,8 +4,9 @@ import threading
 import pytest
 
 from detic.errors import InputError
+from detic.files import _machine
 from detic.serving.limits import HTTPError, Limits
-from detic.serving.uploads import VocabularyUpload, parse_upload
+from detic.serving.uploads import VocabularyUpload, parse_upload, upload_of
 from detic.serving.vocabularies import NUM_REMEMBERED, Vocabularies, version_of
 from detic.vocabulary import Vocabulary
 
@@ -161,3 +162,102 @@ def test_embedding_blocks_no_one_who_asks_for_what_is_there():
         assert vocabularies.get("default").classes.names == ("new",)
 
     in_store(test, prepare)
+
+
+def test_what_a_killed_process_left_is_no_vocabulary(tmp_path):
+    another_machines = tmp_path / f".things.00000000-1-{'0' * 16}.json"
+    own = tmp_path / f".things.{_machine()}-{2**22 + 1:x}-{'0' * 16}.json"  # no process has it
+    for path in (another_machines, own):
+        path.write_text("[")
+
+    async def test(vocabularies):
+        assert [one["id"] for one in vocabularies.summaries()] == ["default"]
+
+    in_store(test, folder=tmp_path)
+    assert list(tmp_path.iterdir()) == [another_machines]
+
+
+def test_what_the_detector_cannot_take_is_left_out(tmp_path, caplog):
+    def prepare(classes):
+        if "shown" in classes.names:
+            raise InputError("it is not fitted to examples")
+        return classes.names
+
+    (tmp_path / "fitted.json").write_text('["shown"]')
+    (tmp_path / "broken.json").write_text("[")
+    (tmp_path / "no id.json").write_text('["a"]')
+    (tmp_path / "good.json").write_text('["mug"]')
+
+    async def test(vocabularies):
+        assert [one["id"] for one in vocabularies.summaries()] == ["default", "good"]
+
+    in_store(test, prepare, tmp_path)
+    assert f"{tmp_path / 'fitted.json'} stays where it is and is not served" in caplog.text
+    assert "it is not fitted to examples" in caplog.text
+    assert "'no id' is no id" in caplog.text
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+class Held:
+    """It prepares names one by one, when it is let."""
+
+    def __init__(self):
+        self.prepared = []
+        self.begun, self.may_go = threading.Event(), threading.Event()
+
+    def __call__(self, classes):
+        self.prepared.append(classes.names[0])
+        if classes.names != ("thing",):
+            self.begun.set()
+            assert self.may_go.wait(20)
+
+
+def test_what_nobody_waits_for_is_not_embedded():
+    held = Held()
+
+    async def test(vocabularies):
+        askers = [asyncio.create_task(vocabularies.of_names([str(n)])) for n in range(4)]
+        again = asyncio.create_task(vocabularies.of_names(["3"]))
+        await asyncio.to_thread(held.begun.wait, 20)
+        while vocabularies._num_waiting < 4:
+            await asyncio.sleep(0.001)
+        first = held.prepared[-1]
+        for asker in askers:
+            asker.cancel()
+        await asyncio.gather(*askers, return_exceptions=True)
+        assert vocabularies._num_waiting == len({first, "3"})  # one is begun, one is waited for
+        held.may_go.set()
+        await again
+        await vocabularies.of_names([first])  # was finished and is remembered
+        assert set(held.prepared) == {"thing", first, "3"}
+        assert len(held.prepared) == len(set(held.prepared))
+
+    in_store(test, held)
+
+
+def test_names_that_are_remembered_are_not_checked_again(monkeypatch):
+    async def test(vocabularies):
+        asked = await vocabularies.of_names(["a", "b"])
+        monkeypatch.delattr("detic.serving.vocabularies.upload_of")
+        assert await vocabularies.of_names(["a", "b"]) is asked
+
+    in_store(test)
+
+
+def test_new_names_are_checked_beside_the_event_loop(monkeypatch):
+    threads = []
+
+    def noted(*arguments):
+        threads.append(threading.current_thread())
+        return upload_of(*arguments)
+
+    monkeypatch.setattr("detic.serving.vocabularies.upload_of", noted)
+
+    async def test(vocabularies):
+        await vocabularies.of_names(["a"])
+        with pytest.raises(InputError, match="both name 1 and name 2"):
+            await vocabularies.of_names(["a", "a"])
+
+    in_store(test)
+    assert len(threads) == 2
+    assert threading.current_thread() not in threads

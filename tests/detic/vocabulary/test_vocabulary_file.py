@@ -5,7 +5,7 @@ import pytest
 from detic.errors import InputError
 from detic.vocabulary.names import as_file_items
 from detic.vocabulary.vocabulary import ClassEntry, ClassExample, Vocabulary
-from detic.vocabulary.vocabulary_file import read_vocabulary_file
+from detic.vocabulary.vocabulary_file import _names_in_circles, read_vocabulary_file
 
 FULL_YAML = """
 - cat
@@ -81,6 +81,7 @@ def test_text_has_one_name_a_line_and_comments(tmp_path):
         ("- {name: a, examples: [{image: b, box: [0, 1, 2, .nan]}]}", "'examples' is list"),
         ("- {name: a, parent: b}\n- c", r"entry 1 \('a'\): unknown parent 'b'; choose a or c"),
         ("- {name: a, parent: b}\n- {name: b, parent: a}", r"entry 1 \('a'\) is its own ancestor"),
+        ("- {name: a, parent: b}\n- {name: b, parent: b}", r"entry 2 \('b'\) is its own ancestor"),
         ("classes: [a]", "holds dict .* expected a list of names"),
         ("", "holds nothing; expected a list"),
         ("[]", "names no class; write at least one"),
@@ -123,3 +124,21 @@ def test_other_encodings_are_refused(tmp_path):
 def test_halves_of_characters_are_refused(tmp_path):
     with pytest.raises(InputError, match=r"c\.json: name 1: .* unprintable sign U\+D800"):
         read_vocabulary_file(write(tmp_path, '["a\\ud800"]', "c.json"))
+
+
+class CountedParents(dict):
+    """It counts how often a parent is looked for."""
+
+    num_looks = 0
+
+    def get(self, name):
+        self.num_looks += 1
+        return super().get(name)
+
+
+def test_a_chain_of_parents_is_passed_once():
+    parents = CountedParents({str(n): str(n + 1) for n in range(100)})
+    assert _names_in_circles(parents) == set()
+    assert parents.num_looks == 101
+    parents["99"] = "98"
+    assert _names_in_circles(parents) == {"98", "99"}
