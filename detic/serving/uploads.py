@@ -11,9 +11,9 @@ from detic.vocabulary import Vocabulary
 from detic.vocabulary.vocabulary import ClassEntry
 from detic.vocabulary.vocabulary_file import parse_items, vocabulary_of_items
 
-SIGNS = (",", "{", "[")  # each begins an object or follows one
-SIGNS_OF_EXAMPLE = 10  # {"image": "...", "box": [0, 0, 9, 9]}, has 7
-SIGNS_OF_CLASS = 20  # with all fields it has 16, besides those in its texts and examples
+STRUCTURAL = (",", "{", "[")  # characters of JSON: each begins a value or follows one
+STRUCTURAL_OF_EXAMPLE = 10  # {"image": "...", "box": [0, 0, 9, 9]}, has 7
+STRUCTURAL_OF_CLASS = 20  # with all fields it has 16, besides those in its texts and examples
 FIELDS = frozenset(field.name for field in fields(ClassEntry))
 
 
@@ -36,7 +36,7 @@ def parse_upload(text: str, file_name: str, limits: Limits) -> VocabularyUpload:
         InputError: it is no vocabulary.
         HTTPError: it is no JSON, or has more texts or images, or larger ones, than there may be.
     """
-    _check_num_signs(text, limits)
+    _check_num_structural(text, limits)
     try:
         items = parse_items(text, Path(file_name))
     except InputError as error:
@@ -58,19 +58,19 @@ def upload_of(items: Sequence, file_name: str, limits: Limits) -> VocabularyUplo
     return VocabularyUpload(classes, images)
 
 
-def _check_num_signs(text: str, limits: Limits) -> None:
+def _check_num_structural(text: str, limits: Limits) -> None:
     """Refuse a text of which so many objects would be made that they fill the memory.
 
-    Images in base64 have none of the signs that are counted. There is room for names of nothing but
+    Images in base64 have none of the characters that are counted. There is room for names of nothing but
     commas.
     """
-    most = limits.max_texts * (SIGNS_OF_CLASS + limits.max_text_length)
-    most += limits.max_examples * SIGNS_OF_EXAMPLE
-    count = sum(map(text.count, SIGNS))
+    most = limits.max_texts * (STRUCTURAL_OF_CLASS + limits.max_text_length)
+    most += limits.max_examples * STRUCTURAL_OF_EXAMPLE
+    count = sum(map(text.count, STRUCTURAL))
     if count > most:
         raise HTTPError(
             422,
-            f"the body has {count:,} of the signs {' '.join(SIGNS)}; at most {most:,} are read, which "
+            f"the body has {count:,} of the characters {' '.join(STRUCTURAL)}; at most {most:,} are read, which "
             f"{limits.max_texts} names, synonyms and prompts never need; send fewer",
         )
 

@@ -34,7 +34,7 @@ def test_objects_are_counted_before_they_are_made(monkeypatch):
     monkeypatch.delattr("detic.serving.uploads.parse_items")  # which would make them
     for item in ("{}", "[]", "1"):
         with pytest.raises(
-            HTTPError, match=r"of the signs , \{ \[; at most 1,120 are read"
+            HTTPError, match=r"of the characters , \{ \[; at most 1,120 are read"
         ) as error:
             parse_upload(f"[{','.join([item] * 1121)}]", "body.json", LIMITS)
         assert error.value.status == 422
