@@ -3,12 +3,14 @@
 Shapes: N masks, H x W image, h x w window of a mask.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, overload
 
 import numpy as np
 from hotcoco import mask as rle
+
+MAX_ARRAY_BYTES = 2**24  # of several masks that ``paste_in_parts`` has as an array
 
 
 @dataclass(frozen=True, eq=False)
@@ -70,6 +72,11 @@ class CompactMasks:
         counts = [int(np.unpackbits(bits).sum()) for *_, bits in self._packed]
         return np.array(counts, np.int64)
 
+    @property
+    def nbytes(self) -> int:
+        """The memory that the pixels take."""
+        return sum(bits.nbytes for *_, bits in self._packed)
+
     def __len__(self) -> int:
         return len(self._packed)
 
@@ -129,7 +136,7 @@ class CompactMasks:
         """Return the lengths of a mask's runs down the columns, of background and inside in turn."""
         height, width = self.image_size_hw
         window = self.window(row)
-        columns = np.pad(window.pixels.T, ((0, 0), (1, 1))).astype(np.int8)  # (w, h + 2)
+        columns = np.pad(window.pixels.T, ((0, 0), (1, 1))).view(np.int8)  # (w, h + 2)
         changes = np.diff(columns, axis=1)  # 1 where a run begins, -1 behind its end
         column, place = np.nonzero(changes)
         # Begin, end, begin, ... in the image's pixels, counted down its columns
@@ -171,3 +178,30 @@ def joined_masks(parts: Sequence[CompactMasks], image_size_hw: tuple[int, int]) 
     joined = CompactMasks([], image_size_hw)
     joined._packed = [packed for part in parts for packed in part._packed]
     return joined
+
+
+def paste_in_parts(
+    paste: Callable[[Any, Any, tuple[int, int]], np.ndarray],
+    cells: Any,
+    boxes_xyxy: Any,
+    image_size_hw: tuple[int, int],
+) -> "np.ndarray | CompactMasks":
+    """Return masks as they lie in the image, compact if an array of them were large.
+
+    No more than ``MAX_ARRAY_BYTES``, or one mask, are there as an array at a time.
+
+    Args:
+        paste: returns the masks (n, H, W) bool of some cells, boxes and the size of the image.
+        cells: (N, S, S) probabilities, of numpy or torch.
+        boxes_xyxy: (N, 4) pixels, of the same.
+    """
+    height, width = image_size_hw
+    step = max(1, MAX_ARRAY_BYTES // (height * width))
+    if len(cells) <= step:
+        return paste(cells, boxes_xyxy, image_size_hw)
+    parts = (slice(first, first + step) for first in range(0, len(cells), step))
+    compact = [
+        CompactMasks.of(paste(cells[rows], boxes_xyxy[rows], image_size_hw), image_size_hw)
+        for rows in parts
+    ]
+    return joined_masks(compact, image_size_hw)

@@ -9,9 +9,11 @@ from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from detectron2.layers import paste_masks_in_image
 from detectron2.structures import Instances
+from torch import Tensor
 
-from detic.compact_masks import CompactMasks, mask_areas
+from detic.compact_masks import CompactMasks, mask_areas, paste_in_parts
 from detic.errors import InputError, some_of
 from detic.image_arrays import cut
 from detic.image_sources import ImageLike, ImageSource, load_image, shown_name
@@ -64,7 +66,8 @@ class Detections:
     names: np.ndarray  # (N,) str
     image_size_hw: tuple[int, int]
     parents: np.ndarray | None = None  # (N,) str, "" of classes without; None: no class has one
-    # (N, H, W) bool, compact where there are tiles of a huge image; None: not predicted
+    # (N, H, W) bool, compact of huge images in tiles or by ``Detector.compact_masks``; None: not
+    # predicted
     masks: np.ndarray | CompactMasks | None = None
     region_embeddings: np.ndarray | None = None  # (N, D) float32 of unit length, with features=True
     class_scores: np.ndarray | None = None  # (N, C) float32 of all classes, with all_scores=True
@@ -347,7 +350,7 @@ def from_instances(
 
     Args:
         instances: postprocessed, with ``pred_boxes``, ``scores``, ``pred_classes`` and maybe
-            ``pred_masks``, ``region_embeddings`` and ``class_scores``.
+            ``pred_masks`` or ``mask_cells``, ``region_embeddings`` and ``class_scores``.
         class_names: (C,) str.
         class_parents: (C,) str, "" of classes without.
         image: that they were found in.
@@ -368,8 +371,19 @@ def from_instances(
         names=class_names[labels],
         parents=None if class_parents is None else class_parents[labels],
         image_size_hw=instances.image_size,
-        masks=instances.pred_masks.cpu().numpy() if instances.has("pred_masks") else None,
+        masks=_masks(instances),
         image=image,
         class_colors=class_colors or {},
         **columns,
     )
+
+
+def _masks(instances: Instances) -> np.ndarray | CompactMasks | None:
+    if instances.has("mask_cells"):
+        boxes = instances.pred_boxes.tensor
+        return paste_in_parts(_pasted, instances.mask_cells, boxes, instances.image_size)
+    return instances.pred_masks.cpu().numpy() if instances.has("pred_masks") else None
+
+
+def _pasted(cells: Tensor, boxes_xyxy: Tensor, image_size_hw: tuple[int, int]) -> np.ndarray:
+    return paste_masks_in_image(cells, boxes_xyxy, image_size_hw).cpu().numpy()

@@ -92,14 +92,16 @@ def encoded_masks(masks: np.ndarray | CompactMasks) -> list[dict]:
     """Return masks, (N, H, W) bool, as COCO's compressed run lengths, whose counts are text."""
     if isinstance(masks, CompactMasks):
         return masks.run_lengths()
+    return [_encoded(mask) for mask in masks]  # one by one: masks can take all the memory there is
+
+
+def _encoded(mask: np.ndarray) -> dict:
     import cv2
 
     # Runs go down the columns: OpenCV lays these out four times faster than the encoder does.
-    columns: list[Any] = [
-        cv2.transpose(np.ascontiguousarray(mask).view(np.uint8)) for mask in masks
-    ]
-    encoded = [rle.encode(of_mask.T) for of_mask in columns]
-    return [{"size": mask["size"], "counts": mask["counts"].decode("ascii")} for mask in encoded]
+    columns: Any = cv2.transpose(np.ascontiguousarray(mask).view(np.uint8))
+    encoded = rle.encode(columns.T)
+    return {"size": encoded["size"], "counts": encoded["counts"].decode("ascii")}
 
 
 def decoded_masks(coded: Sequence[dict], image_size_hw: tuple[int, int]) -> np.ndarray:

@@ -171,6 +171,8 @@ class CustomRCNN(GeneralizedRCNN):
             detections, _ = self.roi_heads(images, features, proposals)
         else:
             detections, _ = self.roi_heads(images, features, proposals, request=request)
+        if not request.pasted_masks:
+            _keep_mask_cells(detections)
         return self._postprocess(detections, batched_inputs, images.image_sizes)
 
     @torch.no_grad()
@@ -345,6 +347,14 @@ class CustomRCNN(GeneralizedRCNN):
         assert len(sources) == 1, f"a batch mixes datasets {sorted(sources)}"
         weight = self.dataset_loss_weights[sources.pop()]
         return {name: loss * weight for name, loss in losses.items()}
+
+
+def _keep_mask_cells(detections: Sequence[Instances]) -> None:
+    """Call masks by a name under which postprocessing does not paste them."""
+    for of_image in detections:
+        if of_image.has("pred_masks"):
+            of_image.mask_cells = of_image.pred_masks[:, 0]
+            of_image.remove("pred_masks")
 
 
 def _has_batch_statistics(network: nn.Module) -> bool:

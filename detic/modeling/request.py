@@ -1,6 +1,6 @@
 """What a detection is asked for.
 
-Shapes: C classes, D embedding width.
+Shapes: C classes, D embedding width, N detections, S side of a mask in cells.
 """
 
 from dataclasses import dataclass
@@ -26,6 +26,9 @@ class DetectionRequest:
     classes: RequestedClasses | None = None  # None: the model's own
     max_detections: int | None = None  # of an image; None: the model's limit
     masks: bool = True  # also report those that the model knows; they are most of the work
+    # Paste masks into the image. Else detections have ``mask_cells`` (N, S, S) in (0, 1) in place of
+    # ``pred_masks``, which take little memory and are stretched over their boxes.
+    pasted_masks: bool = True
     region_embeddings: bool = False  # also report (D,) of unit length in the space of the texts
     class_scores: bool = False  # also report (C,) of all classes, negative ones included
     precision: Precision = FP32  # that the model computes in

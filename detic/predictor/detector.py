@@ -101,6 +101,7 @@ class Detector:
         self.input_format = input_format
         self.vocabulary_reader = vocabulary_reader
         self.masks = masks
+        self.compact_masks = False  # report masks that take much memory as CompactMasks
         self.recipe = recipe
         self.precision = choose_precision(precision, model.device)
         if compile:
@@ -483,6 +484,7 @@ class Detector:
             classes=prepared.requested(threshold, self.device),
             max_detections=_at_least_one(max_detections, "max_detections"),
             masks=self.masks if masks is None else masks,
+            pasted_masks=not self.compact_masks,
             region_embeddings=features,
             class_scores=all_scores,
             precision=self.precision,

@@ -8,11 +8,11 @@ unless it was named itself.
 
 import http.client
 import ipaddress
-import time
-import urllib.error
-import urllib.request
-from collections.abc import Sequence
-from urllib.parse import unquote, urlsplit
+import socket
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from detic.downloads import BLOCK_BYTES, NETWORK_ERRORS, USER_AGENT
 from detic.errors import InputError, in_short
@@ -20,45 +20,55 @@ from detic.serving.limits import HTTPError, check_size
 
 TIMEOUT_S = 10.0  # for each step of a connection
 SCHEMES = ("http", "https")
+_HEADERS = {"User-Agent": USER_AGENT, "Connection": "close"}
 
 
-class _NoRedirects(urllib.request.HTTPRedirectHandler):
-    def redirect_request(self, *arguments):
-        return None
+class _Connection(http.client.HTTPConnection):
+    """A connection that can be cut, and ends at once if it leads to a private address but may not."""
 
-
-class _PublicConnection(http.client.HTTPConnection):
-    """A connection that ends at once if it leads to a private address."""
+    may_be_private = False
+    is_cut = False
+    _line: socket.socket | None = None  # to the server; TLS takes over ``sock`` itself
 
     def connect(self) -> None:
         super().connect()
         peer = self.sock.getpeername()[0]
-        if not is_public(peer):
+        if not self.may_be_private and not is_public(peer):
             self.close()
             raise HTTPError(
                 422, f"this service does not fetch from {self.host}: its address is private"
             )
+        self._line = self.sock.dup()
+        if self.is_cut:
+            raise TimeoutError("it takes too long")
+
+    def cut(self) -> None:
+        """End whatever waits for the server. Any thread may call this."""
+        self.is_cut = True
+        if self._line is not None:
+            with suppress(OSError):  # it has ended by itself
+                self._line.shutdown(socket.SHUT_RDWR)
+
+    def end(self) -> None:
+        self.close()
+        if self._line is not None:
+            self._line.close()
 
 
-class _PublicTLSConnection(http.client.HTTPSConnection, _PublicConnection):
+class _TLSConnection(http.client.HTTPSConnection, _Connection):
     """The same; the address is looked at before anything is encrypted."""
 
 
-class _PublicHTTP(urllib.request.HTTPHandler):
-    def http_open(self, request):
-        return self.do_open(_PublicConnection, request)
+_CONNECTIONS = {"http": _Connection, "https": _TLSConnection}
 
-
-class _PublicHTTPS(urllib.request.HTTPSHandler):
-    def https_open(self, request):
-        return self.do_open(_PublicTLSConnection, request)
-
-
-# Networks of IPv6 whose addresses hold one of IPv4: NAT64, 6to4, IPv4-compatible
-_LEAD_TO_IPV4 = tuple(map(ipaddress.IPv6Network, ("64:ff9b::/96", "2002::/16", "::/96")))
-_HANDLERS = (urllib.request.ProxyHandler({}), _NoRedirects)
-_opener = urllib.request.build_opener(*_HANDLERS)
-_public_opener = urllib.request.build_opener(*_HANDLERS, _PublicHTTP, _PublicHTTPS)
+# Networks of IPv6 whose addresses hold one of IPv4: NAT64 (RFC 6052, RFC 8215), 6to4,
+# IPv4-translated, IPv4-compatible
+_LEAD_TO_IPV4 = tuple(
+    map(
+        ipaddress.IPv6Network,
+        ("64:ff9b::/96", "64:ff9b:1::/48", "2002::/16", "::ffff:0:0:0/96", "::/96"),
+    )
+)
 
 
 def is_public(ip: str) -> bool:
@@ -136,18 +146,44 @@ def fetch_image(
         raise HTTPError(422, "this service fetches no addresses; send the image itself")
     if not is_allowed(address, prefixes):
         raise HTTPError(422, f"this service does not fetch {in_short(address)}")
-    opener = _opener if private_names or names_a_machine(address) else _public_opener
-    ends_s = time.monotonic() + timeout_s
+    parts = urlsplit(address)
     content = bytearray()
     try:
-        request = urllib.request.Request(address, headers={"User-Agent": USER_AGENT})
-        with opener.open(request, timeout=TIMEOUT_S) as response:
-            while block := response.read1(BLOCK_BYTES):
-                content += block
-                check_size(len(content), max_bytes)
-                if time.monotonic() > ends_s:
-                    raise TimeoutError("it takes too long")
+        with _connected(parts, private_names or names_a_machine(address), timeout_s) as connection:
+            target = f"{parts.path}?{parts.query}" if parts.query else parts.path
+            connection.request("GET", target, headers=_HEADERS)
+            with connection.getresponse() as response:
+                if not 200 <= response.status < 300:
+                    raise _unfetched(address, f"HTTP {response.status}")
+                while block := response.read1(BLOCK_BYTES):
+                    content += block
+                    check_size(len(content), max_bytes)
+            if connection.is_cut:  # which may look like the end
+                raise TimeoutError("it takes too long")
     except (*NETWORK_ERRORS, ValueError) as error:
-        reason = f"HTTP {error.code}" if isinstance(error, urllib.error.HTTPError) else "no answer"
-        raise HTTPError(422, f"cannot fetch {in_short(address)}: {reason}") from error
+        raise _unfetched(address, "no answer") from error
     return bytes(content)
+
+
+@contextmanager
+def _connected(
+    address: SplitResult, may_be_private: bool, timeout_s: float
+) -> Iterator[_Connection]:
+    """Yield a connection to the server of an address, which is cut when the time is over.
+
+    The timeout of a socket would begin again with each byte that the server sends.
+    """
+    connection = _CONNECTIONS[address.scheme](address.netloc, timeout=min(TIMEOUT_S, timeout_s))
+    connection.may_be_private = may_be_private
+    timer = threading.Timer(timeout_s, connection.cut)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield connection
+    finally:
+        timer.cancel()
+        connection.end()
+
+
+def _unfetched(address: str, reason: str) -> HTTPError:
+    return HTTPError(422, f"cannot fetch {in_short(address)}: {reason}")

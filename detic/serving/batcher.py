@@ -4,12 +4,14 @@ A batch holds items of one key alone: what must be equal for images to be comput
 """
 
 import logging
+import math
 import threading
 import time
 from collections import deque
 from collections.abc import Callable, Hashable, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
+from itertools import accumulate
 from typing import Any
 
 logger = logging.getLogger(__name__)
@@ -37,12 +39,14 @@ class BatchTimes:
 class Batcher:
     """A queue with one thread behind it.
 
-    The thread takes the oldest item and those of its key that came later, up to ``max_batch``. It
-    waits ``wait_s`` at most for further ones. If a batch fails, its items are tried one by one, so that
-    none suffers from another.
+    The thread takes the oldest item and those of its key that came later, up to ``max_batch`` and
+    ``max_cost``. It waits ``wait_s`` at most for further ones. If a batch fails, its items are tried one
+    by one, so that none suffers from another.
 
     Args:
         detect: called in the thread, with items of one key and the key.
+        max_cost: of all items of a batch; one that costs more is a batch of its own.
+        cost_of: an item and its key.
         on_batch: told of each batch, in the thread.
     """
 
@@ -51,11 +55,15 @@ class Batcher:
         detect: Detect,
         *,
         max_batch: int = 8,
+        max_cost: float = math.inf,
+        cost_of: Callable[[Any, Any], float] = lambda item, key: 0,
         wait_s: float = 0.005,
         on_batch: Callable[[BatchTimes], None] = lambda times: None,
     ):
         self.max_batch = max_batch
+        self.max_cost = max_cost
         self.wait_s = wait_s
+        self._cost_of = cost_of
         self._detect = detect
         self._on_batch = on_batch
         self._jobs: deque[_Job] = deque()
@@ -126,7 +134,10 @@ class Batcher:
 
     def _take(self, key: Hashable) -> list[_Job]:
         """Remove the oldest jobs of a key from the queue, and return them."""
-        taken = [job for job in self._jobs if job.key == key][: self.max_batch]
+        of_key = [job for job in self._jobs if job.key == key][: self.max_batch]
+        costs = accumulate(self._cost_of(job.item, key) for job in of_key)
+        num_affordable = sum(cost <= self.max_cost for cost in costs)
+        taken = of_key[: max(1, num_affordable)]
         chosen = set(map(id, taken))
         self._jobs = deque(job for job in self._jobs if id(job) not in chosen)
         return taken
@@ -147,4 +158,10 @@ class Batcher:
         for job, result in pairs:
             job.future.set_result(result)
         ends_s = time.monotonic()
-        self._on_batch(BatchTimes(len(batch), starts_s - batch[0].arrived_s, ends_s - starts_s))
+        self._tell(BatchTimes(len(batch), starts_s - batch[0].arrived_s, ends_s - starts_s))
+
+    def _tell(self, times: BatchTimes) -> None:
+        try:
+            self._on_batch(times)
+        except Exception:  # the thread has further items to detect in
+            logger.exception("the times of a batch were not noted")

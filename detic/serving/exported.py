@@ -8,13 +8,14 @@ import os
 from collections.abc import Hashable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 from itertools import chain
 from pathlib import Path
 
 import numpy as np
 import torch
 
+from detic.compact_masks import paste_in_parts
 from detic.detections import Detections
 from detic.errors import InputError
 from detic.export.metadata import metadata_from_json
@@ -28,6 +29,7 @@ try:
     from detic_lite import InputError as LiteError
     from detic_lite.detector import Classes, detect
     from detic_lite.embedding_file import read_embeddings
+    from detic_lite.masks import paste_masks
     from detic_lite.metadata import parse_metadata
     from detic_lite.runtimes import open_graph
     from detic_lite.text_encoder import TextEncoder
@@ -112,8 +114,9 @@ class ExportedDetector:
         self, images: Sequence[np.ndarray], vocabulary: _Prepared, *, threshold: float, masks: bool
     ) -> list[Detections]:
         classes = vocabulary.with_threshold(threshold)
+        paste = partial(paste_in_parts, paste_masks)
         with _as_our_errors():
-            found = [detect(self._graph, self._metadata, i, classes, masks) for i in images]
+            found = [detect(self._graph, self._metadata, i, classes, masks, paste) for i in images]
         parents = vocabulary.parents
         return [
             Detections(

@@ -21,7 +21,7 @@ class Limits:
     max_examples: int = 100  # images that show the classes of a vocabulary
     max_vocabularies: int = 256  # that are stored
     max_requests: int = 128  # in progress; more get 503
-    max_held_bytes: int = 2048 * MIB  # of bodies and decoded images in progress; more get 503
+    max_held_bytes: int = 2048 * MIB  # of bodies, images and masks in progress; more get 503
     max_per_client: int | None = None  # requests of one address in progress; more get 429
     timeout_s: float = 60.0  # for a body to arrive, and then for its answer
 
@@ -52,10 +52,20 @@ class Reservation:
         """Hold so many more bytes.
 
         Raises:
-            HTTPError: there are too many in progress.
+            HTTPError: there are too many in progress, or too many of this request alone.
         """
+        if self.held_bytes + num_bytes > self._admission.limits.max_held_bytes:
+            raise HTTPError(
+                413,
+                "the image takes more memory than all together may; make it smaller, or ask for no "
+                "masks or, by a higher threshold, for fewer of them",
+            )
         self._admission.hold(num_bytes)
         self.held_bytes += num_bytes
+
+    def busy(self, reason: str) -> HTTPError:
+        """Return the error of this request if it may succeed later."""
+        return self._admission.busy(reason)
 
 
 class Admission:

@@ -1,7 +1,9 @@
 """Requests for detection: an image and options, however they were sent."""
 
 import csv
-from collections.abc import AsyncGenerator, Sequence
+import logging
+from collections.abc import AsyncGenerator, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -22,6 +24,8 @@ from detic.serving.limits import (
     check_size,
     within,
 )
+
+logger = logging.getLogger(__name__)
 
 MAX_FIELDS = 2100  # of a form
 IMAGE_PART = "image"
@@ -87,7 +91,8 @@ async def read_request(
     body = limited_body(request, most, reservation)
     query = query.model_copy(update={"names": _split(query.names, limits)})
     if kind == "multipart/form-data":
-        return await _read_form(request, body, query, limits)
+        with _full_disk_told(reservation):
+            return await _read_form(request, body, query, limits)
     content = b"".join([part async for part in body])
     if is_json:
         return _read_json(content, query)
@@ -111,6 +116,16 @@ def limited_body(
     if length.isdecimal():
         check_size(int(length[:20]), max_bytes)
     return within(request.stream(), max_bytes, reservation)
+
+
+@contextmanager
+def _full_disk_told(reservation: Reservation) -> Iterator[None]:
+    """Log the errors of the disk that large files of forms are kept on until they are read."""
+    try:
+        yield
+    except OSError as error:
+        logger.error("%s", error)
+        raise reservation.busy("the service cannot write to its disk, its log says why") from error
 
 
 async def _read_form(
@@ -161,6 +176,10 @@ def _read_json(content: bytes, query: DetectOptions) -> DetectRequest:
 
 
 def _merged(query: DetectOptions, fields: dict[str, Any]) -> DetectOptions:
+    known = DetectOptions.model_fields
+    unknown = next((name for name in fields if name not in known), None)
+    if unknown is not None:  # each of thousands would be an error of the model
+        raise HTTPError(422, f"{in_short(unknown)}: no such option; choose {', '.join(known)}")
     try:
         return DetectOptions.model_validate(query.model_dump(exclude_unset=True) | fields)
     except ValidationError as error:

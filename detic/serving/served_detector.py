@@ -62,6 +62,7 @@ class LocalDetector:
         self.threshold = detector.score_threshold
         self.batch_key = lru_cache(_REMEMBERED_SIZES)(self._padded_size_hw)
         self._detector = detector
+        detector.compact_masks = True  # those of a huge image would take gigabytes
 
     def prepare(self, classes: Vocabulary) -> Any:
         if not isinstance(classes, EmbeddedVocabulary):

@@ -77,6 +77,8 @@ class Service:
         self.batcher = Batcher(
             self._detect,
             max_batch=options.max_batch,
+            max_cost=limits.max_pixels,
+            cost_of=_pixels_with_masks,
             wait_s=options.wait_s,
             on_batch=self._note_batch,
         )
@@ -132,13 +134,15 @@ class Service:
             content: of its file.
 
         Raises:
-            HTTPError: it is no image, or one that is too large.
+            HTTPError: it is no image, or one that is too large, or has too many and large masks.
         """
         in_decoder = partial(asyncio.get_running_loop().run_in_executor, self._decoders)
         num_pixels = await in_decoder(check_header, content, self.options.limits)
         reservation.hold(num_pixels * BYTES_PER_PIXEL)
         image, size = await in_decoder(self._decoded, content)
         detections = await self._batched(image, size, params)
+        if detections.masks is not None:
+            reservation.hold(detections.masks.nbytes)
         text = await in_decoder(
             answer, detections, params.masks, self.model, params.vocabulary.summary()
         )
@@ -169,7 +173,7 @@ class Service:
         self.batcher.close()
         self.vocabularies.close()
         self._decoders.shutdown()
-        self._fetchers.shutdown()
+        self._fetchers.shutdown(wait=False, cancel_futures=True)  # nobody waits for an answer
 
     def _detect(self, images: Sequence[np.ndarray], key: BatchKey) -> list[Detections]:
         return self.detector.detect(
@@ -179,3 +183,8 @@ class Service:
     def _note_batch(self, times: BatchTimes) -> None:
         self.metrics.count_batch(times.size, times.waited_s, times.computed_s)
         self.admission.note_batch(times.computed_s, times.size)
+
+
+def _pixels_with_masks(image: np.ndarray, key: BatchKey) -> int:
+    """Return the pixels of an image if there will be masks of it: their memory grows with them."""
+    return image.shape[0] * image.shape[1] if key.masks else 0

@@ -4,10 +4,10 @@ Shapes: C classes, D embedding width, N detections, H x W image.
 """
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import cached_property, partial
 from pathlib import Path
-from typing import NamedTuple, overload
+from typing import Any, NamedTuple, overload
 
 import numpy as np
 
@@ -166,9 +166,17 @@ class LiteDetector:
 
 
 def detect(
-    graph: Graph, metadata: ModelMetadata, image: ImageLike, classes: Classes, masks: bool
+    graph: Graph,
+    metadata: ModelMetadata,
+    image: ImageLike,
+    classes: Classes,
+    masks: bool,
+    paste: Callable[[np.ndarray, np.ndarray, tuple[int, int]], Any] = paste_masks,
 ) -> Detections:
     """Return what a graph finds in an image; ``masks`` are reported where it has them.
+
+    Args:
+        paste: makes them of probabilities, boxes and the size of the image, as ``paste_masks`` does.
 
     Raises:
         InputError: the image cannot be read.
@@ -194,7 +202,7 @@ def detect(
         labels=labels,
         names=classes.names[labels],
         image_size_hw=size_hw,
-        masks=paste_masks(found["masks"][rows], boxes[rows], size_hw) if has_masks else None,
+        masks=paste(found["masks"][rows], boxes[rows], size_hw) if has_masks else None,
         region_embeddings=found["region_embeddings"][rows],
         file_name=Path(image).as_posix() if isinstance(image, str | os.PathLike) else "",
         class_colors=classes.colors,

@@ -4,7 +4,14 @@ import numpy as np
 import pytest
 from hotcoco import mask as rle
 
-from detic.compact_masks import CompactMasks, joined_masks, mask_areas, mask_window
+from detic import compact_masks
+from detic.compact_masks import (
+    CompactMasks,
+    joined_masks,
+    mask_areas,
+    mask_window,
+    paste_in_parts,
+)
 from detic.detections import Detections
 from detic.result_rows import encoded_masks
 
@@ -75,6 +82,24 @@ def test_windows_are_tight(masks):
         window = mask_window(kind, 2)
         assert (window.x, window.y, window.pixels.shape) == (3, 0, (12, 3))
         assert mask_window(kind, 4).pixels.size == 0
+
+
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_large_masks_are_pasted_a_few_at_a_time(masks, at_once, monkeypatch):
+    pasted = []
+
+    def paste(cells, boxes, size_hw):
+        pasted.append(len(cells))
+        return masks[cells]
+
+    rows = list(range(8))
+    assert isinstance(paste_in_parts(paste, rows, rows, SIZE_HW), np.ndarray)
+    monkeypatch.setattr(compact_masks, "MAX_ARRAY_BYTES", at_once * masks[0].nbytes)
+    compact = paste_in_parts(paste, rows, rows, SIZE_HW)
+    assert isinstance(compact, CompactMasks)
+    assert (sum(pasted), max(pasted[1:])) == (16, at_once)
+    np.testing.assert_array_equal(np.asarray(compact), masks)
+    assert compact.nbytes < masks.nbytes / 8
 
 
 @pytest.fixture

@@ -1,5 +1,6 @@
 """Rows of COCO's result format, and that the masks in them are pycocotools'."""
 
+import tracemalloc
 from dataclasses import replace
 
 import numpy as np
@@ -54,6 +55,18 @@ def test_masks_are_run_lengths_by_columns(two):
         assert row["segmentation"]["size"] == [4, 6]
         np.testing.assert_array_equal(coco_mask.decode(row["segmentation"]), mask)
         assert area == mask.sum()
+
+
+def test_masks_are_encoded_one_by_one():
+    masks = np.zeros((16, 300, 200), bool)
+    encoded_masks(masks[:1])  # what is imported for it is no memory of masks
+    tracemalloc.start()
+    try:
+        encoded_masks(masks)
+        _, peak_bytes = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert peak_bytes < 4 * masks[0].nbytes
 
 
 def test_an_image_without_detections_has_no_rows(two):

@@ -1,6 +1,8 @@
 import http.server
 import socket
 import threading
+import time
+from contextlib import suppress
 
 import pytest
 
@@ -46,11 +48,21 @@ def test_prefixes_are_folders_of_servers(prefix):
 
 class _Handler(http.server.BaseHTTPRequestHandler):
     def do_GET(self):
+        if self.path == "/shop/slow.jpg":
+            return self.trickle()
         found = self.path == "/shop/1.jpg"
         self.send_response(200 if found else 302)
         self.send_header("Location", "/secret")
         self.end_headers()
         self.wfile.write(b"pixels")
+
+    def trickle(self):
+        """Send an answer without a body, its header byte by byte."""
+        self.close_connection = True
+        with suppress(OSError):  # the client is gone
+            for byte in b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nX: " + b"x" * 40 + b"\r\n\r\n":
+                self.wfile.write(bytes([byte]))
+                time.sleep(0.01)
 
     def log_message(self, *arguments):
         pass
@@ -73,6 +85,12 @@ def test_images_are_fetched_without_redirects(shop):
     with pytest.raises(HTTPError) as too_large:
         fetch_image(shop + "1.jpg", [shop], 5, 5)
     assert too_large.value.status == 413
+
+
+def test_a_server_that_sends_byte_by_byte_gets_no_more_time(shop):
+    assert fetch_image(shop + "slow.jpg", [shop], 10, 20) == b""
+    with pytest.raises(HTTPError, match="no answer"):
+        fetch_image(shop + "slow.jpg", [shop], 10, 0.1)
 
 
 @pytest.mark.parametrize("scheme", ["http", "https"])
@@ -102,6 +120,8 @@ def test_names_lead_to_no_private_address_unless_it_is_allowed(shop, scheme, mon
         ("fe80::1%eth0", False),
         ("fd00::1", False),
         ("::ffff:10.0.0.1", False),
+        ("64:ff9b:1::a00:1", False),  # 10.0.0.1 by a local NAT64
+        ("::ffff:0:10.0.0.1", False),
     ],
 )
 def test_public_addresses_are_those_of_the_internet(ip, expected):

@@ -291,6 +291,89 @@ class SlowToLearn(FakeDetector):
         return super().prepare(classes)
 
 
+def test_addresses_that_take_too_long_hold_up_no_end(monkeypatch):
+    may_go, has_ended = threading.Event(), threading.Event()
+
+    def fetch(*arguments):
+        may_go.wait(5)
+        has_ended.set()
+        return BODY
+
+    monkeypatch.setattr("detic.serving.service.fetch_image", fetch)
+
+    async def test(client, service):
+        late = await client.post(DETECT, json={"url": "http://a/"})
+        assert late.status_code == 503
+        await service.drain()
+        assert not has_ended.is_set()
+        may_go.set()
+
+    in_service(test, limits=Limits(timeout_s=0.05))
+
+
+def test_a_full_disk_is_told(monkeypatch):
+    def fail(*arguments):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr("tempfile.SpooledTemporaryFile.rollover", fail)
+
+    async def test(client, service):
+        response = await client.post(DETECT, files={"image": b"x" * 2**21})
+        assert (response.status_code, response.headers["retry-after"]) == (503, "1")
+        assert "cannot write to its disk" in response.json()["error"]
+        assert service.admission.held_bytes == 0
+
+    in_service(test)
+
+
+def test_the_first_of_many_unknown_options_is_named():
+    fields = {"url": "http://a/"} | {f"option{n}": n for n in range(1000)}
+
+    async def test(client, service):
+        for asked in ({"json": fields}, {"files": {"image": BODY}, "data": fields}):
+            response = await client.post(DETECT, **asked)
+            assert response.status_code == 422
+            name = "option0" if "json" in asked else "url"
+            expected = f"{name}: no such option; choose vocabulary, names, threshold, masks"
+            assert response.json()["error"] == expected
+
+    in_service(test)
+
+
+def test_masks_count_as_memory():
+    limits = Limits(max_held_bytes=4000)  # an image of 20 x 30 pixels, but not 5 masks of it
+
+    async def test(client, service):
+        body = image_file(20, 30)
+        for query, status in (("names=a", 200), ("names=a,b,c,d,e", 413)):
+            response = await client.post(f"{DETECT}?{query}&masks=rle", content=body)
+            assert response.status_code == status
+        assert "ask for no masks" in response.json()["error"]
+        assert (await client.post(f"{DETECT}?names=a,b,c,d,e", content=body)).status_code == 200
+
+    in_service(test, limits=limits)
+
+
+def test_large_images_with_masks_share_no_batch():
+    detector = FakeDetector()
+    detector.may_go.clear()
+
+    async def test(client, service):
+        def ask(query):
+            return asyncio.create_task(client.post(DETECT + query, content=image_file(10, 8)))
+
+        first = ask("?names=a")
+        await asyncio.to_thread(detector.started.wait, 20)
+        waiting = [ask(f"?names=b&masks={masks}") for masks in ("rle", "none") for _ in range(3)]
+        while len(service.batcher) < len(waiting):
+            await asyncio.sleep(0.001)
+        detector.may_go.set()
+        await asyncio.gather(first, *waiting)
+        assert sorted(map(len, detector.batches)) == [1, 1, 2, 3]
+
+    in_service(test, detector, limits=Limits(max_pixels=170))
+
+
 def test_vocabularies_that_take_too_long_are_not_stored():
     detector = SlowToLearn()
 

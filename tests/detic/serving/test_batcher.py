@@ -48,6 +48,24 @@ def test_batches_are_no_larger_than_asked_for():
     assert [items for _, items in detect.batches] == [[0], [1, 2], [3, 4], [5]]
 
 
+def test_batches_cost_no_more_than_they_may():
+    detect = Held()
+    jobs = [(0, "a"), (2, "a"), (3, "a"), (9, "a"), (1, "a")]
+    batcher, _ = gathered(detect, jobs, max_cost=5, cost_of=lambda item, key: item)
+    detect.may_go.set()
+    batcher.close()
+    assert [items for _, items in detect.batches] == [[0], [2, 3], [9], [1]]
+
+
+def test_a_failing_note_of_times_harms_no_item():
+    def fail(times):
+        raise ValueError("no room")
+
+    batcher = Batcher(lambda items, key: items, wait_s=0, on_batch=fail)
+    assert [batcher.submit(n, "a").result(10) for n in range(2)] == [0, 1]
+    batcher.close()
+
+
 def test_a_failing_item_harms_no_other():
     detect = Held(fail_on=[2])
     batcher, futures = gathered(detect, [(n, "a") for n in range(4)])

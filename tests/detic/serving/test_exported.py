@@ -6,7 +6,7 @@ import cv2
 import numpy as np
 import pytest
 
-from detic import Detector
+from detic import Detector, compact_masks
 from detic.errors import InputError
 from detic.export.metadata import ExportMetadata
 from detic.paths import resource
@@ -107,6 +107,16 @@ def test_classes_keep_their_thresholds_and_parents(detector_of):
     assert found.masks[0].sum() == 64
     (found,) = detector.detect([IMAGE], prepared, threshold=0.5, masks=False)
     assert found.masks is None
+
+
+def test_masks_of_large_images_are_compact(detector_of, monkeypatch):
+    detector = detector_of(FoundGraph())
+    prepared = detector.prepare(Vocabulary.from_names(["mug", "cup"]))
+    (expected,) = detector.detect([IMAGE], prepared, threshold=0.5, masks=True)
+    monkeypatch.setattr(compact_masks, "MAX_ARRAY_BYTES", expected.masks[0].nbytes)
+    (found,) = detector.detect([IMAGE], prepared, threshold=0.5, masks=True)
+    assert isinstance(found.masks, compact_masks.CompactMasks)
+    np.testing.assert_array_equal(np.asarray(found.masks), expected.masks)
 
 
 def test_names_are_embedded_as_the_detector_would(detector_of):

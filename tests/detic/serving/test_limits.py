@@ -37,10 +37,17 @@ def test_one_client_leaves_room_for_others():
 
 def test_memory_is_given_back():
     admission = Admission(Limits(max_held_bytes=10))
+    with admission.entered("a") as first, admission.entered("b") as second:
+        first.hold(7)
+        refused(503, second.hold, 4)
+    assert (admission.held_bytes, admission.num_requests) == (0, 0)
+
+
+def test_what_no_waiting_makes_room_for_is_told_so():
+    admission = Admission(Limits(max_held_bytes=10))
     with admission.entered("a") as reservation:
         reservation.hold(7)
-        refused(503, reservation.hold, 4)
-    assert (admission.held_bytes, admission.num_requests) == (0, 0)
+        assert "higher threshold" in str(refused(413, reservation.hold, 4))
 
 
 def test_a_body_is_not_read_beyond_its_limit():

@@ -3,6 +3,9 @@ import pytest
 import torch
 from PIL import Image
 
+from detic import compact_masks
+from detic.compact_masks import CompactMasks
+from detic.result_rows import encoded_masks
 from detic.serving.served_detector import LocalDetector, weights_version
 from detic.vocabulary import Vocabulary
 from detic.vocabulary.prompts import resolve_template
@@ -26,6 +29,19 @@ def test_it_finds_what_the_detector_finds(detector):
         assert set(one.names) == {"red star"}
         assert one.masks is None
         np.testing.assert_array_equal(one.scores, other.scores)
+
+
+def test_masks_of_large_images_are_compact_and_the_same(detector, monkeypatch):
+    detector.compact_masks = False
+    (expected,) = detector([noise()], threshold=0.0)
+    served = LocalDetector(detector, "tiny")
+    monkeypatch.setattr(compact_masks, "MAX_ARRAY_BYTES", 3 * expected.masks[0].nbytes)
+    (found,) = served.detect([noise()], detector._prepared, threshold=0.0, masks=True)
+    assert len(found) > 3
+    assert isinstance(found.masks, CompactMasks)
+    assert encoded_masks(found.masks) == encoded_masks(expected.masks)
+    assert expected.masks.any()
+    np.testing.assert_array_equal(found.boxes_xyxy, expected.boxes_xyxy)
 
 
 def test_names_of_clients_are_not_kept_on_disk(detector):
