@@ -221,12 +221,13 @@ class DetectorLabeller:
     """A detector that notes what it cannot read and goes on.
 
     Args:
-        detector: that finds the objects.
+        detector: that finds the objects; its masks are compact from now on.
         options: ``batch_size``, ``tiles`` and ``max_detections`` of its calls.
     """
 
     def __init__(self, detector: Detector, options: Namespace):
         self._detector = detector
+        detector.compact_masks = True  # those of a huge image would take gigabytes
         self._batch_size = options.batch_size
         tiles = options.tiles
         self._options = {
