@@ -7,6 +7,7 @@ from functools import partial
 from pathlib import Path
 
 from detic.errors import InputError
+from detic.freed_memory import keep_freed_memory
 from detic.image_sources import is_address
 from detic.labelling.job import Job, check_same, is_to_do, open_job
 from detic.labelling.labellers import Labeller, build_labeller
@@ -32,6 +33,7 @@ class ShardWorker:
     """
 
     def __init__(self, folder: Path, device: str | None = None, retry_failed: bool = False):
+        keep_freed_memory()
         self.job = open_job(folder)
         go_to_base(self.job)
         self._labeller = build_labeller(self.job.labeller, device, partial(check_same, self.job))

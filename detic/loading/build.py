@@ -1,7 +1,5 @@
 """Loaders for training and for testing, as recipes describe them."""
 
-import ctypes
-import gc
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -14,6 +12,7 @@ from torch.utils.data import DataLoader
 
 from detic.datasets.image_records import JoinedRecords, fill_missing_masks
 from detic.datasets.own_data import check_class_order
+from detic.freed_memory import return_freed_memory
 from detic.loading.augmentation import build_test_augmentations
 from detic.loading.batching import BatchLayout, PlannerFactory, source_and_shape_buckets
 from detic.loading.image_reader import ImageReader
@@ -94,7 +93,7 @@ def build_train_loader(
     check_class_order(data.classes, data.sources.datasets)
     mapper = build_train_mapper(data.mapper, entries)
     images = shared_by_machine(lambda: _training_images(data, mapper.read_image.check_place))
-    _return_free_memory()
+    return_freed_memory()
     return TrainLoader(
         records=images.records,
         mapper=mapper,
@@ -172,17 +171,6 @@ def check_test_images(data: TestData, dataset_name: str) -> None:
     unreadable = UnreadableImages(data.max_bad_fraction)
     unreadable.count(len(records), missing)
     unreadable.check()
-
-
-def _return_free_memory() -> None:
-    """Give the memory of the records, which are packed now, back to the system.
-
-    The GNU C library keeps it otherwise: one gigabyte after loading LVIS.
-    """
-    gc.collect()
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
 
 
 def _training_images(data: TrainData, check_place: Callable[[dict], None]) -> TrainingImages:

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from detic.demo.arguments import chosen_vocabulary
 from detic.demo.run import build_detector
 from detic.errors import InputError
+from detic.freed_memory import keep_freed_memory
 from detic.serving.addresses import check_prefix
 from detic.serving.limits import MIB, Limits
 from detic.serving.served_detector import LocalDetector, ServedDetector
@@ -49,6 +50,7 @@ def serve(args: argparse.Namespace) -> int:
     check_packages()
     token = read_token()
     options = service_options(args)
+    keep_freed_memory()
     with listening(args.host, args.port) as listener:  # a port in use shows before weights are read
         service = Service(*served(args, options))
         _tell(listener, args.host, token)
