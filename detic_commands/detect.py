@@ -21,8 +21,8 @@ import logging
 
 from detic_commands.parsing import (
     DefaultsHelpFormatter,
-    Overrides,
     add_imports,
+    add_opts,
     command_parser,
     positive_int,
 )
@@ -231,14 +231,7 @@ def add_detector(group: argparse._ArgumentGroup) -> None:
         action="store_true",
         help="compile backbone and heads, which the first image waits minutes for; a CPU gains little",
     )
-    group.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        action=Overrides,
-        default=[],
-        metavar="KEY VALUE",
-        help="configuration keys and values to the end of the line, such as MODEL.WEIGHTS FILE",
-    )
+    add_opts(group)
 
 
 def add_parts_of_images(group: argparse._ArgumentGroup) -> None:

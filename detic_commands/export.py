@@ -16,8 +16,8 @@ from pathlib import Path
 from detic_commands.detect import MAIN_RECIPE
 from detic_commands.parsing import (
     DefaultsHelpFormatter,
-    Overrides,
     add_imports,
+    add_opts,
     add_overwrite,
     command_parser,
     positive_int,
@@ -33,6 +33,15 @@ def argument_parser(prog: str = "detic export") -> argparse.ArgumentParser:
         prog: how the program is called.
     """
     parser = command_parser(prog, __doc__, DefaultsHelpFormatter)
+    _add_detector(parser)
+    _add_file(parser)
+    _add_program(parser)
+    add_overwrite(parser)
+    add_opts(parser)
+    return parser
+
+
+def _add_detector(parser: argparse.ArgumentParser) -> None:
     detector = parser.add_mutually_exclusive_group()
     detector.add_argument(
         "--model",
@@ -44,6 +53,9 @@ def argument_parser(prog: str = "detic export") -> argparse.ArgumentParser:
         "--config-file", default=MAIN_RECIPE, metavar="FILE", help="recipe of the detector"
     )
     add_imports(parser)
+
+
+def _add_file(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--format", choices=FORMATS, default="onnx", help="of the file")
     parser.add_argument(
         "--output",
@@ -51,6 +63,15 @@ def argument_parser(prog: str = "detic export") -> argparse.ArgumentParser:
         metavar="FILE",
         help="an .onnx or .pt2 file; of openvino an .xml file, whose weights are in a .bin file beside it",
     )
+    parser.add_argument(
+        "--text-encoder",
+        action="store_true",
+        help="also write the text encoder beside the file, as .text.onnx and .text.json, with which "
+        "detic_lite embeds class names",
+    )
+
+
+def _add_program(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--all-classes",
         action="store_true",
@@ -63,12 +84,6 @@ def argument_parser(prog: str = "detic export") -> argparse.ArgumentParser:
         metavar="FOLDER",
         help="convolutions with integers of 8 bits, which is faster and not exact: images of the kind to "
         "come, some dozens, which they are fitted to; onnx and openvino",
-    )
-    parser.add_argument(
-        "--text-encoder",
-        action="store_true",
-        help="also write the text encoder beside the file, as .text.onnx and .text.json, with which "
-        "detic_lite embeds class names",
     )
     parser.add_argument(
         "--size",
@@ -84,16 +99,6 @@ def argument_parser(prog: str = "detic export") -> argparse.ArgumentParser:
         metavar="SCORE",
         help="lowest score reported where none is named later, 0 to 1",
     )
-    add_overwrite(parser)
-    parser.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        action=Overrides,
-        default=[],
-        metavar="KEY VALUE",
-        help="configuration keys and values to the end of the line, such as MODEL.WEIGHTS FILE",
-    )
-    return parser
 
 
 def main(arguments: argparse.Namespace) -> None:

@@ -95,6 +95,18 @@ def add_overwrite(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--overwrite", action="store_true", help="replace the file if it exists")
 
 
+def add_opts(group: argparse._ActionsContainer) -> None:
+    """Add what overrides a recipe, to the end of the line."""
+    group.add_argument(
+        "--opts",
+        nargs=argparse.REMAINDER,
+        action=Overrides,
+        default=[],
+        metavar="KEY VALUE",
+        help="configuration keys and values to the end of the line, such as MODEL.WEIGHTS FILE",
+    )
+
+
 def add_imports(group: argparse._ActionsContainer) -> None:
     """Add the packages of one's own that recipes name; ``detic.extensions`` imports them."""
     group.add_argument(

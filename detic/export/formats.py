@@ -84,8 +84,6 @@ def _write_pt2(program: ExportedProgram, metadata: ExportMetadata, path: Path) -
 def _open_pt2(path: Path) -> tuple[str | None, Run]:
     if not zipfile.is_zipfile(path):  # torch would load its compiler first
         raise ValueError("it is no archive")
-    import torchvision  # noqa: F401  its operators are in the graph
-
     extra: dict[str, Any] = {_PT2_FILE: ""}
     call = torch.export.load(path, extra_files=extra).module()
 

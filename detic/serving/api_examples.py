@@ -1,10 +1,10 @@
-"""Examples and answers of the API's description in OpenAPI."""
+"""Bodies, answers and examples of the API's description in OpenAPI."""
 
 from typing import Any
 
 Answers = dict[int | str, dict[str, Any]]  # by status
 
-ANSWER = {
+_ANSWER = {
     "model": {"name": "shapes-detic", "version": "db40326786b8"},
     "vocabulary": {"id": None, "version": "0b1d2f0a9c33", "size": 2},
     "image": {"width": 128, "height": 128},
@@ -18,13 +18,13 @@ ANSWER = {
         }
     ],
 }
-SUMMARY = {"id": "kitchen", "version": "a4c9f2e07d15", "size": 3}
-CLASSES = [
+_SUMMARY = {"id": "kitchen", "version": "a4c9f2e07d15", "size": 3}
+_CLASSES = [
     "plate",
     {"name": "mug", "synonyms": ["cup"], "score_threshold": 0.3},
     {"name": "table top", "negative": True},
 ]
-MODELS = {
+_MODELS = {
     "models": [
         {
             "name": "shapes-detic",
@@ -36,14 +36,14 @@ MODELS = {
 }
 
 
-def json_answer(description: str, example: Any) -> dict[str, Any]:
+def _json_answer(description: str, example: Any) -> dict[str, Any]:
     """Return the description of an answer in JSON."""
     content = {"application/json": {"example": example}}
     return {"description": description, "content": content}
 
 
 def _error(description: str, message: str) -> dict[str, Any]:
-    return json_answer(description, {"error": message})
+    return _json_answer(description, {"error": message})
 
 
 _ERRORS: Answers = {
@@ -63,6 +63,33 @@ def errors(*statuses: int) -> Answers:
     """Return the descriptions of errors."""
     return {status: _ERRORS[status] for status in statuses}
 
+
+# Answers of the routes
+DETECTED: Answers = {
+    200: _json_answer("What was found, highest score first.", _ANSWER),
+    **errors(400, 401, 404, 408, 413, 422, 429, 503),
+}
+VOCABULARIES: Answers = {
+    200: _json_answer("All of them.", {"vocabularies": [_SUMMARY]}),
+    **errors(401),
+}
+VOCABULARY: Answers = {
+    200: _json_answer(
+        "Its classes. Images of examples are named by digests of their content.",
+        {**_SUMMARY, "classes": _CLASSES},
+    ),
+    **errors(401, 404, 422),  # FastAPI would describe a 422 of its own
+}
+STORED: Answers = {
+    200: _json_answer("It replaces an older one, at once.", _SUMMARY),
+    201: _json_answer("It is new.", _SUMMARY),
+    **errors(400, 401, 408, 413, 415, 422, 429, 503),
+}
+MODELS: Answers = {200: _json_answer("What answers here.", _MODELS), **errors(401)}
+METRICS: Answers = {
+    200: {"content": {"text/plain": {}}, "description": "All counts."},
+    **errors(401),
+}
 
 _BINARY = {"schema": {"type": "string", "format": "binary"}}
 _OPTIONS = {
@@ -106,7 +133,7 @@ VOCABULARY_BODY = {
         "required": True,
         "description": "A vocabulary file, or what it holds; images of examples are in base64.",
         "content": {
-            "application/json": {"schema": {"type": "array", "items": {}}, "example": CLASSES},
+            "application/json": {"schema": {"type": "array", "items": {}}, "example": _CLASSES},
             "application/yaml": {"schema": {"type": "string"}, "example": "- plate\n- mug\n"},
             "text/plain": {"schema": {"type": "string"}, "example": "plate\nmug\n"},
         },

@@ -16,15 +16,15 @@ from starlette.requests import ClientDisconnect
 
 from detic.errors import InputError, in_short
 from detic.serving.api_examples import (
-    ANSWER,
-    CLASSES,
     DETECT_BODY,
+    DETECTED,
+    METRICS,
     MODELS,
-    SUMMARY,
+    STORED,
+    VOCABULARIES,
+    VOCABULARY,
     VOCABULARY_BODY,
-    Answers,
     errors,
-    json_answer,
 )
 from detic.serving.limits import HTTPError, Reservation
 from detic.serving.middleware import HostAndCount
@@ -153,16 +153,12 @@ def _add_open_routes(app: FastAPI, service: Service) -> None:
 
 
 def _add_detection(app: FastAPI, service: Service, checked: list) -> None:
-    responses: Answers = {
-        200: json_answer("What was found, highest score first.", ANSWER),
-        **errors(400, 401, 404, 408, 413, 422, 429, 503),
-    }
 
     @app.post(
         "/v1/detect",
         summary="Detect in an image",
         dependencies=checked,
-        responses=responses,
+        responses=DETECTED,
         openapi_extra=DETECT_BODY,
         tags=["detection"],
     )
@@ -228,28 +224,12 @@ def _add_vocabularies(app: FastAPI, service: Service, checked: list) -> None:
     vocabularies = service.vocabularies
     common: dict[str, Any] = {"dependencies": checked, "tags": ["vocabularies"]}
     path = "/v1/vocabularies/{id}"
-    listed: Answers = {
-        200: json_answer("All of them.", {"vocabularies": [SUMMARY]}),
-        **errors(401),
-    }
-    stored: Answers = {
-        200: json_answer("It replaces an older one, at once.", SUMMARY),
-        201: json_answer("It is new.", SUMMARY),
-        **errors(400, 401, 408, 413, 415, 422, 429, 503),
-    }
-    one: Answers = {
-        200: json_answer(
-            "Its classes. Images of examples are named by digests of their content.",
-            {**SUMMARY, "classes": CLASSES},
-        ),
-        **errors(401, 404, 422),  # FastAPI would describe a 422 of its own
-    }
 
-    @app.get("/v1/vocabularies", summary="List the vocabularies", responses=listed, **common)
+    @app.get("/v1/vocabularies", summary="List the vocabularies", responses=VOCABULARIES, **common)
     async def list_all() -> dict[str, Any]:
         return {"vocabularies": vocabularies.summaries()}
 
-    @app.get(path, summary="Read a vocabulary", responses=one, **common)
+    @app.get(path, summary="Read a vocabulary", responses=VOCABULARY, **common)
     async def read(id: str) -> dict[str, Any]:
         vocabulary = vocabularies.get(id)
         return {**vocabulary.summary(), "classes": as_file_items(vocabulary.classes)}
@@ -257,7 +237,7 @@ def _add_vocabularies(app: FastAPI, service: Service, checked: list) -> None:
     @app.put(
         path,
         summary="Store a vocabulary",
-        responses=stored,
+        responses=STORED,
         openapi_extra=VOCABULARY_BODY,
         **common,
     )
@@ -308,10 +288,8 @@ async def _vocabulary_file(
 
 def _add_facts(app: FastAPI, service: Service, checked: list) -> None:
     common: dict[str, Any] = {"dependencies": checked, "tags": ["state"]}
-    models: Answers = {200: json_answer("What answers here.", MODELS), **errors(401)}
-    counts: Answers = {200: {"content": {"text/plain": {}}, "description": "All counts."}}
 
-    @app.get("/v1/models", summary="List the models", responses=models, **common)
+    @app.get("/v1/models", summary="List the models", responses=MODELS, **common)
     async def list_models() -> dict[str, Any]:
         facts = {"threshold": service.detector.threshold, "vocabulary": DEFAULT}
         return {"models": [service.model | facts]}
@@ -319,7 +297,7 @@ def _add_facts(app: FastAPI, service: Service, checked: list) -> None:
     @app.get(
         "/metrics",
         summary="Counts for Prometheus",
-        responses=counts | errors(401),
+        responses=METRICS,
         response_class=PlainTextResponse,
         **common,
     )

@@ -17,8 +17,8 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
 from detic_commands.parsing import (
-    Overrides,
     add_imports,
+    add_opts,
     add_overwrite,
     command_parser,
     count,
@@ -89,14 +89,7 @@ def argument_parser(prog: str) -> argparse.ArgumentParser:
         "--device", help="cpu, cuda or cuda:N; by default the GPU if there is one"
     )
     add_overwrite(parser)
-    detector.add_argument(
-        "--opts",
-        nargs=argparse.REMAINDER,
-        action=Overrides,
-        default=[],
-        metavar="KEY VALUE",
-        help="configuration keys and values to the end of the line, such as MODEL.WEIGHTS FILE",
-    )
+    add_opts(detector)
     return parser
 
 
