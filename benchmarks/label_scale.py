@@ -71,14 +71,7 @@ def plan(count: int, folder: str = "job", size: int = 1000):
     write_list("list.txt", count)
     described = describe_factory(LABELLER)
     start = time.process_time()
-    job = plan_job(
-        Path(folder),
-        ["list.txt"],
-        InputOptions(size),
-        settings=described.settings,
-        labeller=described.values,
-        categories=described.categories,
-    )
+    job = plan_job(Path(folder), ["list.txt"], InputOptions(size), described)
     return job, time.process_time() - start
 
 

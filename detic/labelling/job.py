@@ -44,6 +44,15 @@ _ABANDONED_S = 24 * 3600.0  # what nobody has written to for so long, nobody is 
 
 
 @dataclass(frozen=True)
+class LabellerDescription:
+    """A labeller before it is built."""
+
+    values: Mapping[str, Any]  # what it is built from, as JSON can hold it
+    settings: Mapping[str, str]  # what labels depend on: equal ones label alike
+    categories: Sequence[Category]
+
+
+@dataclass(frozen=True)
 class Job:
     """A job that was planned.
 
@@ -191,10 +200,7 @@ def plan_job(
     folder: Path,
     inputs: Sequence[str],
     options: InputOptions,
-    *,
-    settings: Mapping[str, str],
-    labeller: Mapping[str, Any],
-    categories: Sequence[Category],
+    labeller: LabellerDescription,
 ) -> Job:
     """Plan a job, or return the one that is there if it is the same; one process plans at a time.
 
@@ -206,9 +212,9 @@ def plan_job(
     make_folder(folder)
     with locked(folder / _LOCKS / "plan", wait=True):
         if not is_planned(folder):
-            _write_plan(folder, inputs, options, settings, labeller, categories)
+            _write_plan(folder, inputs, options, labeller)
     job = open_job(folder)
-    check_same(job, settings, inputs, options)
+    check_same(job, labeller.settings, inputs, options)
     return job
 
 
@@ -253,12 +259,10 @@ def _write_plan(
     folder: Path,
     inputs: Sequence[str],
     options: InputOptions,
-    settings: Mapping[str, str],
-    labeller: Mapping[str, Any],
-    categories: Sequence[Category],
+    labeller: LabellerDescription,
 ) -> None:
     counts: list[int | None] = []  # images of each shard
-    digest = sha256(json.dumps(settings, sort_keys=True).encode())
+    digest = sha256(json.dumps(labeller.settings, sort_keys=True).encode())
     shards = plan_shards(inputs, folder / _LISTS, options)
     make_folder(folder / _PARTS)
     with unfinished_path(folder / _SHARDS) as unfinished, unfinished.open("wb") as file:
@@ -277,9 +281,9 @@ def _write_plan(
         "base": os.getcwd(),
         "inputs": list(inputs),
         "input_options": vars(options),
-        "settings": dict(settings),
-        "labeller": dict(labeller),
-        "categories": [vars(category) for category in categories],
+        "settings": dict(labeller.settings),
+        "labeller": dict(labeller.values),
+        "categories": [vars(category) for category in labeller.categories],
         "num_shards": len(counts),
         "num_images": None if None in counts else sum(number or 0 for number in counts),
     }

@@ -8,7 +8,6 @@ import os
 from argparse import Namespace
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
 from hashlib import sha256
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +20,7 @@ from detic.detections import Detections
 from detic.errors import InputError
 from detic.extensions import import_extensions, request_imports
 from detic.image_sources import ImageSource
+from detic.labelling.job import LabellerDescription
 from detic.labelling.read_ahead import read_ahead
 from detic.labelling.shards import Failure
 from detic.outputs import Category
@@ -44,16 +44,7 @@ class Labeller(Protocol):
         """Yield each image's name with what was found in it, in order."""
 
 
-@dataclass(frozen=True)
-class Description:
-    """A labeller before it is built."""
-
-    values: Mapping[str, Any]  # what it is built from, as JSON can hold it
-    settings: Mapping[str, str]  # what labels depend on: equal ones label alike
-    categories: Sequence[Category]
-
-
-def describe_detector(arguments: Namespace) -> Description:
+def describe_detector(arguments: Namespace) -> LabellerDescription:
     """Return the labeller that is the detector of a command line; nothing is built yet.
 
     Args:
@@ -79,7 +70,7 @@ def describe_detector(arguments: Namespace) -> Description:
         "options": ", ".join(f"{name} {getattr(arguments, name)}" for name in _OPTIONS),
     }
     values = {name: getattr(arguments, name) for name in _ARGUMENTS}
-    return Description(values, settings, chosen_categories(vocabulary, classes))
+    return LabellerDescription(values, settings, chosen_categories(vocabulary, classes))
 
 
 _OPTIONS = (
@@ -137,7 +128,7 @@ def _file_digest(path: str | os.PathLike) -> str:
 FACTORY = "factory"
 
 
-def describe_factory(name: str) -> Description:
+def describe_factory(name: str) -> LabellerDescription:
     """Return the labeller that a function of the user's makes.
 
     Args:
@@ -150,11 +141,11 @@ def describe_factory(name: str) -> Description:
     return _description_of_made(name, _made_by(name))
 
 
-def _description_of_made(name: str, labeller: Any) -> Description:
+def _description_of_made(name: str, labeller: Any) -> LabellerDescription:
     names = list(labeller.class_names)
     categories = [Category(id, str(class_name)) for id, class_name in enumerate(names, start=1)]
     settings = {"labeller": name, "vocabulary": _digest(repr(names))}
-    return Description({FACTORY: name}, settings, categories)
+    return LabellerDescription({FACTORY: name}, settings, categories)
 
 
 def build_labeller(

@@ -13,9 +13,8 @@ import torch
 from detic.extensions import import_extensions, request_imports
 from detic.labelling.engine import Engine, EngineOptions
 from detic.labelling.inputs import InputOptions
-from detic.labelling.job import Job, open_job, plan_job
+from detic.labelling.job import Job, LabellerDescription, open_job, plan_job
 from detic.labelling.labellers import (
-    Description,
     describe_detector,
     describe_factory,
     named_device,
@@ -77,18 +76,11 @@ def _planned(folder: Path, arguments: Namespace) -> Job:
     """Return the job of a folder; one with inputs is planned unless it is there."""
     if not arguments.inputs:
         return open_job(folder)
-    labeller = _described(arguments)
-    return plan_job(
-        folder,
-        arguments.inputs,
-        InputOptions(arguments.shard_size, arguments.image_column),
-        settings=labeller.settings,
-        labeller=labeller.values,
-        categories=labeller.categories,
-    )
+    options = InputOptions(arguments.shard_size, arguments.image_column)
+    return plan_job(folder, arguments.inputs, options, _described(arguments))
 
 
-def _described(arguments: Namespace) -> Description:
+def _described(arguments: Namespace) -> LabellerDescription:
     request_imports(arguments.imports)
     import_extensions()
     if arguments.labeller is not None:

@@ -24,15 +24,8 @@ def plan(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def plan(*inputs, folder="job", size=4, column=None):
-        labeller = describe_factory(LABELLER)
-        return plan_job(
-            tmp_path / folder,
-            inputs,
-            InputOptions(size, column),
-            settings=labeller.settings,
-            labeller=labeller.values,
-            categories=labeller.categories,
-        )
+        options = InputOptions(size, column)
+        return plan_job(tmp_path / folder, inputs, options, describe_factory(LABELLER))
 
     return plan
 
