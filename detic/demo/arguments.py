@@ -92,6 +92,11 @@ def chosen_model(args: argparse.Namespace) -> ChosenModel:
     return ChosenModel(model.recipe, weights, model.text_weights)
 
 
+def named_device(args: argparse.Namespace) -> str | None:
+    """Return the device that ``--device`` or ``--cpu`` names."""
+    return "cpu" if args.cpu else args.device
+
+
 def chosen_weights(config_file: str | os.PathLike, overrides: Sequence[str]) -> str | Path:
     """Return MODEL.WEIGHTS of the overrides, else the weights released with the recipe.
 

@@ -10,7 +10,13 @@ from functools import partial
 from typing import TextIO
 
 from detic.cli import USER_ERROR
-from detic.demo.arguments import chosen_categories, chosen_model, chosen_vocabulary, data_files
+from detic.demo.arguments import (
+    chosen_categories,
+    chosen_model,
+    chosen_vocabulary,
+    data_files,
+    named_device,
+)
 from detic.demo.destination import Destination, plan_destination, plan_recording
 from detic.demo.detection_run import DetectionRun, RunOptions, Tally
 from detic.demo.inputs import (
@@ -163,16 +169,28 @@ def _run_files(run: DetectionRun, files: Sequence[InputFile]) -> None:
     run_videos(run, videos, first_id=max(ids, default=0) + 1)
 
 
-def build_detector(args: argparse.Namespace, vocabulary: VocabularyLike) -> Detector:
-    """Return the detector that the arguments of ``detic_commands.detect.add_detector`` name."""
+def build_detector(
+    args: argparse.Namespace,
+    vocabulary: VocabularyLike,
+    *,
+    device: str | None = None,
+    masks: bool = True,
+) -> Detector:
+    """Return the detector that the arguments of ``detic_commands.detect.add_detector`` name.
+
+    Args:
+        device: where it computes; None: as the arguments say.
+        masks: are predicted where the model knows them.
+    """
     model = chosen_model(args)
     return Detector.from_config(
         model.recipe,
         model.weights,
         vocabulary,
-        device="cpu" if args.cpu else args.device,
+        device=device or named_device(args),
         score_threshold=args.confidence_threshold,
         one_class_per_proposal=not args.pred_all_class,
+        masks=masks,
         precision=args.precision,
         half=args.half,
         compile=args.compile,

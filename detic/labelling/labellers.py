@@ -16,6 +16,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from detic.demo.arguments import chosen_categories, chosen_model, chosen_vocabulary
+from detic.demo.run import build_detector
 from detic.detections import Detections
 from detic.errors import InputError
 from detic.extensions import import_extensions, request_imports
@@ -169,12 +170,9 @@ def build_labeller(
         return labeller
     arguments = Namespace(**values)
     check(describe_detector(arguments).settings)
-    return DetectorLabeller(_detector(arguments, device), arguments)
-
-
-def named_device(arguments: Namespace) -> str | None:
-    """Return the device that ``--device`` or ``--cpu`` names."""
-    return "cpu" if arguments.cpu else arguments.device
+    vocabulary = chosen_vocabulary(arguments)
+    detector = build_detector(arguments, vocabulary, device=device, masks=arguments.masks)
+    return DetectorLabeller(detector, arguments)
 
 
 def _made_by(name: str) -> Any:
@@ -187,25 +185,6 @@ def _made_by(name: str) -> Any:
             "module:function, and put the folder that holds the module into PYTHONPATH"
         ) from error
     return function()
-
-
-def _detector(arguments: Namespace, device: str | None) -> Detector:
-    model = chosen_model(arguments)
-    named = "MODEL.TEXT_ENCODER.WEIGHTS" in arguments.opts[::2]
-    return Detector.from_config(
-        model.recipe,
-        model.weights,
-        chosen_vocabulary(arguments),
-        device=device or named_device(arguments),
-        score_threshold=arguments.confidence_threshold,
-        one_class_per_proposal=not arguments.pred_all_class,
-        masks=arguments.masks,
-        precision=arguments.precision,
-        half=arguments.half,
-        compile=arguments.compile,
-        overrides=arguments.opts,
-        text_weights=None if named else model.text_weights,
-    )
 
 
 class DetectorLabeller:

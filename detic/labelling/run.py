@@ -10,15 +10,12 @@ from pathlib import Path
 
 import torch
 
+from detic.demo.arguments import named_device
 from detic.extensions import import_extensions, request_imports
 from detic.labelling.engine import Engine, EngineOptions
 from detic.labelling.inputs import InputOptions
 from detic.labelling.job import Job, LabellerDescription, open_job, plan_job
-from detic.labelling.labellers import (
-    describe_detector,
-    describe_factory,
-    named_device,
-)
+from detic.labelling.labellers import describe_detector, describe_factory
 from detic.labelling.local_engine import LocalEngine
 from detic.labelling.ray_engine import RayEngine
 from detic.labelling.status import failed_images, read_status
